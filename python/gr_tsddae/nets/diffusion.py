@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The temporal-spectral diffusion process (paper, Section 3.2, Eq. 1-7)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+STEPS = 3000  # T, the paper's max_step
+MIN_NOISE = 5.45e-6  # variance added by the first step
+MAX_NOISE = 0.0072  # variance added by the last step
+RATIO = 0.414  # the paper's lambda: spectral over temporal noise; tan 22.5 degrees
+
+
+class Diffusion(nn.Module):
+    """Noise added step by step in both domains, in closed form for any step.
+
+    One step (Eq. 4) is x_t = alpha_t x_{t-1} + beta_t eps_t + gamma_t eta_t with
+    alpha_t^2 + beta_t^2 + gamma_t^2 = 1. Its iteration (Eq. 5) is
+    x_t = abar_t x_0 + bbar_t eps + gbar_t eta. Independent Gaussian noises add by their
+    variances, so bbar_t^2 = sum_i (abar_t/abar_i)^2 beta_i^2, and with a constant ratio
+    lambda = gamma/beta this is bbar^2 = (1 - abar^2) / (1 + lambda^2), gbar = lambda bbar.
+
+    Args:
+        ratio: lambda with split "paper"; the share r with split "published_code".
+        split: how the noise is divided. "paper" keeps abar^2 + bbar^2 + gbar^2 = 1.
+            "published_code" is bbar = r s, gbar = (1 - r) s with s = sqrt(1 - abar^2), as in the
+            authors' code; its squares do not add up to 1.
+        steps: T.
+        min_noise, max_noise: variance of the first and the last step, linear in between.
+    """
+
+    def __init__(
+        self,
+        *,
+        ratio: float = RATIO,
+        split: Literal["paper", "published_code"] = "paper",
+        steps: int = STEPS,
+        min_noise: float = MIN_NOISE,
+        max_noise: float = MAX_NOISE,
+    ):
+        super().__init__()
+        self.steps = steps
+        self.split = split
+        # Row t belongs to step t; row 0 is "no noise yet".
+        variance = torch.cat(
+            (torch.zeros(1), torch.linspace(min_noise, max_noise, steps))
+        ).double()  # beta_t^2 + gamma_t^2
+        signal_power = torch.cumprod(1 - variance, 0)  # abar_t^2
+        noise = (1 - signal_power).sqrt()
+        if split == "paper":
+            norm = (1 + ratio**2) ** 0.5
+            temporal_share, spectral_share = 1 / norm, ratio / norm
+        elif split == "published_code":
+            temporal_share, spectral_share = ratio, 1 - ratio
+        else:
+            raise ValueError(f"split is {split!r}: choose 'paper' or 'published_code'")
+        self.register_buffer("alpha_bar", signal_power.sqrt().float(), persistent=False)
+        self.register_buffer("beta_bar", (temporal_share * noise).float(), persistent=False)
+        self.register_buffer("gamma_bar", (spectral_share * noise).float(), persistent=False)
+        self.noise_ratio = spectral_share / temporal_share  # gbar / bbar, the same at every step
+        # Weight of the spectral term in Eq. 7: lambda, which the authors' code squares.
+        self.loss_ratio = self.noise_ratio if split == "paper" else self.noise_ratio**2
+        # The chain itself (Eq. 4), for whoever walks it step by step.
+        self.register_buffer("alpha", (1 - variance).sqrt().float(), persistent=False)
+        self.register_buffer("beta", (temporal_share * variance.sqrt()).float(), persistent=False)
+        self.register_buffer("gamma", (spectral_share * variance.sqrt()).float(), persistent=False)
+
+    def corrupt(
+        self,
+        clean: torch.Tensor,
+        step: torch.Tensor,
+        temporal_noise: torch.Tensor,
+        spectral_noise: torch.Tensor,
+    ) -> torch.Tensor:
+        """Noisy windows of any step at once (Eq. 5).
+
+        Args:
+            clean: x_0, (B, 2, L).
+            step: t, integers 0..steps, (B,).
+            temporal_noise: epsilon, standard Gaussian, (B, 2, L).
+            spectral_noise: eta, the inverse DFT of white spectral noise, (B, 2, L); the DFT is
+                orthonormal, so it may be drawn as a standard Gaussian right away.
+        """
+        shape = (-1, 1, 1)
+        return (
+            self.alpha_bar[step].view(shape) * clean
+            + self.beta_bar[step].view(shape) * temporal_noise
+            + self.gamma_bar[step].view(shape) * spectral_noise
+        )
+
+    def restore(
+        self,
+        noisy: torch.Tensor,
+        step: torch.Tensor,
+        temporal_noise: torch.Tensor,
+        spectral_noise: torch.Tensor,
+    ) -> torch.Tensor:
+        """The estimate of x_0 from estimates of both noises (above Eq. 7): Eq. 5 solved for x_0."""
+        shape = (-1, 1, 1)
+        noise = (
+            self.beta_bar[step].view(shape) * temporal_noise
+            + self.gamma_bar[step].view(shape) * spectral_noise
+        )
+        return (noisy - noise) / self.alpha_bar[step].view(shape)
+
+    def loss(
+        self,
+        temporal_noise: torch.Tensor,
+        spectral_noise: torch.Tensor,
+        temporal_estimate: torch.Tensor,
+        spectral_estimate: torch.Tensor,
+        step: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Mean squared error of eps + lambda eta (Eq. 7); all tensors (B, 2, L), scalar result.
+
+        With `step` (B,) each window is weighted by bbar_t^2 / abar_t^2, as Eq. 7 is written;
+        without it all steps weigh the same, as in DDPM and in the authors' code.
+        """
+        error = (temporal_noise - temporal_estimate) + self.loss_ratio * (
+            spectral_noise - spectral_estimate
+        )
+        if step is None:
+            return error.square().mean()
+        weight = (self.beta_bar[step] / self.alpha_bar[step]).square().view(-1, 1, 1)
+        return (weight * error.square()).mean()

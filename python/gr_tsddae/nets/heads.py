@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What sits on TS-Net's two embeddings: a classifier, or the two noise estimates."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from gr_tsddae.iq.windows import spectrum
+from gr_tsddae.nets.diffusion import STEPS
+from gr_tsddae.nets.tsnet import TSNet, TSNetConfig
+
+FINE_TUNING_STEP = 4  # the paper's timestep t of Table 5; a constant at inference, no noise drawn
+
+
+class TSNetClassifier(nn.Module):
+    """TS-Net and a classifier: scaled windows (B, 2, L) -> logits (B, K).
+
+    Both embeddings are averaged over their tokens and concatenated (end of Section 3.3).
+    """
+
+    def __init__(self, config: TSNetConfig, *, class_count: int):
+        super().__init__()
+        self.backbone = TSNet(config)
+        self.head = nn.Sequential(
+            nn.Linear(2 * config.width, config.width),
+            nn.Dropout(config.dropout),
+            nn.PReLU(),
+            nn.Linear(config.width, class_count),
+        )
+        step_fraction = torch.tensor([FINE_TUNING_STEP / STEPS])
+        self.register_buffer("step_fraction", step_fraction, persistent=False)
+
+    def embed(self, rows: torch.Tensor) -> torch.Tensor:
+        """Feature vectors of scaled windows: (B, 2, L) -> (B, 2C)."""
+        dtype = self.head[0].weight.dtype
+        spectrum_rows = spectrum(rows).to(dtype)
+        x, z = self.backbone(rows.to(dtype), spectrum_rows, self.step_fraction)
+        return torch.cat((x.mean(1), z.mean(1)), dim=1)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.head(self.embed(rows))
+
+
+class TSNetDenoiser(nn.Module):
+    """TS-Net and one head per noise: noisy windows (B, 2, L) -> two estimates (B, 2, L).
+
+    Each head is LayerNorm - SiLU - Linear. The temporal embedding estimates the temporal noise
+    epsilon, the spectral embedding the spectral noise eta (Eq. 7).
+    """
+
+    def __init__(self, config: TSNetConfig):
+        super().__init__()
+        self.backbone = TSNet(config)
+        self.temporal_head = _noise_head(config)
+        self.spectral_head = _noise_head(config)
+
+    def forward(
+        self, noisy: torch.Tensor, step: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Estimate both noises.
+
+        Args:
+            noisy: x_t of Eq. 5, (B, 2, L).
+            step: t, integers 0..STEPS, (B,).
+
+        Returns:
+            Estimates of epsilon and eta, each (B, 2, L).
+        """
+        x, z = self.backbone(noisy, spectrum(noisy).to(noisy.dtype), step / STEPS)
+        return _to_rows(self.temporal_head(x)), _to_rows(self.spectral_head(z))
+
+
+def _noise_head(config: TSNetConfig) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LayerNorm(config.width),
+        nn.SiLU(),
+        nn.Linear(config.width, 2 * config.stride_samples),
+    )
+
+
+def _to_rows(tokens: torch.Tensor) -> torch.Tensor:
+    """Tokens holding `stride` samples each, (B, N, 2*stride), back to rows (B, 2, N*stride)."""
+    batch, count, _ = tokens.shape
+    return tokens.view(batch, count, 2, -1).transpose(1, 2).reshape(batch, 2, -1)

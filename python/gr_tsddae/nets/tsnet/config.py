@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sizes TS-Net comes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class TSNetConfig:
+    """Everything that fixes a TS-Net's shape.
+
+    Attributes:
+        width: channels C of both embeddings.
+        heads: attention heads H of the temporal encoder; divides `width`, with an even quotient
+            (rotary embedding turns pairs of channels).
+        feedforward: hidden channels of every feed-forward sub-block.
+        layers: number of (temporal encoder, spectral encoder) pairs.
+        stride_samples: samples per token. 1 is the paper's network; more shortens the sequence
+            with a strided input projection, which is what makes small sizes fast.
+        kernel_samples: samples the input projection sees per token, at least `stride_samples`.
+        squeeze: channel-attention bottleneck ratio (Eq. 12).
+        dropout: dropout probability inside sub-blocks.
+        drop_path: stochastic-depth probability of the last sub-block of each encoder.
+    """
+
+    width: int
+    heads: int
+    feedforward: int
+    layers: int
+    stride_samples: int = 1
+    kernel_samples: int = 1
+    squeeze: int = 16
+    dropout: float = 0.2
+    drop_path: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width {self.width} with {self.heads} heads: rotary embedding needs "
+                f"width to be a multiple of 2*heads = {2 * self.heads}"
+            )
+        if self.kernel_samples < self.stride_samples or self.stride_samples < 1:
+            raise ValueError(
+                f"kernel_samples {self.kernel_samples}, stride_samples {self.stride_samples}: "
+                "need 1 <= stride_samples <= kernel_samples, or samples would go unseen"
+            )
+        if (self.kernel_samples - self.stride_samples) % 2:
+            raise ValueError(
+                f"kernel_samples {self.kernel_samples} and stride_samples {self.stride_samples} "
+                "must differ by an even number, so that the padding is the same on both sides"
+            )
+
+    def tokens(self, window_samples: int) -> int:
+        """Tokens N of a window of L samples.
+
+        Raises:
+            ValueError: when L is not a multiple of `stride_samples`.
+        """
+        if window_samples < 1 or window_samples % self.stride_samples:
+            raise ValueError(
+                f"window of {window_samples} samples: this network takes whole multiples of its "
+                f"stride, {self.stride_samples} samples"
+            )
+        return window_samples // self.stride_samples
+
+
+SIZES = {
+    # The paper's network: 10.3 million parameters.
+    "base": TSNetConfig(width=256, heads=16, feedforward=512, layers=4),
+    "small": TSNetConfig(
+        width=96,
+        heads=4,
+        feedforward=192,
+        layers=3,
+        stride_samples=4,
+        kernel_samples=8,
+        dropout=0.1,
+        drop_path=0.1,
+    ),
+    # Wide enough for few, cheap tokens: see benchmarks/ for what it sustains on two cores.
+    "nano": TSNetConfig(
+        width=64,
+        heads=2,
+        feedforward=128,
+        layers=2,
+        stride_samples=8,
+        kernel_samples=16,
+        dropout=0.0,
+        drop_path=0.0,
+    ),
+}

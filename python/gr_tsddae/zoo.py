@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Model files: a folder with `card.yaml` and `model.safetensors` becomes a ready network.
+
+Nothing here can run code from a file: the card is read by YAML's safe loader, the weights by
+safetensors, and the network is one of `gr_tsddae.nets`. Whatever does not fit is an error that
+says what to do; nothing is guessed, skipped or downloaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+FORMAT_VERSION = 1
+CARD_FILE = "card.yaml"
+WEIGHTS_FILE = "model.safetensors"
+PATH_VARIABLE = "GR_TSDDAE_MODELS"  # folders with models of one's own, separated like PATH
+_CARD_LIMIT_BYTES = 1 << 20  # a card is a page of text
+
+
+class ModelError(ValueError):
+    """A model cannot be used; the message says which file, why, and what to do."""
+
+
+class ModelNotFoundError(ModelError):
+    """There is no such model, or one of its two files is missing."""
+
+
+class ModelCorruptError(ModelError):
+    """A file is damaged, truncated, or not what its name says."""
+
+
+class ModelMismatchError(ModelError):
+    """Card and weights, or card and this program, do not belong together."""
+
+
+class ModelVersionError(ModelError):
+    """The card is of a format this program does not know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a model is, as far as anyone who runs it needs to know.
+
+    Attributes:
+        name: what the model calls itself in decisions.
+        task: "amc" (modulation), "wtc" (wireless technology) or "anomaly".
+        network: one of `gr_tsddae.nets.names()`.
+        classes: labels, in the order of the network's outputs.
+        window_samples: L, complex samples per window.
+        scaling: one of `gr_tsddae.iq.windows.SCALINGS`.
+        samples_per_symbol: what the training signals had; None where it has no meaning.
+        weights_sha256: checksum of model.safetensors, hexadecimal.
+        licence: SPDX identifier of the weights.
+        description: one or two sentences.
+        training: how it was made (recipe, windows, steps, seed, command), free form.
+        accuracy: measured results on data it never saw, free form; `per_snr_db` maps SNR to share.
+        format_version: of the card itself.
+    """
+
+    name: str
+    task: str
+    network: str
+    classes: tuple[str, ...]
+    window_samples: int
+    scaling: str
+    samples_per_symbol: float | None
+    weights_sha256: str
+    licence: str
+    description: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network in evaluation mode, and its card."""
+
+    card: Card
+    network: nn.Module
+    folder: Path
+
+
+def search_path() -> list[Path]:
+    """Folders that are searched for models, first match wins."""
+    own = [Path(p).expanduser() for p in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if p]
+    package = Path(__file__).resolve().parent
+    # Installed, models lie inside the package; in a checkout, beside python/.
+    return [*own, package / "models", package.parent.parent / "models"]
+
+
+def names() -> list[str]:
+    """Names of all models that can be found, sorted."""
+    return sorted(
+        {card.parent.name for folder in search_path() for card in folder.glob(f"*/{CARD_FILE}")}
+    )
+
+
+def find(name_or_folder: str | os.PathLike[str]) -> Path:
+    """The folder of a model, given its name or the folder itself.
+
+    Raises:
+        ModelNotFoundError: when there is none.
+    """
+    text = os.fspath(name_or_folder)
+    if not text:
+        raise ModelNotFoundError(f"no model given; there are: {', '.join(names()) or 'none'}")
+    as_path = Path(text).expanduser()
+    if as_path.name in (CARD_FILE, WEIGHTS_FILE):
+        as_path = as_path.parent
+    if as_path.is_dir() and (os.sep in text or (as_path / CARD_FILE).exists()):
+        return as_path
+    if os.sep not in text:
+        for folder in search_path():
+            if (folder / text / CARD_FILE).exists():
+                return folder / text
+    raise ModelNotFoundError(
+        f"no model {text!r}: it is neither a folder with a {CARD_FILE} nor one of the models "
+        f"found here ({', '.join(names()) or 'none'}); folders of your own go into "
+        f"the environment variable {PATH_VARIABLE}"
+    )
+
+
+def read_card(folder: Path) -> Card:
+    """Read and check a model's card.
+
+    Raises:
+        ModelNotFoundError, ModelCorruptError, ModelVersionError, ModelMismatchError.
+    """
+    path = folder / CARD_FILE
+    if not path.is_file():
+        raise ModelNotFoundError(f"{folder} holds no {CARD_FILE}; a model needs one")
+    if path.stat().st_size > _CARD_LIMIT_BYTES:
+        raise ModelCorruptError(f"{path} is larger than 1 MiB: that is no model card")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelCorruptError(f"{path} is not readable as plain YAML: {reason}") from error
+    if not isinstance(content, dict):
+        raise ModelCorruptError(f"{path} must be a mapping of names to values")
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ModelVersionError(
+            f"{path} has format_version {version!r}; this program reads {FORMAT_VERSION}. "
+            "Install the gr-tsddae version the model was made for, or export it again"
+        )
+    known = {f.name: f for f in dataclasses.fields(Card)}
+    required = {
+        name
+        for name, f in known.items()
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+    }
+    if missing := sorted(required - content.keys()):
+        raise ModelCorruptError(f"{path} lacks {', '.join(missing)}")
+    if unknown := sorted(content.keys() - known.keys()):
+        raise ModelCorruptError(f"{path} has unknown entries: {', '.join(map(str, unknown))}")
+    return _checked(Card(**content | {"classes": _classes(content["classes"], path)}), path)
+
+
+def _classes(value: Any, path: Path) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
+        raise ModelCorruptError(f"{path}: classes must be a list of strings")
+    return tuple(value)
+
+
+def _checked(card: Card, path: Path) -> Card:
+    """Check what the rest of the program relies on."""
+    from gr_tsddae import nets
+    from gr_tsddae.iq.windows import SCALINGS
+
+    if len(card.classes) < 2 or len(set(card.classes)) != len(card.classes):
+        raise ModelCorruptError(f"{path}: classes must be at least two different labels")
+    if type(card.window_samples) is not int or card.window_samples < 1:
+        raise ModelCorruptError(
+            f"{path}: window_samples is {card.window_samples!r}; it must be a positive integer"
+        )
+    if card.scaling not in SCALINGS:
+        raise ModelMismatchError(
+            f"{path}: scaling {card.scaling!r} is not one of {', '.join(SCALINGS)}"
+        )
+    if card.network not in nets.names():
+        raise ModelMismatchError(
+            f"{path}: network {card.network!r} is not one of {', '.join(nets.names())}"
+        )
+    return card
+
+
+def load(name_or_folder: str | os.PathLike[str]) -> Model:
+    """A ready network, on the CPU, float32, in evaluation mode.
+
+    Args:
+        name_or_folder: a name from `names()`, or a folder with card.yaml and model.safetensors.
+
+    Raises:
+        ModelError: one of its kinds, with a message for the user.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load as parse
+
+    from gr_tsddae import nets
+
+    folder = find(name_or_folder)
+    card = read_card(folder)
+    path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise ModelNotFoundError(f"{folder} has a card but no {WEIGHTS_FILE}")
+    data = path.read_bytes()
+    if (digest := hashlib.sha256(data).hexdigest()) != card.weights_sha256:
+        raise ModelCorruptError(
+            f"{path} ({len(data)} bytes) has sha256 {digest[:12]}..., the card says "
+            f"{str(card.weights_sha256)[:12]}...: the file is damaged, cut short or another "
+            "model's; copy it again"
+        )
+    try:
+        tensors = parse(data)
+    except SafetensorError as error:
+        raise ModelCorruptError(f"{path} is not a safetensors file: {error}") from error
+    network = nets.create(card.network, class_count=len(card.classes))
+    _check_tensors(tensors, network, path, card)
+    network.load_state_dict({name: t.to(torch.float32) for name, t in tensors.items()})
+    return Model(card, network.eval().requires_grad_(False), folder)
+
+
+def _check_tensors(
+    tensors: Mapping[str, torch.Tensor], network: nn.Module, path: Path, card: Card
+) -> None:
+    wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if wanted == found:
+        return
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise ModelMismatchError(
+                f"{path} does not fit the card's network {card.network} with "
+                f"{len(card.classes)} classes: {name} is {found.get(name, 'missing')}, "
+                f"expected {wanted.get(name, 'nothing')}"
+            )
+
+
+def save(folder: Path, card: Card, network: nn.Module, *, half: bool = True) -> Card:
+    """Write a model folder; returns the card with its checksum filled in.
+
+    Args:
+        folder: created if missing; an existing model in it is replaced.
+        card: `weights_sha256` is ignored and computed anew.
+        network: what `nets.create(card.network, ...)` gives.
+        half: store floating-point weights as float16, which halves the file.
+    """
+    import torch
+    from safetensors.torch import save as serialise
+
+    def stored(tensor: torch.Tensor) -> torch.Tensor:
+        tensor = tensor.detach().cpu().contiguous()
+        return tensor.half() if half and tensor.is_floating_point() else tensor
+
+    data = serialise({name: stored(t) for name, t in network.state_dict().items()})
+    card = dataclasses.replace(card, weights_sha256=hashlib.sha256(data).hexdigest())
+    folder.mkdir(parents=True, exist_ok=True)
+    # Weights first, each by rename: a reader never sees half a file, and a card that is newer
+    # than its weights never exists.
+    _replace(folder / WEIGHTS_FILE, data)
+    content = dataclasses.asdict(card) | {"classes": list(card.classes)}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    _replace(folder / CARD_FILE, text.encode())
+    return card
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    partial.replace(path)
