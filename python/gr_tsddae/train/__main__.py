@@ -46,6 +46,8 @@ def parser() -> argparse.ArgumentParser:
     tune.add_argument("--weight-decay", type=float, default=default["weight_decay"])
     tune.add_argument("--snr-db", type=float, nargs=2, default=default["snr_db"],
                       metavar=("LOW", "HIGH"), help="true SNR, drawn uniformly")
+    tune.add_argument("--noise-prior", type=float, default=default["noise_prior"],
+                      help="how often a window will hold nothing, in use")
     tune.add_argument("--device", default=default["device"], help="cpu, cuda, cuda:1, ...")
     tune.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
 

@@ -25,6 +25,7 @@ from gr_tsddae.train.evaluate import evaluate_synthetic
 log = logging.getLogger(__name__)
 
 SCALING = "unit_power"
+EMA_DECAY = 0.999
 # Seeds of the windows a model is measured on; training draws from `seed`, far away from these.
 TEST_SEED = 2**40
 
@@ -48,6 +49,8 @@ class FinetuneConfig:
         bfloat16: autocast products to bfloat16; 3-4 times as fast where the processor has AMX.
         checkpoint_steps: steps between checkpoints.
         test_windows: windows per class and SNR of the final measurement.
+        noise_prior: how likely a window of nothing is where the model will be used. Training draws
+            all classes alike; a receiver mostly hears nothing.
     """
 
     name: str
@@ -64,6 +67,7 @@ class FinetuneConfig:
     bfloat16: bool = True
     checkpoint_steps: int = 500
     test_windows: int = 200
+    noise_prior: float = 0.3
 
     def __post_init__(self) -> None:
         if self.recipe not in RECIPES:
@@ -73,6 +77,8 @@ class FinetuneConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
         if not self.snr_db[0] <= self.snr_db[1]:
             raise ValueError(f"snr_db is {self.snr_db}: give the lowest, then the highest")
+        if not 0 < self.noise_prior < 1:
+            raise ValueError(f"noise_prior is {self.noise_prior}: it must be between 0 and 1")
         # Card and decisions write the name into paths and messages.
         if not self.name or "/" in self.name or self.name.startswith("."):
             raise ValueError(f"name is {self.name!r}: use letters, digits, '-' and '_'")
@@ -107,7 +113,7 @@ class Run:
         self.network = nets.create(config.network, class_count=len(CLASSES)).to(device)
         # The shipped weights are a running average: steadier than any single step's.
         self.average = AveragedModel(
-            self.network, multi_avg_fn=get_ema_multi_avg_fn(0.999), use_buffers=True
+            self.network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY), use_buffers=True
         )
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
         plain = [p for p in self.network.parameters() if p.ndim <= 1]
@@ -209,6 +215,7 @@ def finetune(config: FinetuneConfig, out: Path) -> zoo.Card:
                 run.save()
     run.save()
     network = run.average.module.eval()
+    shift_noise_prior(network, config.noise_prior)
     accuracy = evaluate_synthetic(
         network,
         recipe=config.recipe,
@@ -240,6 +247,18 @@ def finetune(config: FinetuneConfig, out: Path) -> zoo.Card:
         accuracy=accuracy,
     )
     return zoo.save(out, card, network)
+
+
+@torch.no_grad()
+def shift_noise_prior(network: nn.Module, noise_prior: float) -> None:
+    """Make a classifier trained on equally likely classes expect `noise` this often.
+
+    By Bayes' rule another prior adds the logarithm of its odds, relative to the old one's, to the
+    class's logit; here, to the bias of the last layer.
+    """
+    uniform = 1 / len(CLASSES)
+    shift = math.log(noise_prior / (1 - noise_prior)) - math.log(uniform / (1 - uniform))
+    network.head[-1].bias[CLASSES.index("noise")] += shift
 
 
 def _report(run: Run, loss: float, began: float, began_step: int, journal) -> None:

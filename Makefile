@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+#   make demo       real recordings through a GNU Radio flowgraph; decisions, a PNG, annotations
+#   make test       all tests
+#   make companion  GNU Radio Companion with the blocks in it
+#
+# Each installs what is missing first. Other interpreters and torch builds:
+#   make setup PYTHON=/opt/radio/bin/python3 TORCH='torch==2.13.0'
+
+VENV := .venv
+BIN := $(VENV)/bin
+BUILD := build
+SOURCES := $(shell find CMakeLists.txt cmake include lib python grc models examples \
+	-type f -not -name '*.pyc' 2>/dev/null | sed 's/ /\\ /g')
+
+.PHONY: demo test lint setup companion doctor clean
+
+demo: setup
+	$(BIN)/python examples/demo.py --out demo-out
+
+test: setup
+	cd $(BUILD) && ctest --output-on-failure
+	tools/with_display $(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cc')
+
+companion: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" GRC_BLOCKS_PATH="$(CURDIR)/$(VENV)/share/gnuradio/grc/blocks" \
+		$(BIN)/python "$$(command -v gnuradio-companion)" $(FLOWGRAPH)
+
+doctor: setup
+	$(BIN)/python -m gr_tsddae.doctor
+
+setup: $(VENV)/.installed
+
+$(VENV)/.packages: pyproject.toml tools/setup_packages
+	tools/setup_packages $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.packages $(SOURCES)
+	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release \
+		-DCMAKE_INSTALL_PREFIX="$(CURDIR)/$(VENV)" \
+		-DPython3_EXECUTABLE="$(CURDIR)/$(BIN)/python" >$(BUILD).log 2>&1 \
+		|| { cat $(BUILD).log; exit 1; }
+	cmake --build $(BUILD) -j"$$(nproc)"
+	cmake --install $(BUILD) >/dev/null
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(BUILD) $(BUILD).log demo-out

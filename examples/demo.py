@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole product on one screen: real recordings flow through GNU Radio and get their names.
+
+    file -> [shift, filter, resample] -> throttle -> TS-DDAE Classifier -> decisions
+
+Prints every decision as it comes, then writes, for each recording, a timeline (PNG) and the
+recording annotated with the decisions (SigMF). It is also the shortest example of how to use the
+block from Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pmt
+from gnuradio import blocks, filter, gr
+from gnuradio.filter import firdes, pfb
+
+from gr_tsddae import Decision
+from gr_tsddae import blocks as tsddae
+from gr_tsddae.iq.annotations import write_annotations
+from gr_tsddae.iq.captures import Capture, open_capture
+from gr_tsddae.report.timeline import plot_timeline
+
+DATA = Path(__file__).resolve().parent / "data"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recording, and how to bring it to where the model was trained.
+
+    Attributes:
+        name: in examples/data.
+        truth: what is in its bursts, in the model's words; None: a kind it does not know.
+        shift_hz: where the signal sits; it is moved to 0.
+        rate_hz: sample rate for the model: 8 samples per symbol, or for FM a band that the
+            signal fills. None leaves it as recorded.
+    """
+
+    name: str
+    truth: str | None
+    shift_hz: float = 0.0
+    rate_hz: float | None = None
+
+
+ENTRIES = (
+    Entry("bpsk-kr01", "BPSK"),
+    Entry("bpsk-pwsat2", "BPSK"),
+    Entry("bpsk-picsat", "BPSK", rate_hz=76_560),
+    Entry("nfm-2m-voice", "WBFM", shift_hz=30_270, rate_hz=20_000),
+)
+
+
+class FileOfSamples(gr.hier_block2):
+    """The samples of a .sigmf-data file as a complex stream, from stock blocks."""
+
+    def __init__(self, capture: Capture):
+        gr.hier_block2.__init__(
+            self, "File of Samples", gr.io_signature(0, 0, 0),
+            gr.io_signature(1, 1, gr.sizeof_gr_complex),
+        )  # fmt: skip
+        path, datatype = str(capture.data_path), capture.sample_format.name
+        if datatype == "cf32":
+            self.connect(blocks.file_source(gr.sizeof_gr_complex, path), self)
+        elif datatype == "cu8":
+            self.split = blocks.deinterleave(gr.sizeof_float)
+            self.join = blocks.float_to_complex()
+            self.connect(
+                blocks.file_source(gr.sizeof_char, path),
+                blocks.uchar_to_float(),
+                blocks.add_const_ff(-127.4),
+                blocks.multiply_const_ff(1 / 128),
+                self.split,
+            )
+            for row in range(2):
+                self.connect((self.split, row), (self.join, row))
+            self.connect(self.join, self)
+        else:
+            raise ValueError(f"{path}: this demo plays cf32 and cu8, not {datatype}")
+
+
+class DecisionPrinter(gr.basic_block):
+    """Prints decisions and the classifier's losses as they come, and keeps them."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, name="decision printer", in_sig=None, out_sig=None)
+        self.decisions: list[Decision] = []
+        self.status: dict = {}
+        for port, handler in (("decisions", self.on_decision), ("status", self.on_status)):
+            self.message_port_register_in(pmt.intern(port))
+            self.set_msg_handler(pmt.intern(port), handler)
+
+    def on_decision(self, message: pmt.pmt_base) -> None:
+        decision = Decision(**pmt.to_python(message))
+        self.decisions.append(decision)
+        start_s = decision.first_sample / decision.sample_rate_hz
+        frequency = decision.center_frequency_hz
+        megahertz = f"{frequency / 1e6:10.4f} MHz" if frequency else f"{'-':>14}"
+        bar = "#" * round(20 * decision.confidence)
+        print(
+            f"{start_s:9.3f} s {megahertz}  {decision.label:<8} {decision.confidence:4.0%} "
+            f"{bar:<20}  {self.status.get('rate_in_samples_per_s', 0) / 1e3:7.1f} kS/s  "
+            f"{self.status.get('windows_dropped', 0)} dropped",
+            flush=True,
+        )
+
+    def on_status(self, message: pmt.pmt_base) -> None:
+        self.status = pmt.to_python(message)
+
+
+class Demo(gr.top_block):
+    """One recording through the classifier."""
+
+    def __init__(self, entry: Entry, capture: Capture, model: str, speed: float):
+        gr.top_block.__init__(self, entry.name)
+        rate_hz = entry.rate_hz or capture.sample_rate_hz
+        chain = [FileOfSamples(capture)]
+        if entry.shift_hz or rate_hz != capture.sample_rate_hz:
+            # Tune, keep what the new rate can hold, then change to it.
+            band_hz = 0.4 * min(rate_hz, capture.sample_rate_hz)
+            decimation = max(1, int(capture.sample_rate_hz / rate_hz / 2))
+            taps = firdes.low_pass(1, capture.sample_rate_hz, band_hz, band_hz / 4)
+            chain += [
+                filter.freq_xlating_fir_filter_ccf(
+                    decimation, taps, entry.shift_hz, capture.sample_rate_hz
+                ),
+                pfb.arb_resampler_ccf(rate_hz * decimation / capture.sample_rate_hz),
+            ]
+        self.chain = [*chain, blocks.throttle(gr.sizeof_gr_complex, speed * rate_hz)]
+        self.classifier = tsddae.classifier(
+            model=model,
+            overflow="block",  # a file can wait; nothing is lost
+            decision_interval_s=capture.duration_s / 40,
+            sample_rate_hz=rate_hz,
+            center_frequency_hz=(capture.center_frequency_hz or 0.0) + entry.shift_hz
+            if capture.center_frequency_hz
+            else 0.0,
+        )
+        self.printer = DecisionPrinter()
+        self.connect(*self.chain, self.classifier)
+        for port in ("decisions", "status"):
+            self.msg_connect(self.classifier, port, self.printer, port)
+
+
+def on_original_clock(decision: Decision, capture: Capture) -> Decision:
+    """A decision's samples counted as in the recording, before it was resampled."""
+    from dataclasses import replace
+
+    ratio = capture.sample_rate_hz / decision.sample_rate_hz
+    first = min(round(decision.first_sample * ratio), capture.sample_count)
+    end = round((decision.first_sample + decision.sample_count) * ratio)
+    return replace(
+        decision,
+        first_sample=first,
+        sample_count=min(end, capture.sample_count) - first,
+        sample_rate_hz=capture.sample_rate_hz,
+    )
+
+
+def said_in_bursts(decisions: list[Decision], capture: Capture) -> Counter:
+    """Labels of the decisions that lie mostly within an annotated signal."""
+    said = Counter()
+    for decision in decisions:
+        middle = decision.first_sample + decision.sample_count // 2
+        if any(
+            a.first_sample <= middle < a.first_sample + a.sample_count and a.label != "noise"
+            for a in capture.annotations
+        ):
+            said[decision.label] += 1
+    return said
+
+
+def play(entry: Entry, model: str, speed: float, out: Path) -> str:
+    """Run one recording; returns a line for the summary."""
+    with open_capture(DATA / f"{entry.name}.sigmf-meta") as capture:
+        print(f"\n== {entry.name}: {capture.metadata.get('core:description', '')}")
+        flowgraph = Demo(entry, capture, model, speed)
+        flowgraph.run()
+        counters = flowgraph.classifier.counters()
+        decisions = [on_original_clock(d, capture) for d in flowgraph.printer.decisions]
+        name = flowgraph.printer.status["model"]
+        plot_timeline(
+            capture,
+            decisions,
+            out / f"{entry.name}.png",
+            classes=flowgraph.classifier.classes,
+            title=f"{entry.name}, as {name} sees it",
+        )
+        write_annotations(capture, decisions, out / entry.name, model_name=name)
+        said = said_in_bursts(decisions, capture)
+        total = max(1, said.total())
+        spoken = ", ".join(f"{label} {n / total:.0%}" for label, n in said.most_common(3))
+        print(
+            f"samples in {counters['samples_in']} = classified {counters['samples_classified']} "
+            f"+ gated {counters['samples_gated']} + dropped {counters['samples_dropped']} "
+            f"+ flushed {counters['samples_flushed']} + pending {counters['samples_pending']}"
+        )
+        return f"{entry.name:<14} {entry.truth or '(not a class of the model)':<8} {spoken}"
+
+
+def main() -> int:
+    """Play the recordings, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="amc-nano", help="name or folder")
+    parser.add_argument("--speed", type=float, default=10.0, help="times real time (default: 10)")
+    parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for results")
+    arguments = parser.parse_args()
+    summary = [play(entry, arguments.model, arguments.speed, arguments.out) for entry in ENTRIES]
+    print("\nrecording      truth    what the decisions within its bursts said")
+    print("\n".join(summary))
+    print(f"\ntimelines and annotated recordings are in {arguments.out}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""gr-tsddae: what is this signal? Recognition of radio signals, live in GNU Radio and offline.
+
+    from gr_tsddae import Recognizer          # offline; needs no GNU Radio
+    from gr_tsddae import blocks              # GNU Radio blocks
+
+Importing the package is light: torch is imported when a model is first needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gr_tsddae.decision import Decision
+    from gr_tsddae.recognizer import Recognition, Recognizer
+
+__version__ = "0.1.0"
+__all__ = ["Decision", "Recognition", "Recognizer", "__version__"]
+
+_HOMES = {
+    "Decision": "gr_tsddae.decision",
+    "Recognition": "gr_tsddae.recognizer",
+    "Recognizer": "gr_tsddae.recognizer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

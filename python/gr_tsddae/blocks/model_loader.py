@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Loading another model while the flowgraph runs."""
+
+from __future__ import annotations
+
+import threading
+
+from gr_tsddae.recognizer import Recognizer
+
+
+class ModelLoader:
+    """Loads and warms up a model on a thread of its own, for the worker to pick up.
+
+    When several are asked for in a row, the last one counts.
+
+    Args:
+        running: the recogniser in use; a new one takes over its device, precision and batch
+            size, and must have its window length, which the stream is already cut to.
+    """
+
+    def __init__(self, running: Recognizer):
+        self._running = running
+        self._lock = threading.Lock()
+        self._wanted: str | None = None
+        self._thread: threading.Thread | None = None
+        self._outcome: Recognizer | Exception | None = None
+
+    def request(self, model: str) -> None:
+        """Ask for a model; returns at once.
+
+        Raises:
+            ValueError: when `model` is not a name.
+        """
+        if not isinstance(model, str) or not model:
+            raise ValueError(f"model is {model!r}: give a model's name or folder")
+        with self._lock:
+            self._wanted = model
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name="tsddae model loader", daemon=True
+                )
+                self._thread.start()
+
+    def outcome(self) -> Recognizer | Exception | None:
+        """What has been loaded, or why it could not be, once; None when there is no news."""
+        if self._outcome is None:  # the usual case, without the lock
+            return None
+        with self._lock:
+            outcome, self._outcome = self._outcome, None
+        return outcome
+
+    def wait(self) -> None:
+        """Until nothing is being loaded any more."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                model, self._wanted = self._wanted, None
+                if model is None:
+                    self._thread = None
+                    return
+            outcome = self._load(model)
+            with self._lock:
+                if self._wanted is None:  # else it is out of date already
+                    self._outcome = outcome
+
+    def _load(self, model: str) -> Recognizer | Exception:
+        running = self._running
+        try:
+            loaded = Recognizer(
+                model,
+                device=str(running.device),
+                precision=running.precision,
+                batch_windows=running.batch_windows,
+            )
+            if loaded.window_samples != running.window_samples:
+                raise ValueError(
+                    f"{model} has windows of {loaded.window_samples} samples, this block cuts "
+                    f"{running.window_samples}; restart the flowgraph with it"
+                )
+        except Exception as error:  # reported by the worker; the old model stays
+            return error
+        return loaded

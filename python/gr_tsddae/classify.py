@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m gr_tsddae.classify CAPTURE`: what is in a recording, offline, without GNU Radio."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from gr_tsddae.decision import Decider, Decision, Origin, check_threshold
+from gr_tsddae.iq.annotations import merge_runs, write_annotations
+from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
+from gr_tsddae.iq.windows import cut
+from gr_tsddae.recognizer import Recognizer
+from gr_tsddae.zoo import ModelError
+
+DECISIONS_PER_CAPTURE = 60  # as many as a person reads; --interval asks for more or fewer
+MIN_WINDOWS_PER_DECISION = 8
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Samples of one tuning, without a gap: [first_sample, end_sample)."""
+
+    first_sample: int
+    end_sample: int
+    origin: Origin
+
+
+def stretches(capture: Capture) -> Iterator[Stretch]:
+    """The capture's segments as stretches that windows must not span."""
+    starts = [segment.first_sample for segment in capture.segments]
+    for segment, end in zip(capture.segments, [*starts[1:], capture.sample_count], strict=True):
+        yield Stretch(
+            segment.first_sample,
+            end,
+            Origin(
+                time_s=_unix_time(segment.datetime),
+                time_sample=segment.first_sample,
+                center_frequency_hz=segment.frequency_hz,
+                sample_rate_hz=capture.sample_rate_hz,
+            ),
+        )
+
+
+def _unix_time(iso: str | None) -> float | None:
+    if iso is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(iso.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def recognise_capture(
+    capture: Capture,
+    recognizer: Recognizer,
+    *,
+    hop_samples: int | None = None,
+    interval_samples: int | None = None,
+    confidence_threshold: float = 0.0,
+    progress: bool = False,
+) -> tuple[list[Decision], int]:
+    """Decisions over a whole capture, in memory that does not grow with it.
+
+    Args:
+        capture: open.
+        recognizer: of any model.
+        hop_samples: the window length when None.
+        interval_samples: span of one decision; None takes a sixtieth of the capture, but at
+            least 8 windows.
+        confidence_threshold: under it a decision says "unknown".
+        progress: show a progress bar on stderr.
+
+    Returns:
+        The decisions in stream order, and how many windows were left out because they held NaN
+        or infinite samples.
+
+    Raises:
+        CaptureError: when no window fits into the capture, or none is finite.
+    """
+    from tqdm import tqdm
+
+    window = recognizer.window_samples
+    hop = window if hop_samples is None else hop_samples
+    if hop < 1:
+        raise ValueError(f"hop is {hop} samples: windows must advance by at least 1 sample")
+    decider = Decider(
+        model=recognizer.card.name,
+        classes=recognizer.classes,
+        window_samples=window,
+        interval_samples=interval_samples
+        or max(MIN_WINDOWS_PER_DECISION * window, capture.sample_count // DECISIONS_PER_CAPTURE),
+        confidence_threshold=confidence_threshold,
+    )
+    decisions: list[Decision] = []
+    seen = left_out = 0
+    bar = tqdm(
+        total=capture.sample_count, unit="sample", unit_scale=True, disable=not progress,
+        leave=False, desc="recognising",
+    )  # fmt: skip
+    step = recognizer.batch_windows * hop
+    with bar:
+        for stretch in stretches(capture):
+            for first in range(stretch.first_sample, stretch.end_sample - window + 1, step):
+                end = min(first + step - hop + window, stretch.end_sample)
+                windows = cut(capture.read(first, end - first), window, hop)
+                first_samples = first + hop * np.arange(len(windows))
+                finite = np.isfinite(windows).all(1)
+                seen += len(windows)
+                left_out += int((~finite).sum())
+                if finite.any():
+                    probabilities = recognizer.window_probabilities(windows[finite])
+                    decisions += decider.add(probabilities, first_samples[finite], stretch.origin)
+                bar.update(min(step, end - first))
+            decisions += decider.flush()
+    if not seen:
+        raise CaptureError(
+            f"{capture.path} has {capture.sample_count} samples in pieces shorter than a window "
+            f"of {window}; record more, or use a model with shorter windows"
+        )
+    if seen == left_out:
+        raise CaptureError(f"all {seen} windows of {capture.path} hold NaN or infinite samples")
+    return decisions, left_out
+
+
+def print_table(capture: Capture, decisions: list[Decision]) -> None:
+    """Runs of equal labels, for people."""
+    rate = capture.sample_rate_hz
+    unit = "s" if rate else "sample"
+
+    def at(sample: int) -> str:
+        return f"{sample / rate:.4f}" if rate else str(sample)
+
+    print(f"{'from ' + unit:>14} {'to ' + unit:>14}  {'label':<10} confidence")
+    for run in merge_runs(decisions):
+        print(
+            f"{at(run.first_sample):>14} {at(run.end_sample):>14}  "
+            f"{run.label:<10} {run.confidence:.2f}"
+        )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m gr_tsddae.classify",
+        description="Say what is in a recording. Formats: SigMF, raw IQ (cf32, ci16, ci8, cu8), "
+        "IQ WAV. Bring the signal near the centre and to the samples per symbol of the model "
+        "(amc-nano: about 8) before.",
+    )
+    top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
+    top.add_argument("--model", default="amc-nano", help="name or folder (default: amc-nano)")
+    top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
+    top.add_argument("--rate", type=float, metavar="HZ", help="sample rate, if the file has none")
+    top.add_argument("--center", type=float, metavar="HZ", help="centre frequency, likewise")
+    top.add_argument("--hop", type=int, metavar="SAMPLES", help="default: the window length")
+    top.add_argument("--interval", type=float, metavar="SECONDS",
+                     help="stretch of one decision (default: a sixtieth of the recording)")
+    top.add_argument("--threshold", type=float, default=0.0, help="below it: unknown (default: 0)")
+    top.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    top.add_argument("--json", action="store_true", help="all decisions as JSON on stdout")
+    top.add_argument("--png", type=Path, metavar="FILE", help="draw a timeline")
+    top.add_argument("--annotations", type=Path, metavar="FILE",
+                     help="write a SigMF recording annotated with the decisions")
+    top.add_argument("--quiet", action="store_true", help="no progress bar")
+    return top
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Recognise one capture and show it in every form asked for."""
+    check_threshold(arguments.threshold)
+    if arguments.interval is not None and not arguments.interval > 0:
+        raise ValueError(f"--interval is {arguments.interval}: it must be above 0 seconds")
+    recording = open_capture(
+        arguments.capture,
+        dtype=arguments.dtype,
+        sample_rate_hz=arguments.rate,
+        center_frequency_hz=arguments.center,
+    )
+    with recording as capture:
+        interval_samples = None
+        if arguments.interval is not None:
+            if capture.sample_rate_hz is None:
+                raise ValueError("--interval is in seconds and needs the sample rate: add --rate")
+            interval_samples = max(1, round(arguments.interval * capture.sample_rate_hz))
+        recognizer = Recognizer(arguments.model, device=arguments.device)
+        decisions, left_out = recognise_capture(
+            capture,
+            recognizer,
+            hop_samples=arguments.hop,
+            interval_samples=interval_samples,
+            confidence_threshold=arguments.threshold,
+            progress=not arguments.quiet and sys.stderr.isatty(),
+        )
+        if left_out:
+            print(
+                f"warning: {left_out} windows with NaN or infinite samples were left out",
+                file=sys.stderr,
+            )
+        if arguments.json:
+            json.dump([d.as_dict() for d in decisions], sys.stdout, indent=1)
+            print()
+        else:
+            print_table(capture, decisions)
+        if arguments.png:
+            from gr_tsddae.report.timeline import plot_timeline
+
+            plot_timeline(
+                capture,
+                decisions,
+                arguments.png,
+                classes=recognizer.classes,
+                confidence_threshold=arguments.threshold or None,
+            )
+            print(f"wrote {arguments.png}", file=sys.stderr)
+        if arguments.annotations:
+            written = write_annotations(
+                capture, decisions, arguments.annotations, model_name=recognizer.card.name
+            )
+            print(f"wrote {written}", file=sys.stderr)
+
+
+def main() -> int:
+    """The command; 0 when it said something, 1 with one clear line when it could not."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        run(parser().parse_args())
+    except (CaptureError, ModelError, ValueError, OSError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From window probabilities to decisions: what a person or another block reads."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+UNKNOWN = "unknown"  # the label when confidence stays under the threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One statement about one stretch of the stream.
+
+    Attributes:
+        model: name of the model that said it.
+        label: the class, or "unknown" when `confidence` is under the threshold.
+        best: the most probable class, whatever its confidence.
+        confidence: mean probability of `best` over the windows, 0..1.
+        probabilities: class -> mean probability.
+        windows: how many windows it rests on.
+        first_sample: absolute number of the first sample of the first window.
+        sample_count: from there to the end of the last window.
+        time_s: Unix time of `first_sample`, None when nothing told it.
+        center_frequency_hz: None when unknown.
+        sample_rate_hz: None when unknown.
+    """
+
+    model: str
+    label: str
+    best: str
+    confidence: float
+    probabilities: dict[str, float]
+    windows: int
+    first_sample: int
+    sample_count: int
+    time_s: float | None = None
+    center_frequency_hz: float | None = None
+    sample_rate_hz: float | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain Python values, for JSON and for messages."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a window's samples come from: one receiver setting without a gap.
+
+    Attributes:
+        time_s: Unix time of sample `time_sample`, or None.
+        time_sample: absolute sample number that `time_s` belongs to.
+        center_frequency_hz, sample_rate_hz: None when unknown.
+    """
+
+    time_s: float | None = None
+    time_sample: int = 0
+    center_frequency_hz: float | None = None
+    sample_rate_hz: float | None = None
+
+    def time_of(self, sample: int) -> float | None:
+        """Unix time of an absolute sample number, None when time or rate is unknown."""
+        if self.time_s is None:
+            return None
+        if sample == self.time_sample:
+            return self.time_s
+        if not self.sample_rate_hz:
+            return None
+        return self.time_s + (sample - self.time_sample) / self.sample_rate_hz
+
+
+class Decider:
+    """Gathers windows over an interval and says what they are together.
+
+    An interval ends when it spans `interval_samples`, or where the receiver's origin (time tag,
+    frequency, rate) changes, since then it is another signal. Probabilities are averaged, not
+    multiplied: windows of one signal share its channel, so they are not independent evidence, and
+    products soon claim 99.9 % for anything.
+
+    Args:
+        model: name for the decisions.
+        classes: K labels.
+        window_samples: L.
+        interval_samples: span of one decision; windows shorter than it are gathered.
+        confidence_threshold: under it the label is "unknown".
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        classes: tuple[str, ...],
+        window_samples: int,
+        interval_samples: int,
+        confidence_threshold: float = 0.0,
+    ):
+        if interval_samples < 1:
+            raise ValueError(
+                f"interval_samples is {interval_samples}: a decision needs at least 1 sample"
+            )
+        check_threshold(confidence_threshold)
+        self.model = model
+        self.classes = classes
+        self.window_samples = window_samples
+        self.interval_samples = interval_samples
+        self.confidence_threshold = confidence_threshold
+        self._forget()
+
+    def _forget(self) -> None:
+        self._sum = np.zeros(len(self.classes))
+        self._windows = 0
+        self._first_sample = 0
+        self._end_sample = 0
+        self._origin = Origin()
+
+    def add(
+        self, probabilities: np.ndarray, first_samples: np.ndarray, origin: Origin
+    ) -> list[Decision]:
+        """Take windows in stream order.
+
+        Args:
+            probabilities: (B, K).
+            first_samples: absolute number of each window's first sample, (B,), rising.
+            origin: of all of them.
+
+        Returns:
+            The decisions this completes, oldest first.
+        """
+        decisions = []
+        if self._windows and origin != self._origin:
+            decisions += self.flush()
+        starts = [int(s) for s in first_samples]
+        at = 0
+        while at < len(starts):
+            if not self._windows:
+                self._first_sample, self._origin = starts[at], origin
+            # All windows that start inside the interval belong to it.
+            end = at + int(
+                np.searchsorted(starts[at:], self._first_sample + self.interval_samples)
+            )
+            if end > at:
+                self._sum += probabilities[at:end].sum(0, dtype=np.float64)
+                self._windows += end - at
+                self._end_sample = starts[end - 1] + self.window_samples
+            if end < len(starts):
+                decisions += self.flush()
+            at = end
+        # A window that reaches the interval's end completes it: nothing is gained by waiting.
+        if self._windows and self._end_sample >= self._first_sample + self.interval_samples:
+            decisions += self.flush()
+        return decisions
+
+    def flush(self) -> list[Decision]:
+        """The decision on what has been gathered, if anything has."""
+        if not self._windows:
+            return []
+        mean = self._sum / self._windows
+        best = int(mean.argmax())
+        confidence = float(mean[best])
+        decision = Decision(
+            model=self.model,
+            label=self.classes[best] if confidence >= self.confidence_threshold else UNKNOWN,
+            best=self.classes[best],
+            confidence=confidence,
+            probabilities={c: float(p) for c, p in zip(self.classes, mean, strict=True)},
+            windows=self._windows,
+            first_sample=self._first_sample,
+            sample_count=self._end_sample - self._first_sample,
+            time_s=self._origin.time_of(self._first_sample),
+            center_frequency_hz=self._origin.center_frequency_hz,
+            sample_rate_hz=self._origin.sample_rate_hz,
+        )
+        self._forget()
+        return [decision]
+
+
+def check_threshold(value: float) -> float:
+    """A confidence threshold, if it is one.
+
+    Raises:
+        ValueError: when it is not within 0..1.
+    """
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"confidence_threshold is {value}: it must be from 0 to 1")
+    return value

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m gr_tsddae.doctor`: what is wrong with an installation, and the line that mends it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+BLOCK_FILE = "tsddae_classifier.block.yml"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at.
+
+    Attributes:
+        what: the thing.
+        ok: True, False, or None when it is fine but worth knowing.
+        text: what was found.
+        remedy: the one line that mends it, when `ok` is False.
+    """
+
+    what: str
+    ok: bool | None
+    text: str
+    remedy: str = ""
+
+
+def _version(module_name: str) -> str:
+    return str(getattr(importlib.import_module(module_name), "__version__", "installed"))
+
+
+def check_interpreter() -> Iterator[Finding]:
+    """Python itself, and whether GNU Radio belongs to it."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    ok = sys.version_info >= (3, 10)
+    yield Finding(
+        "Python", ok, f"{version} at {sys.executable}", "" if ok else "use Python 3.10 or newer"
+    )
+
+
+def _imports_gnuradio(python: str) -> bool:
+    try:
+        done = subprocess.run(
+            [python, "-c", "import gnuradio.gr"], capture_output=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def check_gnuradio() -> Iterator[Finding]:
+    """GNU Radio, and numpy's major version, which must be the one it was built with."""
+    try:
+        gr = importlib.import_module("gnuradio.gr")
+    except Exception as error:  # numpy 2 under a numpy 1 build raises more than ImportError
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        import numpy
+
+        if importlib.util.find_spec("gnuradio") and int(numpy.__version__.split(".")[0]) >= 2:
+            yield Finding(
+                "numpy",
+                False,
+                f"{numpy.__version__}; GNU Radio here was built for another major version",
+                f"{sys.executable} -m pip install 'numpy<2'",
+            )
+        owner = "/usr/bin/python3"
+        if _imports_gnuradio(owner):
+            remedy = "make setup PYTHON=/usr/bin/python3 (that interpreter owns GNU Radio)"
+        else:
+            remedy = "sudo apt-get install gnuradio gnuradio-dev && make setup"
+        yield Finding("GNU Radio", False, f"cannot be imported: {reason}", remedy)
+        return
+    version = gr.version()
+    ok = version.startswith(("3.10", "v3.10"))
+    yield Finding(
+        "GNU Radio", ok, version, "" if ok else "install GNU Radio 3.10; blocks are built for it"
+    )
+    import numpy
+
+    yield Finding("numpy", True, f"{numpy.__version__}, works with this GNU Radio")
+
+
+def check_torch() -> Iterator[Finding]:
+    """torch, and what it would compute on."""
+    try:
+        torch = importlib.import_module("torch")
+    except Exception as error:
+        yield Finding(
+            "torch", False, f"cannot be imported: {error}", f"{sys.executable} -m pip install torch"
+        )
+        return
+    yield Finding("torch", True, torch.__version__)
+    if torch.cuda.is_available():
+        yield Finding("GPU", True, torch.cuda.get_device_name(0))
+        return
+    text = "none that torch can use; the CPU does the work"
+    if os.path.exists("/proc/driver/nvidia/version"):
+        yield Finding(
+            "GPU",
+            False,
+            "an NVIDIA driver is loaded, but this torch cannot use it",
+            f"{sys.executable} -m pip install --force-reinstall torch (a CUDA build)",
+        )
+    else:
+        yield Finding("GPU", None, text)
+
+
+def check_core() -> Iterator[Finding]:
+    """The compiled module, and the alias package."""
+    try:
+        importlib.import_module("gr_tsddae.bindings")
+    except ImportError as error:
+        reason = str(error).splitlines()[0]
+        yield Finding("C++ core", False, reason, "make setup")
+        return
+    yield Finding("C++ core", True, "loads")
+    try:
+        importlib.import_module("gnuradio.tsddae")
+    except ImportError as error:
+        yield Finding("gnuradio.tsddae", False, str(error), "make setup")
+    else:
+        yield Finding("gnuradio.tsddae", True, "`from gnuradio import tsddae` works")
+
+
+def block_folders() -> list[Path]:
+    """Folders GNU Radio Companion reads blocks from, as it works them out itself."""
+    from gnuradio import gr
+
+    preferences = gr.prefs()
+    joined = os.pathsep.join(
+        [
+            os.environ.get("GRC_BLOCKS_PATH", ""),
+            preferences.get_string("grc", "local_blocks_path", ""),
+            preferences.get_string("grc", "global_blocks_path", ""),
+        ]
+    )
+    own = Path.home() / ".grc_gnuradio"
+    return [*(Path(p).expanduser() for p in joined.split(os.pathsep) if p), own]
+
+
+def check_companion() -> Iterator[Finding]:
+    """Whether GNU Radio Companion will show the blocks."""
+    try:
+        folders = block_folders()
+    except ImportError:
+        return  # said already
+    for folder in folders:
+        if (folder / BLOCK_FILE).exists():
+            yield Finding("GRC blocks", True, f"seen in {folder}")
+            return
+    here = Path(sys.prefix) / "share" / "gnuradio" / "grc" / "blocks"
+    if (here / BLOCK_FILE).exists():
+        yield Finding(
+            "GRC blocks",
+            False,
+            f"installed in {here}, which GNU Radio Companion does not read",
+            f"start it with `make companion`, or: export GRC_BLOCKS_PATH={here}",
+        )
+    else:
+        yield Finding("GRC blocks", False, "not installed", "make setup")
+
+
+def check_models() -> Iterator[Finding]:
+    """Every model that can be found, opened."""
+    try:
+        from gr_tsddae import zoo
+    except ImportError as error:
+        yield Finding("models", False, str(error), f"{sys.executable} -m pip install PyYAML")
+        return
+    found = zoo.names()
+    if not found:
+        yield Finding(
+            "models", False, "none found", f"make setup, or set {zoo.PATH_VARIABLE} to a folder"
+        )
+    for name in found:
+        try:
+            card = zoo.load(name).card
+        except ImportError as error:
+            yield Finding("models", False, f"{name}: {error}", "make setup")
+        except zoo.ModelError as error:
+            yield Finding("models", False, str(error), "git checkout models && make setup")
+        else:
+            text = f"{name}: {card.network}, {len(card.classes)} classes, "
+            yield Finding("models", True, f"{text}windows of {card.window_samples}")
+
+
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
+    check_interpreter,
+    check_gnuradio,
+    check_torch,
+    check_core,
+    check_companion,
+    check_models,
+)
+
+
+def main() -> int:
+    """Print all findings; 0 when nothing is wrong."""
+    marks = {True: "ok      ", False: "PROBLEM ", None: "note    "}
+    problems = 0
+    for check in CHECKS:
+        for finding in check():
+            print(f"{marks[finding.ok]}{finding.what}: {finding.text}")
+            if finding.ok is False:
+                problems += 1
+                print(f"        mend it with: {finding.remedy}")
+    print("all is well" if not problems else f"{problems} problem(s)")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
