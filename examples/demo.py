@@ -207,7 +207,7 @@ def main() -> int:
     """Play the recordings, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="amc-nano", help="name or folder")
-    parser.add_argument("--speed", type=float, default=10.0, help="times real time (default: 10)")
+    parser.add_argument("--speed", type=float, default=2.0, help="times real time (default: 2)")
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for results")
     arguments = parser.parse_args()
     summary = [play(entry, arguments.model, arguments.speed, arguments.out) for entry in ENTRIES]

@@ -93,12 +93,15 @@ def recognise_capture(
     hop = window if hop_samples is None else hop_samples
     if hop < 1:
         raise ValueError(f"hop is {hop} samples: windows must advance by at least 1 sample")
+    if interval_samples is None:
+        interval_samples = max(
+            MIN_WINDOWS_PER_DECISION * window, capture.sample_count // DECISIONS_PER_CAPTURE
+        )
     decider = Decider(
         model=recognizer.card.name,
         classes=recognizer.classes,
         window_samples=window,
-        interval_samples=interval_samples
-        or max(MIN_WINDOWS_PER_DECISION * window, capture.sample_count // DECISIONS_PER_CAPTURE),
+        interval_samples=interval_samples,
         confidence_threshold=confidence_threshold,
     )
     decisions: list[Decision] = []

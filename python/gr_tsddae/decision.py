@@ -74,8 +74,9 @@ class Origin:
 class Decider:
     """Gathers windows over an interval and says what they are together.
 
-    An interval ends when it spans `interval_samples`, or where the receiver's origin (time tag,
-    frequency, rate) changes, since then it is another signal. Probabilities are averaged, not
+    An interval ends with the first window that reaches `interval_samples`, however windows come
+    in batches, or where the receiver's origin (time tag, frequency, rate) changes, since then it
+    is another signal. Probabilities are averaged, not
     multiplied: windows of one signal share its channel, so they are not independent evidence, and
     products soon claim 99.9 % for anything.
 
@@ -83,7 +84,7 @@ class Decider:
         model: name for the decisions.
         classes: K labels.
         window_samples: L.
-        interval_samples: span of one decision; windows shorter than it are gathered.
+        interval_samples: span of one decision; windows are gathered until they cover it.
         confidence_threshold: under it the label is "unknown".
     """
 
@@ -131,25 +132,25 @@ class Decider:
         decisions = []
         if self._windows and origin != self._origin:
             decisions += self.flush()
-        starts = [int(s) for s in first_samples]
+        starts = np.asarray(first_samples, np.int64)
         at = 0
         while at < len(starts):
             if not self._windows:
-                self._first_sample, self._origin = starts[at], origin
-            # All windows that start inside the interval belong to it.
-            end = at + int(
-                np.searchsorted(starts[at:], self._first_sample + self.interval_samples)
-            )
+                self._first_sample, self._origin = int(starts[at]), origin
+            interval_end = self._first_sample + self.interval_samples
+            # The first window to reach the interval's end completes it: nothing is gained by
+            # waiting. It belongs to it, unless it starts behind it.
+            end = at + int(np.searchsorted(starts[at:], interval_end - self.window_samples))
+            complete = end < len(starts)
+            if complete and starts[end] < interval_end:
+                end += 1
             if end > at:
                 self._sum += probabilities[at:end].sum(0, dtype=np.float64)
                 self._windows += end - at
-                self._end_sample = starts[end - 1] + self.window_samples
-            if end < len(starts):
+                self._end_sample = int(starts[end - 1]) + self.window_samples
+            if complete:
                 decisions += self.flush()
             at = end
-        # A window that reaches the interval's end completes it: nothing is gained by waiting.
-        if self._windows and self._end_sample >= self._first_sample + self.interval_samples:
-            decisions += self.flush()
         return decisions
 
     def flush(self) -> list[Decision]:

@@ -173,19 +173,20 @@ class Recognizer:
 
         Raises:
             ValueError: when `iq` is shorter than a window, is not complex, or holds no window of
-                finite samples.
+                finite samples; when the hop is under 1.
         """
         iq = np.asarray(iq)
         if not np.iscomplexobj(iq):
             raise ValueError(f"iq is {iq.dtype}: complex samples are needed, I + jQ")
         iq = iq.astype(np.complex64, copy=False)
-        windows = cut(iq, self.window_samples, hop_samples or self.window_samples)
+        hop_samples = self.window_samples if hop_samples is None else hop_samples
+        windows = cut(iq, self.window_samples, hop_samples)
         if not len(windows):
             raise ValueError(
                 f"iq has {len(iq)} samples: {self.card.name} needs at least one window of "
                 f"{self.window_samples}"
             )
-        first_samples = np.arange(len(windows)) * (hop_samples or self.window_samples)
+        first_samples = np.arange(len(windows)) * hop_samples
         finite = np.isfinite(windows).all(1)
         if not finite.any():
             raise ValueError(f"all {len(windows)} windows hold NaN or infinite samples")
@@ -215,8 +216,10 @@ def resolve_device(device: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         wanted = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"device {device!r} is not known; use auto, cpu or cuda") from error
+    except RuntimeError:
+        wanted = None
+    if wanted is None or wanted.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {device!r} is not known; use auto, cpu, cuda or cuda:1")
     if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
         raise ValueError(
             f"device {device!r}: torch sees {torch.cuda.device_count()} CUDA devices; "

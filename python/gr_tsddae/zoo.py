@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ def find(name_or_folder: str | os.PathLike[str]) -> Path:
     text = os.fspath(name_or_folder)
     if not text:
         raise ModelNotFoundError(f"no model given; there are: {', '.join(names()) or 'none'}")
-    as_path = Path(text).expanduser()
+    as_path = Path(os.path.expanduser(text))  # leaves the ~ of an unknown user alone
     if as_path.name in (CARD_FILE, WEIGHTS_FILE):
         as_path = as_path.parent
     if as_path.is_dir() and (os.sep in text or (as_path / CARD_FILE).exists()):
@@ -146,8 +147,10 @@ def read_card(folder: Path) -> Card:
         raise ModelCorruptError(f"{path} is larger than 1 MiB: that is no model card")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
+    except OSError as error:
+        raise ModelNotFoundError(f"{path} cannot be read: {error.strerror}") from error
+    except Exception as error:  # PyYAML lets KeyError, IndexError, RecursionError and more through
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise ModelCorruptError(f"{path} is not readable as plain YAML: {reason}") from error
     if not isinstance(content, dict):
         raise ModelCorruptError(f"{path} must be a mapping of names to values")
@@ -165,8 +168,8 @@ def read_card(folder: Path) -> Card:
     }
     if missing := sorted(required - content.keys()):
         raise ModelCorruptError(f"{path} lacks {', '.join(missing)}")
-    if unknown := sorted(content.keys() - known.keys()):
-        raise ModelCorruptError(f"{path} has unknown entries: {', '.join(map(str, unknown))}")
+    if unknown := sorted(map(str, content.keys() - known.keys())):
+        raise ModelCorruptError(f"{path} has unknown entries: {', '.join(unknown)}")
     return _checked(Card(**content | {"classes": _classes(content["classes"], path)}), path)
 
 
@@ -181,6 +184,17 @@ def _checked(card: Card, path: Path) -> Card:
     from gr_tsddae import nets
     from gr_tsddae.iq.windows import SCALINGS
 
+    for name in ("name", "task", "network", "scaling", "weights_sha256", "licence", "description"):
+        if not isinstance(value := getattr(card, name), str):
+            raise ModelCorruptError(f"{path}: {name} is {value!r}; it must be text")
+    for name in ("training", "accuracy"):
+        if not isinstance(value := getattr(card, name), dict):
+            raise ModelCorruptError(f"{path}: {name} is {value!r}; it must be a mapping")
+    symbol = card.samples_per_symbol
+    if symbol is not None and not (type(symbol) in (int, float) and 0 < symbol < math.inf):
+        raise ModelCorruptError(
+            f"{path}: samples_per_symbol is {symbol!r}; it must be a positive number, or null"
+        )
     if len(card.classes) < 2 or len(set(card.classes)) != len(card.classes):
         raise ModelCorruptError(f"{path}: classes must be at least two different labels")
     if type(card.window_samples) is not int or card.window_samples < 1:
@@ -218,11 +232,14 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
     path = folder / WEIGHTS_FILE
     if not path.is_file():
         raise ModelNotFoundError(f"{folder} has a card but no {WEIGHTS_FILE}")
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelNotFoundError(f"{path} cannot be read: {error.strerror}") from error
     if (digest := hashlib.sha256(data).hexdigest()) != card.weights_sha256:
         raise ModelCorruptError(
             f"{path} ({len(data)} bytes) has sha256 {digest[:12]}..., the card says "
-            f"{str(card.weights_sha256)[:12]}...: the file is damaged, cut short or another "
+            f"{card.weights_sha256[:12]}...: the file is damaged, cut short or another "
             "model's; copy it again"
         )
     try:
@@ -230,6 +247,12 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
     except SafetensorError as error:
         raise ModelCorruptError(f"{path} is not a safetensors file: {error}") from error
     network = nets.create(card.network, class_count=len(card.classes))
+    try:
+        network.check_window(card.window_samples)
+    except ValueError as error:
+        raise ModelMismatchError(
+            f"{folder / CARD_FILE}: network {card.network} cannot take its {error}"
+        ) from error
     _check_tensors(tensors, network, path, card)
     network.load_state_dict({name: t.to(torch.float32) for name, t in tensors.items()})
     return Model(card, network.eval().requires_grad_(False), folder)
@@ -240,8 +263,6 @@ def _check_tensors(
 ) -> None:
     wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in tensors.items()}
-    if wanted == found:
-        return
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise ModelMismatchError(
@@ -249,6 +270,8 @@ def _check_tensors(
                 f"{len(card.classes)} classes: {name} is {found.get(name, 'missing')}, "
                 f"expected {wanted.get(name, 'nothing')}"
             )
+        if not tensors[name].isfinite().all():
+            raise ModelCorruptError(f"{path}: {name} holds NaN or infinity; train it again")
 
 
 def save(folder: Path, card: Card, network: nn.Module, *, half: bool = True) -> Card:
@@ -258,23 +281,26 @@ def save(folder: Path, card: Card, network: nn.Module, *, half: bool = True) -> 
         folder: created if missing; an existing model in it is replaced.
         card: `weights_sha256` is ignored and computed anew.
         network: what `nets.create(card.network, ...)` gives.
-        half: store floating-point weights as float16, which halves the file.
+        half: store floating-point weights as float16, which halves the file; a tensor whose values
+            do not fit into its range stays as it is.
     """
-    import torch
     from safetensors.torch import save as serialise
 
     def stored(tensor: torch.Tensor) -> torch.Tensor:
         tensor = tensor.detach().cpu().contiguous()
-        return tensor.half() if half and tensor.is_floating_point() else tensor
+        if not (half and tensor.is_floating_point()):
+            return tensor
+        halved = tensor.half()
+        return halved if halved.isfinite().all() else tensor
 
     data = serialise({name: stored(t) for name, t in network.state_dict().items()})
     card = dataclasses.replace(card, weights_sha256=hashlib.sha256(data).hexdigest())
+    content = dataclasses.asdict(card) | {"classes": list(card.classes)}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     folder.mkdir(parents=True, exist_ok=True)
     # Weights first, each by rename: a reader never sees half a file, and a card that is newer
     # than its weights never exists.
     _replace(folder / WEIGHTS_FILE, data)
-    content = dataclasses.asdict(card) | {"classes": list(card.classes)}
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
     _replace(folder / CARD_FILE, text.encode())
     return card
 

@@ -15,7 +15,6 @@ import pmt
 from gnuradio import gr
 
 from gr_tsddae.bindings import window_batch, window_batcher
-from gr_tsddae.blocks.messages import pdu, to_message
 from gr_tsddae.blocks.model_loader import ModelLoader
 from gr_tsddae.decision import Decider, Origin, check_threshold
 from gr_tsddae.recognizer import Recognizer
@@ -24,6 +23,7 @@ log = logging.getLogger(__name__)
 
 TAKE_TIMEOUT_S = 0.2  # how soon the worker notices that it is to stop, when nothing comes
 STATUS_INTERVAL_S = 1.0
+LAST_WORDS_S = 0.05
 LATENCIES_KEPT = 512  # batches that the latency percentiles are taken over
 INTERVAL_WITHOUT_RATE_SAMPLES = 65536  # a decision's span while the sample rate is unknown
 
@@ -68,6 +68,7 @@ class ClassifierWorker(gr.basic_block):
         self.message_port_register_in(pmt.intern("drain"))
         self.message_port_register_in(pmt.intern("control"))
         self.set_msg_handler(pmt.intern("drain"), self._on_drain)
+        self.set_msg_handler(pmt.intern("system"), self._on_system)
         self.set_msg_handler(pmt.intern("control"), self._on_control)
         self._ports = {name: pmt.intern(name) for name in ("decisions", "results", "status")}
         for port in self._ports.values():
@@ -120,6 +121,21 @@ class ClassifierWorker(gr.basic_block):
     def _on_drain(self, message: pmt.pmt_base) -> None:
         """Never called: the port exists for the scheduler's sake."""
 
+    def _on_system(self, message: pmt.pmt_base) -> None:
+        """The scheduler says that a block which sends us messages is done.
+
+        By default that ends this block and tells its own subscribers, before stop() is called and
+        so before the last windows are classified: their decisions would be lost. And it need not
+        be the batcher that is done: a block at `control` may be.
+        """
+        if not self._batcher.stream_ended():
+            return
+        if self._thread is not None:
+            self._thread.join()  # ends by itself once the ring is closed and empty
+        # Subscribers look through their ports one by one; "done" must not overtake the last words.
+        time.sleep(LAST_WORDS_S)
+        self.gateway.system_handler(message)
+
     def _on_control(self, message: pmt.pmt_base) -> None:
         """Change parameters by message; a bad one is reported in `status`, and changes nothing."""
         setters: dict[str, Callable[[Any], None]] = {
@@ -153,7 +169,7 @@ class ClassifierWorker(gr.basic_block):
                 self._handle(batch)
             elif self._batcher.finished():
                 break
-            if self._abandon.is_set() and self._may_abandon():
+            if self._abandon.is_set() and self._stopped_by_user():
                 self._batcher.discard_pending()
             if time.monotonic() - self._status_at >= STATUS_INTERVAL_S:
                 self._publish_status()
@@ -161,17 +177,17 @@ class ClassifierWorker(gr.basic_block):
             self._publish_decisions(self._decider.flush())
         self._publish_status()
 
-    def _may_abandon(self) -> bool:
-        """After a user's stop a live backlog goes; replayed and ended streams are finished."""
-        return self._batcher.policy != "block" and not self._batcher.stream_ended()
+    def _stopped_by_user(self) -> bool:
+        """A live stream was cut off: its backlog goes. Ended and replayed streams are finished."""
+        batcher = self._batcher
+        return batcher.closed() and batcher.policy != "block" and not batcher.stream_ended()
 
     def _handle(self, batch: window_batch) -> None:
         classified = False
         try:
             self._swap_model()
-            began = time.monotonic()
             self._classify(batch)
-            self._latencies_s.append(batch.age_s + time.monotonic() - began)
+            self._latencies_s.append(batch.age_s)
             classified = True
         except Exception as error:  # whatever it is, the stream goes on
             self._report_error("batch lost", error)
@@ -253,22 +269,26 @@ class ClassifierWorker(gr.basic_block):
 
     def _publish_decisions(self, decisions: list) -> None:
         for decision in decisions:
-            self.message_port_pub(self._ports["decisions"], to_message(decision.as_dict()))
+            self.message_port_pub(self._ports["decisions"], pmt.to_pmt(decision.as_dict()))
 
     def _publish_results(
         self, first_samples: np.ndarray, probabilities: np.ndarray, origin: Origin
     ) -> None:
+        port = self._ports["results"]
+        if pmt.is_null(self.message_subscribers(port)):
+            return  # nobody reads them, and they are the one message that is not small
         metadata = {
             "model": self._recognizer.card.name,
             "classes": list(self._recognizer.classes),
             "windows": len(probabilities),
             "window_samples": self._recognizer.window_samples,
-            "first_samples": first_samples,
+            # float64 is exact up to 2^53 samples, and pmt.to_python refuses 64-bit integers
+            "first_samples": first_samples.astype(np.float64),
             "time_s": origin.time_of(int(first_samples[0])),
             "center_frequency_hz": origin.center_frequency_hz,
             "sample_rate_hz": origin.sample_rate_hz,
         }
-        self.message_port_pub(self._ports["results"], pdu(metadata, probabilities))
+        self.message_port_pub(port, pmt.cons(pmt.to_pmt(metadata), pmt.to_pmt(probabilities)))
 
     def _publish_status(self) -> None:
         now = time.monotonic()
@@ -291,7 +311,7 @@ class ClassifierWorker(gr.basic_block):
             p50, p99 = np.percentile(self._latencies_s, (50, 99))
             status |= {"latency_p50_s": float(p50), "latency_p99_s": float(p99)}
         self._status_at, self._status_samples = now, (seen, done)
-        self.message_port_pub(self._ports["status"], to_message(status))
+        self.message_port_pub(self._ports["status"], pmt.to_pmt(status))
 
     @staticmethod
     def _progress(counters: dict[str, int]) -> tuple[int, int]:

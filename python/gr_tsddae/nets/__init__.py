@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-# name -> builder(class_count); every builder gives a module (B, 2, L) scaled windows -> (B, K).
+# name -> builder(class_count); every builder gives a module (B, 2, L) scaled windows -> (B, K),
+# with a method check_window(L) that raises ValueError for a length it does not take.
 _CLASSIFIERS: dict[str, Callable[[int], nn.Module]] = {}
 
 

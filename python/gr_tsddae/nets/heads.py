@@ -31,6 +31,10 @@ class TSNetClassifier(nn.Module):
         step_fraction = torch.tensor([FINE_TUNING_STEP / STEPS])
         self.register_buffer("step_fraction", step_fraction, persistent=False)
 
+    def check_window(self, window_samples: int) -> None:
+        """Raise ValueError when windows of this length do not fit the network."""
+        self.backbone.config.tokens(window_samples)
+
     def embed(self, rows: torch.Tensor) -> torch.Tensor:
         """Feature vectors of scaled windows: (B, 2, L) -> (B, 2C)."""
         dtype = self.head[0].weight.dtype

@@ -24,16 +24,16 @@ def complex_normal(
 def echo_taps(batch: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
     """Random Ricean three-path channels as FIR taps, (B, ECHO_TAPS).
 
-    Each path has a line of sight of random phase (K = 4) and a scattered part, frozen for the
-    window: at 1 Hz Doppler and 200 kS/s a window sees no motion.
+    As in GNU Radio's model, the first path alone has a line of sight (of random phase, K = 4); its
+    echoes are scattered only. All is frozen for the window: at 1 Hz Doppler and 200 kS/s a window
+    sees no motion.
     """
     delays = torch.tensor(ECHO_DELAYS_SAMPLES, device=device)
     amplitudes = torch.tensor(ECHO_AMPLITUDES, device=device)
-    paths = len(ECHO_DELAYS_SAMPLES)
-    phase = 2 * math.pi * torch.rand(batch, paths, generator=generator, device=device)
+    phase = 2 * math.pi * torch.rand(batch, generator=generator, device=device)
     sight = torch.polar(torch.ones_like(phase), phase)
-    scatter = complex_normal(batch, paths, generator=generator, device=device)
-    gains = math.sqrt(RICEAN_K / (RICEAN_K + 1)) * sight + math.sqrt(1 / (RICEAN_K + 1)) * scatter
+    gains = complex_normal(batch, len(ECHO_DELAYS_SAMPLES), generator=generator, device=device)
+    gains[:, 0] = (math.sqrt(RICEAN_K) * sight + gains[:, 0]) / math.sqrt(RICEAN_K + 1)
     n = torch.arange(ECHO_TAPS, device=device)
     interpolator = torch.sinc(n - delays[:, None]).to(torch.complex64)  # (P, T)
     return (gains * amplitudes) @ interpolator

@@ -17,13 +17,14 @@ import torch
 from gr_tsddae.synth.pulses import gaussian_frequency, root_raised_cosine
 
 RRC_ROLLOFF = 0.35
-RRC_SPAN_SYMBOLS = 11  # GNU Radio's RRC filters of RML2016 reach over 11 symbols
+# GNU Radio's RRC filters of RML2016 reach over 88 symbols; what lies beyond these 11 is 40 dB down.
+RRC_SPAN_SYMBOLS = 11
 GFSK_BT = 0.35
 GFSK_INDEX = 2 * 0.1 * 8 / (2 * math.pi)  # gfsk_mod(sensitivity=0.1) at 8 samples/symbol: 0.255
 CPFSK_INDEX = 0.5
 AUDIO_SAMPLE_RATE_HZ = 200e3  # RML2016 takes its windows at a nominal 200 kS/s
 WBFM_DEVIATION_HZ = 75e3
-WBFM_RATE_HZ = 220.5e3  # wfm_tx ran at this rate; its output was taken as 200 kS/s
+WBFM_RATE_HZ = 220.5e3  # wfm_tx ran at this rate, whatever rate its output was said to have
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ _BINARY = torch.tensor([-1.0, 1.0])
 
 def gfsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     """Binary FSK with Gaussian frequency pulses: phase is the running sum of frequency."""
-    span = 5  # the pulse at BT 0.35 is below 1e-6 two symbols away
+    span = 5  # the pulse at BT 0.35 is below 1e-6 from 2.5 symbols on
     times = timing.symbol_times(generator)
     data = _draw_symbols(_BINARY, times, span, generator)
     frequency = _shape(data, times, span, lambda t: gaussian_frequency(t, GFSK_BT))
@@ -143,13 +144,19 @@ def _audio(timing: Timing, generator: torch.Generator) -> tuple[torch.Tensor, to
     return frequency_hz, torch.polar(amplitude, phase)
 
 
-def _analytic_audio(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-    """Audio as an analytic signal (positive frequencies only), (B, L); its real part is audio."""
-    frequency_hz, amplitude = _audio(timing, generator)
-    n = torch.arange(timing.window_samples, device=timing.device)
-    cycles = frequency_hz[:, :, None] * n / AUDIO_SAMPLE_RATE_HZ  # (B, P, L)
+def _sum_of_tones(
+    frequency_hz: torch.Tensor, amplitude: torch.Tensor, rate_hz: float, samples: int
+) -> torch.Tensor:
+    """Tones (B, P) to the analytic signal (positive frequencies only) whose real part is audio."""
+    n = torch.arange(samples, device=frequency_hz.device)
+    cycles = frequency_hz[:, :, None] * n / rate_hz  # (B, P, L)
     tones = torch.polar(torch.ones_like(cycles), 2 * math.pi * cycles)
     return (amplitude[:, :, None] * tones).sum(1)
+
+
+def _analytic_audio(timing: Timing, generator: torch.Generator) -> torch.Tensor:
+    """Audio at the window's sample rate as an analytic signal, (B, L)."""
+    return _sum_of_tones(*_audio(timing, generator), AUDIO_SAMPLE_RATE_HZ, timing.window_samples)
 
 
 def am_dsb(timing: Timing, generator: torch.Generator) -> torch.Tensor:
@@ -173,10 +180,7 @@ def wbfm(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     # 75 us pre-emphasis lifts high tones; tone by tone, FM is a phase of amplitude dev/f.
     emphasis = (1 + (2 * math.pi * frequency_hz * 75e-6).square()).sqrt()
     deviation = WBFM_DEVIATION_HZ / WBFM_RATE_HZ * amplitude * emphasis  # cycles per sample
-    n = torch.arange(timing.window_samples, device=timing.device)
-    cycles = frequency_hz[:, :, None] * n / AUDIO_SAMPLE_RATE_HZ
-    tones = torch.polar(torch.ones_like(cycles), 2 * math.pi * cycles)
-    frequency = (deviation[:, :, None] * tones).sum(1).real  # (B, L)
+    frequency = _sum_of_tones(frequency_hz, deviation, WBFM_RATE_HZ, timing.window_samples).real
     return torch.polar(torch.ones_like(frequency), 2 * math.pi * frequency.cumsum(1))
 
 

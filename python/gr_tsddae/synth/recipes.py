@@ -36,7 +36,13 @@ class Recipe:
         for name in ("carrier_share", "echo_share", "filtered_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: a share is from 0 to 1")
-        if self.samples_per_symbol < 2:
+        if not 0 <= self.rate_offset < 1:
+            raise ValueError(f"rate_offset is {self.rate_offset}: it is from 0 to under 1")
+        if not 0 <= self.carrier_offset <= 0.5:
+            raise ValueError(
+                f"carrier_offset is {self.carrier_offset}: it is from 0 to 0.5 cycles per sample"
+            )
+        if not self.samples_per_symbol >= 2:
             raise ValueError(
                 f"samples_per_symbol is {self.samples_per_symbol}: at least 2 are needed, "
                 "or the signal aliases"
@@ -84,10 +90,14 @@ def draw(
         Windows, float32 (B, 2, L), mean power near 1; scale them with the model's own scaling.
 
     Raises:
-        ValueError: when a label is not one of `CLASSES`, or lengths differ.
+        ValueError: when a label is not one of `CLASSES`, lengths differ, or a window is empty.
     """
+    if window_samples < 1:
+        raise ValueError(f"window_samples is {window_samples}: a window needs at least 1 sample")
     if label.shape != snr_db.shape or label.ndim != 1:
-        raise ValueError(f"label {tuple(label.shape)} and snr_db {tuple(snr_db.shape)} must be (B,)")
+        raise ValueError(
+            f"label {tuple(label.shape)} and snr_db {tuple(snr_db.shape)} must both be (B,)"
+        )
     if len(label) and not 0 <= int(label.min()) <= int(label.max()) < len(CLASSES):
         raise ValueError(
             f"labels span {int(label.min())}..{int(label.max())}: indices into the "

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The C++ part of gr-tsddae: a stream cut into batches of windows."""
+
+try:
+    import gnuradio.gr  # noqa: F401  first: it holds the base classes of our blocks
+except ImportError as error:
+    raise ImportError(
+        f"GNU Radio cannot be imported ({error}): the blocks need GNU Radio 3.10. Install it "
+        "(apt install gnuradio-dev), then build this module for its interpreter (make setup)."
+    ) from error
+
+try:
+    from .tsddae_python import window_batch, window_batcher, window_ring
+except ImportError as error:
+    raise ImportError(
+        f"the compiled part of gr_tsddae cannot be imported ({error}): the blocks need it. "
+        "Install GNU Radio 3.10 with its headers (apt install gnuradio-dev), then build this "
+        "module for its interpreter (make setup)."
+    ) from error
+
+__all__ = ["window_batch", "window_batcher", "window_ring"]

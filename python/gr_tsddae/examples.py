@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the shipped recordings are, so that example flowgraphs find them from anywhere."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def recording(name: str) -> str:
+    """Path of a shipped recording's samples, for a File Source.
+
+    Args:
+        name: as in examples/data/README.md, e.g. "bpsk-kr01".
+
+    Raises:
+        FileNotFoundError: when it is in none of the places it could be.
+    """
+    folders = (
+        Path(sys.prefix) / "share" / "gnuradio" / "examples" / "tsddae" / "data",
+        Path(__file__).resolve().parents[2] / "examples" / "data",
+    )
+    for folder in folders:
+        path = folder / f"{name}.sigmf-data"
+        if path.is_file():
+            return str(path)
+    looked = " or ".join(map(str, folders))
+    raise FileNotFoundError(f"no recording {name!r} in {looked}; `make setup` installs them")

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Opening recordings of any supported format: SigMF, raw IQ, IQ WAV.
+
+>>> with open_capture("pass.sigmf-meta") as capture:
+...     for first_sample, iq in capture.blocks(1 << 16):  # iq: (<= 65536,) complex64
+...         recognise(first_sample, iq)
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .capture import Annotation, Capture, Segment
+from .capture_errors import (
+    CaptureDamagedError,
+    CaptureError,
+    CaptureFormatError,
+    CaptureMissingError,
+    CaptureRangeError,
+)
+from .raw_file import open_raw
+from .sample_format import SampleFormat
+from .sigmf_file import SUFFIXES as SIGMF_SUFFIXES
+from .sigmf_file import open_sigmf
+from .wav_file import open_wav
+
+__all__ = [
+    "Annotation",
+    "Capture",
+    "CaptureDamagedError",
+    "CaptureError",
+    "CaptureFormatError",
+    "CaptureMissingError",
+    "CaptureRangeError",
+    "Segment",
+    "open_capture",
+]
+
+
+def open_capture(
+    path: str | os.PathLike[str],
+    *,
+    dtype: str | None = None,
+    sample_rate_hz: float | None = None,
+    center_frequency_hz: float | None = None,
+    verify: bool | None = None,
+) -> Capture:
+    """Opens a recording; its extension says which kind it is.
+
+    Args:
+        path: A .sigmf-meta, .sigmf-data or .sigmf file, a .wav file of two channels, or raw IQ.
+        dtype: How the samples of a raw file are stored (cf32, ci16, ci8, cu8, ...). Needed where
+            the extension does not say it (.iq, .raw, .bin, .dat); it must agree with what a SigMF
+            or WAV file says itself.
+        sample_rate_hz: Samples per second; wins over what the file says.
+        center_frequency_hz: Centre frequency in Hz; wins over what the file says.
+        verify: Whether to compare the checksum of a SigMF recording with its samples; None does so
+            up to 64 MiB.
+
+    Returns:
+        The capture, to be used as a context manager or closed.
+
+    Raises:
+        CaptureError: One sentence that names what is wrong and what to do; the subclasses in
+            `capture_errors` tell missing, unknown, damaged and out of range apart.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix == ".sigmf-collection":
+        raise CaptureFormatError(f"{path} names several recordings; open one of them")
+    if path.name.lower().endswith((".sigmf.gz", ".sigmf.xz", ".sigmf.zip")):
+        raise CaptureFormatError(
+            f"{path} is compressed and cannot be read slice by slice; unpack it first"
+        )
+    if suffix in SIGMF_SUFFIXES:
+        capture = open_sigmf(path, verify=verify)
+    elif suffix == ".wav":
+        capture = open_wav(path)
+    else:
+        capture = open_raw(path, dtype)
+    if dtype is not None and SampleFormat.parse(dtype).name != capture.sample_format.name:
+        raise CaptureFormatError(
+            f"{path} says it holds {capture.sample_format.name} samples, but dtype={dtype!r} was "
+            "given; leave dtype out"
+        )
+    return capture.told(sample_rate_hz=sample_rate_hz, center_frequency_hz=center_frequency_hz)

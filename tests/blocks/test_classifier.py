@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The classifier block in real flowgraphs."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+
+gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
+pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
+import pmt  # noqa: E402
+from gnuradio import blocks  # noqa: E402
+
+from gr_tsddae import Recognizer, zoo  # noqa: E402
+from gr_tsddae.blocks import classifier  # noqa: E402
+
+L = 128
+
+
+class Collector(gr.basic_block):
+    """Keeps every message of the three ports as Python values."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, name="collector", in_sig=None, out_sig=None)
+        self.decisions: list[dict] = []
+        self.results: list[tuple[dict, np.ndarray]] = []
+        self.status: list[dict] = []
+        for port in ("decisions", "results", "status"):
+            self.message_port_register_in(pmt.intern(port))
+            self.set_msg_handler(pmt.intern(port), getattr(self, f"on_{port}"))
+
+    def on_decisions(self, message):
+        self.decisions.append(pmt.to_python(message))
+
+    def on_results(self, message):
+        vector = np.array(pmt.f32vector_elements(pmt.cdr(message)), np.float32)
+        self.results.append((pmt.to_python(pmt.car(message)), vector))
+
+    def on_status(self, message):
+        self.status.append(pmt.to_python(message))
+
+
+class Flowgraph(gr.top_block):
+    """source -> classifier -> collector; extra blocks go through `connect` as usual."""
+
+    def __init__(self, source, **arguments):
+        gr.top_block.__init__(self, "test")
+        self.source = source
+        self.classifier = classifier(**arguments)
+        self.collector = Collector()
+        self.connect(self.source, self.classifier)
+        for port in ("decisions", "results", "status"):
+            self.msg_connect(self.classifier, port, self.collector, port)
+
+    def counters(self):
+        counters = self.classifier.counters()
+        parts = ("classified", "gated", "dropped", "flushed", "pending")
+        assert counters["samples_in"] == sum(counters[f"samples_{part}"] for part in parts)
+        return counters
+
+
+def noise(count: int, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (rng.normal(size=count) + 1j * rng.normal(size=count)).astype(np.complex64)
+
+
+def vector_source(iq: np.ndarray, repeat: bool = False, tags=()):
+    return blocks.vector_source_c(iq.tolist(), repeat, 1, list(tags))
+
+
+def tag(offset: int, key: str, value) -> gr.tag_t:
+    made = gr.tag_t()
+    made.offset, made.key, made.value = offset, pmt.intern(key), value
+    return made
+
+
+def until(condition, timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def arguments(model_folder):
+    return {"model": str(model_folder), "device": "cpu", "precision": "float32"}
+
+
+def test_says_window_for_window_what_the_recogniser_says(arguments):
+    iq = noise(40 * L + 17)
+    flowgraph = Flowgraph(vector_source(iq), overflow="block", batch_windows=16, **arguments)
+    flowgraph.run()
+    recognizer = Recognizer(
+        arguments["model"], device="cpu", precision="float32", batch_windows=16
+    )
+    expected = recognizer.predict(iq)
+    got = np.concatenate([v.reshape(m["windows"], -1) for m, v in flowgraph.collector.results])
+    np.testing.assert_array_equal(got, expected.window_probabilities)
+    firsts = np.concatenate([m["first_samples"] for m, _ in flowgraph.collector.results])
+    np.testing.assert_array_equal(firsts, expected.first_samples)
+    counters = flowgraph.counters()
+    assert counters["samples_classified"] == 40 * L
+    assert counters["samples_flushed"] == 17
+    assert counters["samples_pending"] == 0
+
+
+def test_the_last_decision_of_a_file_is_not_lost(arguments):
+    """The scheduler finishes a block before its last messages unless it is made to wait."""
+    for _ in range(10):
+        flowgraph = Flowgraph(
+            vector_source(noise(100 * L)), overflow="block", batch_windows=8,
+            sample_rate_hz=1e4, decision_interval_s=10 * L / 1e4, **arguments,
+        )  # fmt: skip
+        flowgraph.run()
+        decisions = flowgraph.collector.decisions
+        assert [d["first_sample"] for d in decisions] == list(range(0, 100 * L, 10 * L))
+        assert flowgraph.collector.status[-1]["samples_classified"] == 100 * L
+
+
+def test_decision_message_has_what_the_documentation_promises(arguments):
+    flowgraph = Flowgraph(
+        vector_source(noise(8 * L)), overflow="block", sample_rate_hz=2e3,
+        center_frequency_hz=433e6, decision_interval_s=10, **arguments,
+    )  # fmt: skip
+    flowgraph.run()
+    (decision,) = flowgraph.collector.decisions
+    assert set(decision) == {
+        "model", "label", "best", "confidence", "probabilities", "windows", "first_sample",
+        "sample_count", "time_s", "center_frequency_hz", "sample_rate_hz",
+    }  # fmt: skip
+    assert decision["windows"] == 8
+    assert decision["sample_count"] == 8 * L
+    assert decision["time_s"] is None
+    assert decision["center_frequency_hz"] == 433e6
+    assert sum(decision["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert decision["label"] == max(decision["probabilities"], key=decision["probabilities"].get)
+
+
+def test_tags_give_time_frequency_and_rate_and_end_a_decision(arguments):
+    rx_time = pmt.make_tuple(pmt.from_uint64(1_700_000_000), pmt.from_double(0.25))
+    tags = [
+        tag(0, "rx_time", rx_time),
+        tag(0, "rx_rate", pmt.from_double(1e3)),
+        tag(0, "rx_freq", pmt.from_double(100e6)),
+        tag(5 * L + 50, "rx_freq", pmt.from_double(101e6)),
+    ]
+    flowgraph = Flowgraph(
+        vector_source(noise(12 * L), tags=tags), overflow="block", decision_interval_s=100,
+        **arguments,
+    )  # fmt: skip
+    flowgraph.run()
+    first, second = flowgraph.collector.decisions
+    assert first["center_frequency_hz"] == 100e6
+    assert first["sample_count"] == 5 * L
+    assert first["time_s"] == 1_700_000_000.25
+    assert second["center_frequency_hz"] == 101e6
+    assert second["first_sample"] == 5 * L + 50
+    assert second["time_s"] == pytest.approx(1_700_000_000.25 + (5 * L + 50) / 1e3, abs=1e-6)
+    assert flowgraph.counters()["samples_flushed"] == 50 + (12 * L - 5 * L - 50) % L
+
+
+def test_gate_and_silence_and_nonfinite_samples(arguments):
+    iq = noise(30 * L)
+    iq[10 * L : 20 * L] = 0
+    iq[5 * L] = np.nan
+    iq[6 * L] = np.inf
+    flowgraph = Flowgraph(vector_source(iq), overflow="block", gate_dbfs=-60.0, **arguments)
+    flowgraph.run()
+    counters = flowgraph.counters()
+    assert counters["windows_gated"] == 12
+    assert counters["windows_nonfinite"] == 2
+    assert counters["windows_classified"] == 18
+    assert np.isfinite(flowgraph.collector.results[0][1]).all()
+
+
+def test_slow_network_drops_and_counts_but_never_stalls_the_stream(arguments, monkeypatch):
+    flowgraph = Flowgraph(
+        blocks.null_source(gr.sizeof_gr_complex), overflow="drop_oldest", capacity_batches=2,
+        batch_windows=4, **arguments,
+    )  # fmt: skip
+    recognizer = flowgraph.classifier.worker._recognizer
+    fast = recognizer.window_probabilities
+    monkeypatch.setattr(
+        recognizer, "window_probabilities", lambda w: (time.sleep(0.05), fast(w))[1]
+    )
+    flowgraph.start()
+    time.sleep(1.0)
+    flowgraph.stop()
+    flowgraph.wait()
+    counters = flowgraph.counters()
+    assert counters["windows_dropped"] > 100 * counters["windows_classified"] > 0
+    assert counters["samples_pending"] == 0
+
+
+def test_start_and_stop_many_times_leaves_no_thread(arguments):
+    flowgraph = Flowgraph(vector_source(noise(50 * L), repeat=True), **arguments)
+    before = threading.active_count()
+    for _ in range(50):
+        flowgraph.start()
+        flowgraph.stop()
+        flowgraph.wait()
+        assert flowgraph.counters()["samples_pending"] == 0
+    assert threading.active_count() == before
+
+
+def test_stop_in_the_middle_of_a_batch(arguments, monkeypatch):
+    flowgraph = Flowgraph(
+        blocks.null_source(gr.sizeof_gr_complex), overflow="drop_newest", batch_windows=8,
+        **arguments,
+    )  # fmt: skip
+    recognizer = flowgraph.classifier.worker._recognizer
+    fast, inside = recognizer.window_probabilities, threading.Event()
+
+    def slow(windows):
+        inside.set()
+        time.sleep(0.3)
+        return fast(windows)
+
+    monkeypatch.setattr(recognizer, "window_probabilities", slow)
+    flowgraph.start()
+    assert inside.wait(10)
+    flowgraph.stop()
+    flowgraph.wait()
+    counters = flowgraph.counters()
+    assert counters["batches_taken"] == 0
+    assert counters["samples_pending"] == 0
+
+
+def test_runs_again_after_the_file_ended(arguments):
+    iq = noise(20 * L)
+    flowgraph = Flowgraph(vector_source(iq), overflow="block", **arguments)
+    for run in (1, 2):
+        flowgraph.source.rewind()
+        flowgraph.run()
+        assert flowgraph.counters()["windows_classified"] == 20 * run
+
+
+def test_an_exception_in_the_worker_is_counted_and_the_stream_goes_on(
+    arguments, monkeypatch, caplog
+):
+    flowgraph = Flowgraph(
+        vector_source(noise(64 * L)), overflow="block", batch_windows=16, **arguments
+    )
+    recognizer = flowgraph.classifier.worker._recognizer
+    fine, calls = recognizer.window_probabilities, []
+
+    def sometimes(windows):
+        calls.append(1)
+        if len(calls) == 2:
+            raise MemoryError("no room")
+        return fine(windows)
+
+    monkeypatch.setattr(recognizer, "window_probabilities", sometimes)
+    flowgraph.run()
+    counters = flowgraph.counters()
+    assert counters["windows_dropped"] == 16
+    assert counters["windows_classified"] == 48
+    assert flowgraph.collector.status[-1]["errors"] == 1
+    assert "no room" in flowgraph.collector.status[-1]["last_error"]
+    assert "no room" in caplog.text
+
+
+def test_another_model_is_swapped_in_while_running(arguments, model_folder, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(model_folder, other)
+    model = zoo.load(other)
+    import dataclasses
+
+    zoo.save(other, dataclasses.replace(model.card, name="other"), model.network)
+    flowgraph = Flowgraph(
+        blocks.null_source(gr.sizeof_gr_complex), batch_windows=8, sample_rate_hz=1e5, **arguments
+    )
+    flowgraph.start()
+    try:
+        until(lambda: flowgraph.collector.decisions)
+        flowgraph.classifier.set_model(str(other))
+        until(lambda: flowgraph.collector.decisions[-1]["model"] == "other")
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    assert flowgraph.counters()["samples_pending"] == 0
+
+
+def test_a_bad_model_changes_nothing_and_is_reported(arguments, model_folder, tmp_path):
+    bad = tmp_path / "bad"
+    shutil.copytree(model_folder, bad)
+    (bad / "model.safetensors").write_text("not weights")
+    flowgraph = Flowgraph(
+        blocks.null_source(gr.sizeof_gr_complex), batch_windows=8, sample_rate_hz=1e5, **arguments
+    )
+    name = zoo.read_card(model_folder).name
+    flowgraph.start()
+    try:
+        flowgraph.classifier.set_model(str(bad))
+        until(lambda: flowgraph.collector.status and flowgraph.collector.status[-1]["errors"])
+        seen = len(flowgraph.collector.decisions)
+        until(lambda: len(flowgraph.collector.decisions) > seen)
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    assert "sha256" in flowgraph.collector.status[-1]["last_error"]
+    assert {d["model"] for d in flowgraph.collector.decisions} == {name}
+
+
+def test_control_messages_change_parameters_and_bad_ones_do_not(arguments):
+    flowgraph = Flowgraph(
+        blocks.null_source(gr.sizeof_gr_complex), batch_windows=8, sample_rate_hz=1e5, **arguments
+    )
+    control = pmt.intern("control")
+    post = flowgraph.classifier.worker.to_basic_block()._post
+    flowgraph.start()
+    try:
+        post(control, pmt.to_pmt({"gate_dbfs": -30.0, "confidence_threshold": 1.0}))
+        until(lambda: flowgraph.classifier.batcher.gate_dbfs() == -30.0)
+        post(control, pmt.cons(pmt.intern("gate_dbfs"), pmt.from_double(-float("inf"))))
+        until(lambda: any(d["label"] == "unknown" for d in flowgraph.collector.decisions))
+        for bad in ({"confidence_threshold": 7}, {"volume": 11}, 5, {"model": 3}):
+            before = flowgraph.classifier.worker._errors
+            post(control, pmt.to_pmt(bad))
+            until(lambda before=before: flowgraph.classifier.worker._errors > before)
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    assert flowgraph.counters()["windows_classified"] > 0
+
+
+def test_a_control_source_that_ends_does_not_end_the_classifier(arguments):
+    """GNU Radio finishes a message block as soon as any one of its neighbours is done."""
+
+    class Passing(gr.sync_block):
+        """A stream block with a message port that is done long before the classifier."""
+
+        def __init__(self):
+            gr.sync_block.__init__(self, "passing", [np.complex64], None)
+            self.message_port_register_out(pmt.intern("out"))
+
+        def work(self, input_items, output_items):
+            return len(input_items[0])
+
+    flowgraph = Flowgraph(
+        blocks.vector_source_c([1j] * 4000 * L), overflow="block", batch_windows=16, **arguments
+    )
+    flowgraph.early = Passing()
+    flowgraph.early_source = vector_source(noise(10))
+    flowgraph.connect(flowgraph.early_source, flowgraph.early)
+    flowgraph.msg_connect(flowgraph.early, "out", flowgraph.classifier, "control")
+    flowgraph.run()
+    assert flowgraph.counters()["windows_classified"] == 4000
+    assert sum(m["windows"] for m, _ in flowgraph.collector.results) == 4000
+
+
+def test_works_with_nothing_connected_to_its_messages(arguments):
+    flowgraph = gr.top_block()
+    flowgraph.source = vector_source(noise(20 * L))
+    flowgraph.classifier = classifier(overflow="block", **arguments)
+    flowgraph.connect(flowgraph.source, flowgraph.classifier)
+    flowgraph.run()
+    assert flowgraph.classifier.counters()["windows_classified"] == 20
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"model": "no-such-model"}, "no model 'no-such-model'"),
+        ({"hop_samples": -1}, "hop_samples is -1"),
+        ({"batch_windows": 0}, "batch_windows is 0"),
+        ({"capacity_batches": 1}, "capacity_batches"),
+        ({"overflow": "panic"}, "overflow is 'panic'"),
+        ({"decision_interval_s": 0}, "decision_interval_s is 0"),
+        ({"confidence_threshold": 1.5}, "confidence_threshold is 1.5"),
+        ({"gate_dbfs": float("nan")}, "gate_dbfs"),
+        ({"sample_rate_hz": -1}, "sample_rate_hz is -1"),
+        ({"max_wait_s": -1}, "max_wait_s"),
+        ({"device": "toaster"}, "device 'toaster'"),
+        ({"precision": "float3"}, "precision 'float3'"),
+    ],
+)
+def test_bad_arguments_say_what_is_wrong(arguments, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        classifier(**(arguments | wrong))
+
+
+def test_alias_package():
+    from gnuradio import tsddae
+
+    assert tsddae.classifier is classifier

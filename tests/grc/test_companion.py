@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What GNU Radio Companion sees: every block's `make` with its defaults, every example compiled.
+
+Companion does not compile templates itself, so a typo in a YAML file shows up only here or on a
+user's screen.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
+pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
+from gnuradio import gr  # noqa: E402
+from gnuradio.grc.core.platform import Platform  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
+EXAMPLES = sorted((ROOT / "examples").glob("*.grc"))
+
+
+@pytest.fixture(scope="module")
+def platform():
+    os.environ["GRC_BLOCKS_PATH"] = str(ROOT / "grc")
+    made = Platform(
+        version=gr.version(),
+        version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
+        prefs=gr.prefs(),
+    )
+    made.build_library()
+    return made
+
+
+@pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda p: p.stem)
+def test_make_with_defaults(path, platform):
+    description = yaml.safe_load(path.read_text())
+    assert description["category"] == "[TS-DDAE]"
+    assert description["documentation"].strip()
+    flowgraph = platform.make_flow_graph()
+    block = flowgraph.new_block(description["id"])
+    block.params["id"].set_value("made")
+    variable = flowgraph.new_block("variable")  # every new flowgraph has this one
+    variable.params["id"].set_value("samp_rate")
+    variable.params["value"].set_value("32000")
+    flowgraph.rewrite()
+    flowgraph.validate()
+    wrong = [
+        message
+        for message in block.get_error_messages()
+        if "not connected" not in message  # nothing is connected here
+    ]
+    assert not wrong
+    namespace: dict = {"samp_rate": 32000}
+    for line in block.templates.render("imports").splitlines():
+        exec(line, namespace)
+    made = eval(block.templates.render("make"), namespace)
+    # every callback is a method that takes the value it gets
+    for callback in block.get_callbacks():
+        exec(callback.replace("self.made", "made"), namespace | {"made": made})
+
+
+@pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda p: p.stem)
+def test_yaml_mirrors_the_module(path):
+    """Parameters are those of the Python constructor, and each is documented."""
+    import inspect
+
+    from gr_tsddae import blocks
+
+    description = yaml.safe_load(path.read_text())
+    name = description["id"].removeprefix("tsddae_")
+    parameters = inspect.signature(getattr(blocks, name).__init__).parameters
+    assert {p["id"] for p in description["parameters"]} == set(parameters) - {"self"}
+    for parameter in description["parameters"]:
+        words = parameter["label"].split(" (")[0]  # without its unit
+        assert words in description["documentation"], f"{words} is not documented"
+
+
+def _compile(path: Path, out: Path) -> Path:
+    environment = os.environ | {"GRC_BLOCKS_PATH": str(ROOT / "grc")}
+    grcc = subprocess.run(
+        [sys.executable, "/usr/bin/grcc", "-o", str(out), str(path)],
+        env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert grcc.returncode == 0, grcc.stdout + grcc.stderr
+    (made,) = out.glob("*.py")
+    return made
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_examples_compile_and_run(path, tmp_path):
+    made = _compile(path, tmp_path)
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    if "DISPLAY" not in environment:
+        environment["QT_QPA_PLATFORM"] = "offscreen"
+    process = subprocess.Popen(
+        [sys.executable, str(made)], env=environment, cwd=tmp_path, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        output, _ = process.communicate(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        output, _ = process.communicate(timeout=30)
+    assert "Traceback" not in output, output
+    assert "label" in output, output[-2000:]
+    assert "BPSK" in output
