@@ -27,6 +27,7 @@ from gr_tsddae.iq.annotations import write_annotations
 from gr_tsddae.iq.captures import Capture, open_capture
 from gr_tsddae.report.timeline import plot_timeline
 
+UNMODULATED = ("noise", "NFM carrier")  # truths that are no modulation
 DATA = Path(__file__).resolve().parent / "data"
 
 
@@ -38,21 +39,34 @@ class Entry:
         name: in examples/data.
         truth: what is in its bursts, in the model's words; None: a kind it does not know.
         shift_hz: where the signal sits; it is moved to 0.
-        rate_hz: sample rate for the model: 8 samples per symbol, or for FM a band that the
-            signal fills. None leaves it as recorded.
+        rate_hz: sample rate for the model, 8 samples per symbol. None leaves it as recorded.
+        nominal_rate_hz: assumed where the recording does not say at what rate it was made.
     """
 
     name: str
     truth: str | None
     shift_hz: float = 0.0
     rate_hz: float | None = None
+    nominal_rate_hz: float | None = None
 
 
 ENTRIES = (
     Entry("bpsk-kr01", "BPSK"),
     Entry("bpsk-pwsat2", "BPSK"),
     Entry("bpsk-picsat", "BPSK", rate_hz=76_560),
-    Entry("nfm-2m-voice", "WBFM", shift_hz=30_270, rate_hz=20_000),
+    # Voice FM is slow against the broadcast FM the model knows: at this rate audio and deviation
+    # take as many samples as there.
+    Entry("nfm-2m-voice", "WBFM", shift_hz=30_270, rate_hz=100_000),
+)
+# With --all: what the model meets beyond its classes, and two synthetic reference signals.
+OTHERS = (
+    Entry("d8psk-vdl2", "8PSK", rate_hz=84_000),
+    Entry("gfsk-ble", "GFSK", rate_hz=8e6),
+    Entry("fsk-cc1101", None, shift_hz=-7_960, rate_hz=80_000, nominal_rate_hz=1e6),
+    Entry("oqpsk-aero", None, rate_hz=42_000),
+    Entry("ook-remote", None, shift_hz=14_160, nominal_rate_hz=1e6),
+    Entry("lte-downlink", None),
+    Entry("wifi-80211a", None),
 )
 
 
@@ -80,8 +94,14 @@ class FileOfSamples(gr.hier_block2):
             for row in range(2):
                 self.connect((self.split, row), (self.join, row))
             self.connect(self.join, self)
+        elif datatype == "ci16":
+            self.connect(
+                blocks.file_source(gr.sizeof_short, path),
+                blocks.interleaved_short_to_complex(False, False, 32768),
+                self,
+            )
         else:
-            raise ValueError(f"{path}: this demo plays cf32 and cu8, not {datatype}")
+            raise ValueError(f"{path}: this demo plays cf32, ci16 and cu8, not {datatype}")
 
 
 class DecisionPrinter(gr.basic_block):
@@ -168,7 +188,8 @@ def said_in_bursts(decisions: list[Decision], capture: Capture) -> Counter:
     for decision in decisions:
         middle = decision.first_sample + decision.sample_count // 2
         if any(
-            a.first_sample <= middle < a.first_sample + a.sample_count and a.label != "noise"
+            a.first_sample <= middle < a.first_sample + a.sample_count
+            and a.label not in UNMODULATED
             for a in capture.annotations
         ):
             said[decision.label] += 1
@@ -177,7 +198,8 @@ def said_in_bursts(decisions: list[Decision], capture: Capture) -> Counter:
 
 def play(entry: Entry, model: str, speed: float, out: Path) -> str:
     """Run one recording; returns a line for the summary."""
-    with open_capture(DATA / f"{entry.name}.sigmf-meta") as capture:
+    path = DATA / f"{entry.name}.sigmf-meta"
+    with open_capture(path, sample_rate_hz=entry.nominal_rate_hz) as capture:
         print(f"\n== {entry.name}: {capture.metadata.get('core:description', '')}")
         flowgraph = Demo(entry, capture, model, speed)
         flowgraph.run()
@@ -200,17 +222,19 @@ def play(entry: Entry, model: str, speed: float, out: Path) -> str:
             f"+ gated {counters['samples_gated']} + dropped {counters['samples_dropped']} "
             f"+ flushed {counters['samples_flushed']} + pending {counters['samples_pending']}"
         )
-        return f"{entry.name:<14} {entry.truth or '(not a class of the model)':<8} {spoken}"
+        return f"{entry.name:<14} {entry.truth or '(none)':<8} {spoken}"
 
 
 def main() -> int:
     """Play the recordings, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="amc-nano", help="name or folder")
+    parser.add_argument("--all", action="store_true", help="also signals that are no class of it")
     parser.add_argument("--speed", type=float, default=2.0, help="times real time (default: 2)")
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for results")
     arguments = parser.parse_args()
-    summary = [play(entry, arguments.model, arguments.speed, arguments.out) for entry in ENTRIES]
+    entries = ENTRIES + OTHERS if arguments.all else ENTRIES
+    summary = [play(entry, arguments.model, arguments.speed, arguments.out) for entry in entries]
     print("\nrecording      truth    what the decisions within its bursts said")
     print("\n".join(summary))
     print(f"\ntimelines and annotated recordings are in {arguments.out}/")

@@ -9,7 +9,6 @@ import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -42,22 +41,12 @@ def stretches(capture: Capture) -> Iterator[Stretch]:
             segment.first_sample,
             end,
             Origin(
-                time_s=_unix_time(segment.datetime),
+                time_s=capture.time_at(segment.first_sample),
                 time_sample=segment.first_sample,
                 center_frequency_hz=segment.frequency_hz,
                 sample_rate_hz=capture.sample_rate_hz,
             ),
         )
-
-
-def _unix_time(iso: str | None) -> float | None:
-    if iso is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(iso.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def recognise_capture(
@@ -193,7 +182,8 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.interval is not None:
             if capture.sample_rate_hz is None:
                 raise ValueError("--interval is in seconds and needs the sample rate: add --rate")
-            interval_samples = max(1, round(arguments.interval * capture.sample_rate_hz))
+            asked_samples = arguments.interval * capture.sample_rate_hz
+            interval_samples = max(1, round(min(asked_samples, capture.sample_count)))
         recognizer = Recognizer(arguments.model, device=arguments.device)
         decisions, left_out = recognise_capture(
             capture,
@@ -237,7 +227,7 @@ def main() -> int:
     try:
         run(parser().parse_args())
     except (CaptureError, ModelError, ValueError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
         return 1
     except KeyboardInterrupt:
         return 130

@@ -296,7 +296,9 @@ def save(folder: Path, card: Card, network: nn.Module, *, half: bool = True) -> 
     data = serialise({name: stored(t) for name, t in network.state_dict().items()})
     card = dataclasses.replace(card, weights_sha256=hashlib.sha256(data).hexdigest())
     content = dataclasses.asdict(card) | {"classes": list(card.classes)}
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(
+        content, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
+    )
     folder.mkdir(parents=True, exist_ok=True)
     # Weights first, each by rename: a reader never sees half a file, and a card that is newer
     # than its weights never exists.

@@ -59,7 +59,7 @@ def band_limit(
 ) -> torch.Tensor:
     """Keep `bandwidth` (cycles per sample, (B,)) around `centre` of each row, power kept at unity.
 
-    A Gaussian-edged mask on the DFT: what a receiver's channel filter does to its own noise.
+    A soft-edged mask on the DFT: what a receiver's channel filter does to its own noise.
     """
     frequency = torch.fft.fftfreq(samples.shape[1], device=samples.device)
     distance = (frequency - centre[:, None] + 0.5).remainder(1.0) - 0.5  # wraps around

@@ -104,6 +104,8 @@ def draw(
             f"{len(CLASSES)} classes are 0..{len(CLASSES) - 1}"
         )
     batch, device = len(label), label.device
+    if not batch:
+        return torch.empty(0, 2, window_samples, device=device)  # the FFT refuses an empty batch
 
     def uniform(low: float, high: float) -> torch.Tensor:
         return low + (high - low) * torch.rand(batch, generator=generator, device=device)

@@ -11,7 +11,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from gr_tsddae import nets, zoo
-from gr_tsddae.synth import RECIPES
+from gr_tsddae.synth import CLASSES, RECIPES
 from gr_tsddae.train.evaluate import evaluate_synthetic, evaluate_windows
 from gr_tsddae.train.finetune import TEST_SEED, FinetuneConfig, finetune
 
@@ -88,6 +88,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
             model.network, arguments.path, classes=card.classes, scaling=card.scaling
         )
     else:
+        if card.classes != CLASSES:
+            raise ValueError(
+                f"{card.name} has other classes than synthetic windows ({', '.join(CLASSES)}); "
+                "measure it on --dataset npz"
+            )
         result = evaluate_synthetic(
             model.network,
             recipe=arguments.recipe,
@@ -119,8 +124,8 @@ def main() -> int:
     arguments = parser().parse_args()
     try:
         {"finetune": _finetune, "evaluate": _evaluate}[arguments.command](arguments)
-    except (ValueError, OSError, FloatingPointError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
         return 1
     except KeyboardInterrupt:
         print("\nstopped; the same command resumes from the last checkpoint", file=sys.stderr)

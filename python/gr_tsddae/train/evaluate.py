@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,13 @@ def evaluate_synthetic(
     device: str = "cpu",
     snrs_db: tuple[int, ...] = SNRS_DB,
 ) -> dict[str, Any]:
-    """Metrics on fresh windows of a recipe, the same number of each class at each SNR."""
+    """Metrics on fresh windows of a recipe, the same number of each class at each SNR.
+
+    Raises:
+        ValueError: when `windows_per_class` is under 1.
+    """
+    if windows_per_class < 1:
+        raise ValueError(f"windows_per_class is {windows_per_class}: it must be at least 1")
     generator = torch.Generator(device).manual_seed(seed)
     label = torch.arange(len(CLASSES), device=device).repeat_interleave(windows_per_class)
     found, truth, snr = [], [], []
@@ -103,24 +110,35 @@ def evaluate_windows(
     of windows where the model's first choice was another class is given as `outside_share`.
 
     Raises:
-        ValueError: when arrays are missing or a label is not one of the model's classes.
+        ValueError: when arrays are missing or do not fit together, or a label is not one of the
+            model's classes.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path):  # np.load would take other files for arrays or pickles
+            file = np.load(path, allow_pickle=False)
+        with file:
             rows, names, snr_db = (file[key] for key in ("X", "y", "snr"))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no .npz with arrays X, y and snr: {error}") from error
+    if rows.ndim != 3 or rows.shape[1] != 2 or not len(rows) == names.size == snr_db.size > 0:
+        raise ValueError(
+            f"{path} has X {rows.shape}, y {names.shape} and snr {snr_db.shape}; "
+            "needed are (B, 2, L), (B,) and (B,)"
+        )
+    if rows.dtype.kind != "f" or not np.isfinite(rows).all():
+        raise ValueError(f"{path}: X must hold finite floating-point numbers")
     held = sorted(set(names.tolist()))
     if unknown := [name for name in held if name not in classes]:
         raise ValueError(f"{path} has classes the model does not know: {', '.join(unknown)}")
-    probability = probabilities(network, torch.from_numpy(rows), scaling=scaling)
+    rows = torch.from_numpy(rows.astype(np.float32, copy=False))
+    probability = probabilities(network, rows, scaling=scaling)
     columns = [classes.index(name) for name in held]
     outside = ~torch.isin(probability.argmax(1), torch.tensor(columns))
     label = torch.tensor([held.index(name) for name in names])
     result = metrics(
         torch.nn.functional.normalize(probability[:, columns], p=1, dim=1),
         label,
-        torch.from_numpy(snr_db),
+        torch.from_numpy(np.rint(snr_db).astype(np.int64)),
         tuple(held),
     )
     return {**result, "outside_share": round(outside.double().mean().item(), 4)}

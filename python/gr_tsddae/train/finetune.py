@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import pickle
 import sys
 import time
 from collections.abc import Iterator
@@ -79,6 +80,9 @@ class FinetuneConfig:
             raise ValueError(f"snr_db is {self.snr_db}: give the lowest, then the highest")
         if not 0 < self.noise_prior < 1:
             raise ValueError(f"noise_prior is {self.noise_prior}: it must be between 0 and 1")
+        kind = self.device.split(":")[0]
+        if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+            raise ValueError(f"device is {self.device!r}: use cpu, or cuda where torch sees a GPU")
         # Card and decisions write the name into paths and messages.
         if not self.name or "/" in self.name or self.name.startswith("."):
             raise ValueError(f"name is {self.name!r}: use letters, digits, '-' and '_'")
@@ -123,7 +127,11 @@ class Run:
             weight_decay=config.weight_decay,
         )
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, config.learning_rate, total_steps=config.steps, pct_start=0.1
+            self.optimiser,
+            config.learning_rate,
+            total_steps=config.steps,
+            # A tenth warms up; where that is a single step, torch would divide by zero.
+            pct_start=0.1 if config.steps > 10 else 0.3,
         )
         self.step = 0
 
@@ -150,11 +158,17 @@ class Run:
         """Take up the folder's checkpoint, if there is one.
 
         Raises:
-            ValueError: when it was made with another configuration.
+            ValueError: when it is damaged, or was made with another configuration.
         """
         if not self.checkpoint.exists():
             return False
-        state = torch.load(self.checkpoint, weights_only=True, map_location=self.config.device)
+        try:
+            state = torch.load(self.checkpoint, weights_only=True, map_location=self.config.device)
+            state["config"]
+        except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError) as error:
+            raise ValueError(
+                f"{self.checkpoint} is damaged or no checkpoint; delete it to start anew"
+            ) from error
         if state["config"] != asdict(self.config):
             raise ValueError(
                 f"{self.checkpoint} was made with another configuration; "
@@ -168,6 +182,8 @@ class Run:
     def train_step(self, rows: torch.Tensor, label: torch.Tensor) -> float:
         """One optimiser step; the batch's cross-entropy loss."""
         self.network.train()
+        # Dropout, like the windows, depends on seed and step only; other numbers than the windows'.
+        torch.manual_seed(self.config.seed * 1_000_003 - 1 - self.step)
         with torch.autocast(
             self.config.device.split(":")[0], torch.bfloat16, enabled=self.config.bfloat16
         ):
@@ -186,8 +202,8 @@ class Run:
 def finetune(config: FinetuneConfig, out: Path) -> zoo.Card:
     """Train, measure, and write the model folder `out`.
 
-    Resumes from `out/checkpoint.pt` when it is there. Windows depend on seed and step only, so a
-    resumed run sees the same ones as an uninterrupted run.
+    Resumes from `out/checkpoint.pt` when it is there. Windows and dropout depend on seed and
+    step only, so a resumed run ends with the same weights as an uninterrupted one.
 
     Returns:
         The card, with accuracy per SNR on windows the model never saw.

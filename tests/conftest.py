@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests of several rooms share: a small model that never saw a signal."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from gr_tsddae import nets, zoo
+from gr_tsddae.synth import CLASSES
+from torch import nn
+
+MODEL_NAME = "amc-untrained"
+
+
+@torch.no_grad()
+def _fill(network: nn.Module) -> nn.Module:
+    for number, (name, value) in enumerate(network.state_dict().items()):
+        if not value.is_floating_point():
+            continue
+        index = torch.arange(value.numel(), dtype=torch.float64)
+        wave = torch.sin(0.7 * index + 1.3 * number + 0.01 * index**1.5).view(value.shape)
+        if "running_var" in name:
+            value.copy_(1 + 0.3 * wave)
+        elif value.ndim > 1:
+            value.copy_(wave * (2 / value[0].numel()) ** 0.5)
+        else:
+            value.copy_((value + 0.1 * wave).to(value))
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def fill() -> Callable[[nn.Module], nn.Module]:
+    """Gives a network weights by a formula: the same with every version of torch."""
+    return _fill
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An untrained tsnet-nano for 128 samples; `zoo` finds it by its name, amc-untrained."""
+    models = tmp_path_factory.mktemp("models")
+    card = zoo.Card(
+        name=MODEL_NAME,
+        task="amc",
+        network="tsnet-nano",
+        classes=CLASSES,
+        window_samples=128,
+        scaling="unit_power",
+        samples_per_symbol=8.0,
+        weights_sha256="",
+        licence="GPL-3.0-or-later",
+    )
+    network = _fill(nets.create("tsnet-nano", class_count=len(CLASSES)))
+    zoo.save(models / MODEL_NAME, card, network)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(zoo.PATH_VARIABLE, str(models))
+        yield models / MODEL_NAME

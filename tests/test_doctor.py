@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The doctor on this very installation, and on broken ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gr_tsddae import doctor, examples
+
+GRC = Path(__file__).resolve().parents[1] / "grc"
+
+
+def run_doctor(**environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "gr_tsddae.doctor"],
+        env=os.environ | environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def test_a_good_installation_is_well():
+    pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
+    pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
+    done = run_doctor(GRC_BLOCKS_PATH=str(GRC))
+    assert done.returncode == 0, done.stdout + done.stderr
+    for what in ("Python", "GNU Radio", "numpy", "torch", "C++ core", "GRC blocks", "models"):
+        assert what in done.stdout
+
+
+def test_blocks_that_companion_cannot_see_are_a_problem_with_a_remedy(tmp_path):
+    pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
+    done = run_doctor(GRC_BLOCKS_PATH=str(tmp_path), HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert "PROBLEM GRC blocks" in done.stdout
+    assert "mend it with: " in done.stdout
+
+
+def test_a_damaged_model_is_named(model_folder, tmp_path):
+    shutil.copytree(model_folder, tmp_path / "worn")
+    (tmp_path / "worn" / "model.safetensors").write_bytes(b"\0" * 100)
+    done = run_doctor(GR_TSDDAE_MODELS=str(tmp_path))
+    assert done.returncode == 1
+    assert "PROBLEM models" in done.stdout
+    assert "worn" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_gnuradio_is_a_problem_not_a_crash(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gnuradio", None)
+    monkeypatch.setitem(sys.modules, "gnuradio.gr", None)
+    (finding,) = doctor.check_gnuradio()
+    assert finding.ok is False
+    assert finding.remedy
+
+
+def test_every_problem_has_a_remedy():
+    for check in doctor.CHECKS:
+        for finding in check():
+            assert finding.ok is not False or finding.remedy
+
+
+def test_shipped_recordings_are_found():
+    assert Path(examples.recording("bpsk-kr01")).stat().st_size > 0
+    with pytest.raises(FileNotFoundError, match="no recording 'no-such'"):
+        examples.recording("no-such")
