@@ -9,7 +9,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-BUILD := build
+BUILD := build/cmake
 SOURCES := $(shell find CMakeLists.txt cmake include lib python grc models examples \
 	-type f -not -name '*.pyc' 2>/dev/null | sed 's/ /\\ /g')
 
@@ -40,6 +40,7 @@ $(VENV)/.packages: pyproject.toml tools/setup_packages
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.packages $(SOURCES)
+	@mkdir -p $(BUILD)
 	cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release \
 		-DCMAKE_INSTALL_PREFIX="$(CURDIR)/$(VENV)" \
 		-DPython3_EXECUTABLE="$(CURDIR)/$(BIN)/python" >$(BUILD).log 2>&1 \
@@ -49,4 +50,4 @@ $(VENV)/.installed: $(VENV)/.packages $(SOURCES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(BUILD) $(BUILD).log demo-out
+	rm -rf $(VENV) build demo-out

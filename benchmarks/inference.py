@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 import torch
-from machine import describe, results_folder
 
 from gr_tsddae import nets
 from gr_tsddae.iq.windows import unit_power
 from gr_tsddae.recognizer import PRECISIONS, resolve_device
+from machine import describe, results_folder
 
 WINDOW_SAMPLES = 128
 CLASS_COUNT = 12
@@ -67,7 +67,7 @@ def main() -> None:
         for m in measured
         if m["network"] == "tsnet-base" and m["precision"] == "float32"
     )
-    print(f"{'network':<12} {'precision':<9} {'batch':>5} {'windows/s':>10} {'MS/s':>7}  x base f32")
+    print(f"{'network':<12} {'precision':<9} {'batch':>5} {'windows/s':>10} {'MS/s':>7}  x base")
     for m in measured:
         m["times_reference"] = round(m["windows_per_s"] / reference, 1)
         print(

@@ -17,9 +17,9 @@ import time
 
 import numpy as np
 from gnuradio import blocks, gr
-from machine import describe, results_folder
 
 from gr_tsddae import blocks as tsddae
+from machine import describe, results_folder
 
 PARTS = ("classified", "gated", "dropped", "flushed", "pending")
 
@@ -83,7 +83,7 @@ def main() -> None:
         measure(
             model=arguments.model, batch_windows=arguments.batch, overflow=overflow,
             rate_hz=rate_hz, seconds=arguments.seconds,
-        )  # fmt: skip
+        )
         for overflow, rate_hz in (("block", None), ("drop_oldest", 1e6), ("drop_oldest", 20e6))
     ]
     print(f"{'policy':<12} {'offered':>9} {'in MS/s':>8} {'classified':>10} {'dropped':>8} "

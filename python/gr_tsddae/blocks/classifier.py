@@ -18,7 +18,7 @@ from gr_tsddae.recognizer import Recognizer
 OVERFLOW_POLICIES = ("drop_oldest", "drop_newest", "block")
 
 
-class classifier(gr.hier_block2):  # noqa: N801 - GNU Radio's own naming
+class classifier(gr.hier_block2):
     """Recognises what is in a stream while it runs.
 
     Message ports out: `decisions`, `results`, `status`; in: `control`. Their formats are in the

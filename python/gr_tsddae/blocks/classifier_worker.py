@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class ClassifierWorker(gr.basic_block):
         self.set_center_frequency_hz(center_frequency_hz)
 
         self._thread: threading.Thread | None = None
-        self._abandon = threading.Event()  # set by stop(): a live stream's backlog is not waited for
+        self._abandon = threading.Event()  # stop() was called: a live backlog is not waited for
         self._decider: Decider | None = None
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._errors = 0
@@ -163,16 +164,35 @@ class ClassifierWorker(gr.basic_block):
     # --- the worker thread --------------------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
-            batch = self._batcher.take(TAKE_TIMEOUT_S)
-            if batch is not None:
-                self._handle(batch)
-            elif self._batcher.finished():
-                break
-            if self._abandon.is_set() and self._stopped_by_user():
-                self._batcher.discard_pending()
-            if time.monotonic() - self._status_at >= STATUS_INTERVAL_S:
-                self._publish_status()
+        ended = False
+        while not ended:
+            with self._reporting_errors():  # with "block", a dead thread would stall the stream
+                ended = self._work_once()
+        with self._reporting_errors():
+            self._last_words()
+
+    @contextmanager
+    def _reporting_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._report_error("worker", error)
+
+    def _work_once(self) -> bool:
+        """One batch, or one wait for it; True when there will be no more."""
+        self._swap_model()
+        batch = self._batcher.take(TAKE_TIMEOUT_S)
+        if batch is not None:
+            self._handle(batch)
+        elif self._batcher.finished():
+            return True
+        if self._abandon.is_set() and self._stopped_by_user():
+            self._batcher.discard_pending()
+        if time.monotonic() - self._status_at >= STATUS_INTERVAL_S:
+            self._publish_status()
+        return False
+
+    def _last_words(self) -> None:
         if self._decider is not None:
             self._publish_decisions(self._decider.flush())
         self._publish_status()
@@ -185,7 +205,6 @@ class ClassifierWorker(gr.basic_block):
     def _handle(self, batch: window_batch) -> None:
         classified = False
         try:
-            self._swap_model()
             self._classify(batch)
             self._latencies_s.append(batch.age_s)
             classified = True
