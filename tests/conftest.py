@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+
 from gr_tsddae import nets, zoo
 from gr_tsddae.synth import CLASSES
-from torch import nn
 
 MODEL_NAME = "amc-untrained"
 

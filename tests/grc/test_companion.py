@@ -17,8 +17,8 @@ import yaml
 
 pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-from gnuradio import gr  # noqa: E402
-from gnuradio.grc.core.platform import Platform  # noqa: E402
+from gnuradio import gr
+from gnuradio.grc.core.platform import Platform
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gr_tsddae.iq import annotations
 from gr_tsddae.iq.annotations import merge_runs, write_annotations
 from gr_tsddae.iq.captures import CaptureError, CaptureRangeError, open_capture
-from hypothesis import given
-from hypothesis import strategies as st
 
 sigmf = pytest.importorskip("sigmf")
 

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from gr_tsddae.iq.captures import (
     Annotation,
     CaptureDamagedError,
@@ -24,8 +27,6 @@ from gr_tsddae.iq.captures import (
     open_capture,
 )
 from gr_tsddae.iq.sample_format import SampleFormat
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 # Format name -> numpy type, stored zero, stored full scale, widest rounding error at full scale 1.
 FORMATS = {

@@ -4,9 +4,10 @@
 import numpy as np
 import pytest
 import torch
-from gr_tsddae.iq.windows import cut, spectrum, to_complex, to_rows, unit_power
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from gr_tsddae.iq.windows import cut, spectrum, to_complex, to_rows, unit_power
 
 
 def noise(batch, window_samples, seed=0):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+
 from gr_tsddae.iq.captures import Annotation, open_capture
 from gr_tsddae.report.timeline import MAX_COLUMNS, _Colours, plot_timeline, spectrogram
 

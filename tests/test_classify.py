@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The offline command: every form of its answer, and one clear line for every mistake."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sigmf
+
+import gr_tsddae
+from gr_tsddae import classify
+from gr_tsddae.decision import UNKNOWN
+from gr_tsddae.iq.captures import open_capture
+from gr_tsddae.recognizer import Recognizer
+from gr_tsddae.synth import CLASSES
+
+RATE_HZ = 100_000.0
+WINDOW = 128
+
+
+def signal(count, seed=0):
+    """(count,) complex64: noise, then a tone with noise."""
+    random = np.random.default_rng(seed)
+    iq = random.standard_normal((count, 2)) @ np.array([0.1, 0.1j])
+    iq[count // 2 :] += np.exp(0.3j * np.arange(count - count // 2))
+    return iq.astype(np.complex64)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """A raw capture of 20 000 samples."""
+    signal(20_000).tofile(tmp_path / "raw.cf32")
+    return tmp_path / "raw.cf32"
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A SigMF recording of two tunings, 12 000 and 8 000 samples."""
+    signal(20_000).tofile(tmp_path / "pass.sigmf-data")
+    meta = {
+        "global": {
+            "core:datatype": "cf32_le", "core:version": "1.2.0", "core:sample_rate": RATE_HZ
+        },
+        "captures": [
+            {
+                "core:sample_start": 0,
+                "core:frequency": 145.8e6,
+                "core:datetime": "2024-05-01T12:00:00.123456789Z",
+            },
+            {"core:sample_start": 12_000, "core:frequency": 437.5e6},
+        ],
+        "annotations": [],
+    }  # fmt: skip
+    (tmp_path / "pass.sigmf-meta").write_text(json.dumps(meta))
+    return tmp_path / "pass.sigmf-meta"
+
+
+@pytest.fixture
+def run(model_folder, monkeypatch, capsys):
+    """Runs the command: (*arguments) -> (exit code, stdout, stderr)."""
+
+    def command(*arguments, model=model_folder.name):
+        given = ["classify", *map(str, arguments), "--model", str(model), "--quiet"]
+        monkeypatch.setattr(sys, "argv", given)
+        code = classify.main()
+        return code, *capsys.readouterr()
+
+    return command
+
+
+def decisions_of(out):
+    """Decisions as --json writes them; anything but plain JSON is an error."""
+    return json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+# The answer
+
+
+def test_table_without_a_rate_counts_samples(run, raw):
+    code, out, err = run(raw)
+    assert (code, err) == (0, "")
+    head, *lines = out.splitlines()
+    assert head.split() == ["from", "sample", "to", "sample", "label", "confidence"]
+    assert lines[0].split()[0] == "0"
+    assert int(lines[-1].split()[1]) == 20_000 // WINDOW * WINDOW
+    for line in lines:
+        first, end, label, confidence = line.split()
+        assert int(first) < int(end)
+        assert label in CLASSES
+        assert 0 < float(confidence) <= 1
+
+
+def test_table_with_a_rate_counts_seconds(run, raw):
+    code, out, _ = run(raw, "--rate", RATE_HZ)
+    assert code == 0
+    head, *lines = out.splitlines()
+    assert head.split()[:2] == ["from", "s"]
+    assert float(lines[-1].split()[1]) == pytest.approx(19_968 / RATE_HZ, abs=1e-4)
+
+
+def test_json_holds_every_decision(run, recording):
+    code, out, err = run(recording, "--json")
+    assert (code, err) == (0, "")
+    decisions = decisions_of(out)
+    assert len(decisions) > 10
+    for decision in decisions:
+        assert decision["model"] == "amc-untrained"
+        assert sum(decision["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        assert decision["probabilities"][decision["best"]] == decision["confidence"]
+        assert decision["sample_rate_hz"] == RATE_HZ
+
+
+def test_no_window_spans_a_retune(run, recording):
+    decisions = decisions_of(run(recording, "--json")[1])
+    early = [d for d in decisions if d["first_sample"] < 12_000]
+    late = decisions[len(early) :]
+    assert {d["center_frequency_hz"] for d in early} == {145.8e6}
+    assert {d["center_frequency_hz"] for d in late} == {437.5e6}
+    assert max(d["first_sample"] + d["sample_count"] for d in early) == 12_000 // 128 * 128
+    assert late[0]["first_sample"] == 12_000
+    assert sum(d["windows"] for d in decisions) == 12_000 // 128 + 8_000 // 128
+
+
+def test_times_follow_the_recordings_clock(run, recording):
+    decisions = decisions_of(run(recording, "--json")[1])
+    start = 1714564800.123456  # 2024-05-01T12:00:00.123456Z
+    assert decisions[0]["time_s"] == pytest.approx(start, abs=1e-6)
+    assert decisions[1]["time_s"] == pytest.approx(
+        start + decisions[1]["first_sample"] / RATE_HZ, abs=1e-6
+    )
+    assert decisions[-1]["time_s"] is None  # the second tuning has no time
+
+
+@pytest.mark.parametrize(("hop", "windows"), [(128, 156), (64, 311), (1000, 20), (50_000, 1)])
+def test_hop(run, raw, hop, windows):
+    decisions = decisions_of(run(raw, "--json", "--hop", hop)[1])
+    assert sum(d["windows"] for d in decisions) == windows
+
+
+def test_interval(run, raw):
+    out = run(raw, "--json", "--rate", RATE_HZ, "--interval", 0.0256)[1]
+    assert [d["first_sample"] for d in decisions_of(out)] == list(range(0, 19_968, 2560))
+
+
+@pytest.mark.parametrize("interval_s", ["10", "1e306", "inf"])
+def test_an_interval_longer_than_the_file_is_all_of_it(run, raw, interval_s):
+    decisions = decisions_of(run(raw, "--json", "--rate", RATE_HZ, "--interval", interval_s)[1])
+    assert [d["windows"] for d in decisions] == [156]
+
+
+def test_default_interval_is_a_sixtieth_but_eight_windows_at_least(model_folder, tmp_path):
+    signal(400_000).tofile(tmp_path / "long.cf32")
+    signal(5_000).tofile(tmp_path / "short.cf32")
+    recognizer = Recognizer(model_folder, device="cpu")
+    for name, count in (("long", 59), ("short", 5)):
+        with open_capture(tmp_path / f"{name}.cf32") as capture:
+            decisions, left_out = classify.recognise_capture(capture, recognizer)
+        assert (len(decisions), left_out) == (count, 0)
+
+
+def test_the_same_windows_as_predict(model_folder, raw):
+    """The file is read in pieces; what is decided is what one look at all of it decides."""
+    recognizer = Recognizer(model_folder, device="cpu", batch_windows=8)
+    with open_capture(raw) as capture:
+        decisions, _ = classify.recognise_capture(
+            capture, recognizer, hop_samples=100, interval_samples=20_000
+        )
+    wanted = recognizer.predict(signal(20_000), hop_samples=100).decision
+    assert len(decisions) == 1
+    assert decisions[0].windows == wanted.windows
+    assert decisions[0].probabilities == pytest.approx(wanted.probabilities, abs=1e-6)
+
+
+def test_threshold(run, raw):
+    decisions = decisions_of(run(raw, "--json", "--threshold", 1)[1])
+    assert {d["label"] for d in decisions} == {UNKNOWN}
+    assert UNKNOWN not in {d["best"] for d in decisions}
+
+
+def test_other_sample_formats(run, tmp_path, raw):
+    """The same signal, stored coarsely, is called the same."""
+    components = signal(20_000).view(np.float32)
+    coarse = np.clip(np.rint(components / 2 * 32_000), -32_768, 32_767).astype("<i2")
+    coarse.tofile(tmp_path / "raw.bin")
+    wanted = decisions_of(run(raw, "--json")[1])
+    found = decisions_of(run(tmp_path / "raw.bin", "--dtype", "ci16", "--json")[1])
+    assert [d["label"] for d in found] == [d["label"] for d in wanted]
+
+
+def test_png(run, recording, tmp_path):
+    pytest.importorskip("matplotlib")
+    code, _, err = run(recording, "--png", tmp_path / "line.png")
+    assert code == 0
+    assert err == f"wrote {tmp_path / 'line.png'}\n"
+    assert (tmp_path / "line.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_annotations_are_a_valid_recording(run, recording, tmp_path):
+    target = tmp_path / "out" / "named.sigmf-meta"
+    code, out, err = run(recording, "--json", "--annotations", target)
+    assert code == 0
+    assert err == f"wrote {target}\n"
+    written = sigmf.fromfile(str(target))
+    written.validate()
+    assert np.array_equal(written.read_samples(), signal(20_000))
+    annotations = written.get_annotations()
+    decisions = decisions_of(out)
+    assert {a["core:label"] for a in annotations} == {d["label"] for d in decisions}
+    assert annotations[0]["core:sample_start"] == 0
+    assert all("core:freq_lower_edge" in a for a in annotations)
+    with open_capture(target) as capture:
+        assert capture.sample_count == 20_000
+
+
+def test_silence_works(run, tmp_path):
+    np.zeros(5_000, np.complex64).tofile(tmp_path / "silence.cf32")
+    code, out, err = run(tmp_path / "silence.cf32", "--json", "--png", tmp_path / "silence.png")
+    assert code == 0
+    assert "warning" not in err
+    assert all(np.isfinite(d["confidence"]) for d in decisions_of(out))
+
+
+def test_some_nan_are_left_out_with_a_warning(run, tmp_path):
+    iq = signal(5_000)
+    iq[[300, 301, 1_000]] = np.nan
+    iq.tofile(tmp_path / "holes.cf32")
+    code, out, err = run(tmp_path / "holes.cf32", "--json")
+    assert code == 0
+    assert err == "warning: 2 windows with NaN or infinite samples were left out\n"
+    assert sum(d["windows"] for d in decisions_of(out)) == 5_000 // 128 - 2
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("empty.cf32", b"", "holds no samples"),
+        ("odd.cf32", b"\0" * 8_003, "not a whole number of 8-byte cf32 samples"),
+        ("odd.cu8", b"\0" * 301, "not a whole number of 2-byte cu8 samples"),
+        ("nan.cf32", np.full(500, np.nan, np.complex64).tobytes(), "all 3 windows"),
+        ("short.cf32", np.ones(127, np.complex64).tobytes(), "shorter than a window of 128"),
+        ("what.xyz", b"\0" * 8_000, "does not say how its samples are stored"),
+        ("broken.sigmf-meta", b"{", ""),
+        ("broken.wav", b"RIFF", ""),
+    ],
+)
+def test_a_capture_that_cannot_be_recognised(run, tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    check_error(run(tmp_path / name), name, words)
+
+
+def test_a_missing_capture(run, tmp_path):
+    check_error(run(tmp_path / "nothing.cf32"), "nothing.cf32", "does not exist")
+    check_error(run(tmp_path), str(tmp_path), "directory")
+
+
+def test_a_missing_model(run, raw, model_folder):
+    check_error(run(raw, model="amc-missing"), "amc-missing", model_folder.name)
+    check_error(run(raw, model=""), "no model given")
+
+
+def test_a_model_that_is_a_text_file(run, raw, model_folder, tmp_path):
+    folder = tmp_path / "fake"
+    folder.mkdir()
+    (folder / "card.yaml").write_bytes((model_folder / "card.yaml").read_bytes())
+    (folder / "model.safetensors").write_text("weights, honestly\n")
+    check_error(run(raw, model=folder), "model.safetensors", "copy it again")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--hop", "0"], "hop is 0 samples"),
+        (["--hop", "-5"], "hop is -5 samples"),
+        (["--interval", "1"], "add --rate"),
+        (["--interval", "0", "--rate", "1e5"], "--interval is 0"),
+        (["--interval", "nan", "--rate", "1e5"], "--interval is nan"),
+        (["--threshold", "2"], "confidence_threshold is 2"),
+        (["--threshold", "nan"], "confidence_threshold is nan"),
+        (["--rate", "0"], "sample rate of 0"),
+        (["--rate", "nan"], "sample rate of nan"),
+        (["--center", "inf"], "centre frequency of inf"),
+        (["--dtype", "cf31"], "cf31"),
+        (["--device", "gpu"], "device 'gpu' is not known"),
+        (["--device", "cuda:99"], "device 'cuda:99'"),
+        (["--annotations", "/proc/nowhere/x"], "/proc/nowhere"),
+        (["--png", "/proc/nowhere/x.png"], "/proc/nowhere"),
+    ],
+)
+def test_an_argument_that_cannot_be(run, raw, arguments, words):
+    code, _, err = run(raw, *arguments)
+    check_error((code, "", err), words)
+
+
+def check_error(result, *words):
+    """Exit code 1, nothing on stdout, and one line on stderr that says what it is about."""
+    code, out, err = result
+    assert code == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1, err
+    assert all(word in err for word in words), err
+
+
+@pytest.mark.parametrize(("hop", "interval"), [(0, None), (None, 0), (-1, None)])
+def test_zero_is_not_the_default(model_folder, raw, hop, interval):
+    recognizer = Recognizer(model_folder, device="cpu", batch_windows=8)
+    with open_capture(raw) as capture, pytest.raises(ValueError, match="at least 1 sample"):
+        classify.recognise_capture(
+            capture, recognizer, hop_samples=hop, interval_samples=interval
+        )
+
+
+def test_the_command_itself(model_folder, raw, tmp_path):
+    """As people call it: in a process of its own, stdout into a pipe, no progress bar in it."""
+    environment = os.environ | {"PYTHONPATH": str(Path(gr_tsddae.__file__).parents[1])}
+
+    def command(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "gr_tsddae.classify", *map(str, arguments)],
+            capture_output=True, text=True, env=environment, check=False, timeout=120,
+        )  # fmt: skip
+
+    done = command(raw, "--model", model_folder, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert decisions_of(done.stdout)
+    check_error_of = command(tmp_path / "nothing.cf32")
+    check_error((check_error_of.returncode, check_error_of.stdout, check_error_of.stderr))
