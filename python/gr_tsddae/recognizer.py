@@ -228,6 +228,12 @@ def resolve_device(device: str) -> torch.device:
     return wanted
 
 
+def _multiplies_bfloat16_fast() -> bool:
+    """Whether this processor has AMX tiles; torch has no public word for it."""
+    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(ask and ask())
+
+
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """The dtype meant by a user's word, on this device.
 
@@ -237,7 +243,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     if precision == "auto":
         if device.type == "cuda":
             return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-        return torch.bfloat16 if torch.cpu._is_amx_tile_supported() else torch.float32
+        return torch.bfloat16 if _multiplies_bfloat16_fast() else torch.float32
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r}: choose auto, {' or '.join(PRECISIONS)}")
     return PRECISIONS[precision]

@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from gr_tsddae.decision import UNKNOWN
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 FORMAT_VERSION = 1
+MAX_WINDOW_SAMPLES = 1 << 20  # self-attention over more fits no machine
 CARD_FILE = "card.yaml"
 WEIGHTS_FILE = "model.safetensors"
 PATH_VARIABLE = "GR_TSDDAE_MODELS"  # folders with models of one's own, separated like PATH
@@ -197,9 +200,14 @@ def _checked(card: Card, path: Path) -> Card:
         )
     if len(card.classes) < 2 or len(set(card.classes)) != len(card.classes):
         raise ModelCorruptError(f"{path}: classes must be at least two different labels")
-    if type(card.window_samples) is not int or card.window_samples < 1:
+    if UNKNOWN in card.classes:
         raise ModelCorruptError(
-            f"{path}: window_samples is {card.window_samples!r}; it must be a positive integer"
+            f"{path}: no class may be called {UNKNOWN!r}, the word for decisions that are not sure"
+        )
+    if type(card.window_samples) is not int or not 1 <= card.window_samples <= MAX_WINDOW_SAMPLES:
+        raise ModelCorruptError(
+            f"{path}: window_samples is {card.window_samples!r}; it must be an integer from 1 to "
+            f"{MAX_WINDOW_SAMPLES}"
         )
     if card.scaling not in SCALINGS:
         raise ModelMismatchError(

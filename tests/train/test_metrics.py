@@ -124,7 +124,7 @@ def npz(path, **changes):
 def test_labelled_windows_are_judged_among_their_own_classes(model_folder, tmp_path):
     model = zoo.load(model_folder)
     path = npz(tmp_path / "x.npz")
-    found = evaluate_windows(model.network, path, classes=CLASSES, scaling="unit_power")
+    found = evaluate_windows(model, path)
     with np.load(path) as file:
         rows = torch.from_numpy(file["X"])
         truth = [("BPSK", "QPSK").index(name) for name in file["y"]]
@@ -141,7 +141,7 @@ def test_labelled_windows_are_judged_among_their_own_classes(model_folder, tmp_p
     assert found["outside_share"] == pytest.approx(outside, abs=1e-4)
     assert 0 <= found["ece"] <= 1
     doubled = npz(tmp_path / "d.npz", X=rows.double().numpy(), snr=np.array([-20.0] * 6 + [18] * 6))
-    again = evaluate_windows(model.network, doubled, classes=CLASSES, scaling="unit_power")
+    again = evaluate_windows(model, doubled)
     assert again == found
 
 
@@ -156,7 +156,7 @@ def test_labelled_windows_are_judged_among_their_own_classes(model_folder, tmp_p
         ({"X": np.zeros((12, 256), np.float32)}, r"X \(12, 256\)"),
         ({"X": np.zeros((12, 2, 128), np.int16)}, "finite floating-point"),
         ({"X": np.full((12, 2, 128), np.nan, np.float32)}, "finite floating-point"),
-        ({"X": np.zeros((12, 2, 100), np.float32)}, "window of 100 samples"),
+        ({"X": np.zeros((12, 2, 100), np.float32)}, "windows of 100 samples"),
         ({"y": np.array([object()] * 12)}, "no .npz with arrays"),
         (
             {"X": np.zeros((0, 2, 128), np.float32), "y": np.empty(0, str), "snr": np.empty(0)},
@@ -165,10 +165,9 @@ def test_labelled_windows_are_judged_among_their_own_classes(model_folder, tmp_p
     ],
 )
 def test_labelled_windows_that_cannot_be(model_folder, tmp_path, changes, words):
-    network = zoo.load(model_folder).network
     path = npz(tmp_path / "x.npz", **changes)
     with pytest.raises(ValueError, match=words):
-        evaluate_windows(network, path, classes=CLASSES, scaling="unit_power")
+        evaluate_windows(zoo.load(model_folder), path)
 
 
 def other_files():
@@ -188,9 +187,7 @@ def test_a_file_that_is_no_npz(model_folder, tmp_path, kind):
     path = tmp_path / "x.npz"
     path.write_bytes(other_files()[kind])
     with pytest.raises(ValueError, match=f"{path} is no .npz with arrays"):
-        evaluate_windows(
-            zoo.load(model_folder).network, path, classes=CLASSES, scaling="unit_power"
-        )
+        evaluate_windows(zoo.load(model_folder), path)
 
 
 def test_rounding_leaves_nothing_that_json_cannot_hold():

@@ -84,9 +84,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.dataset == "npz":
         if arguments.path is None:
             raise ValueError("--dataset npz needs --path FILE")
-        result = evaluate_windows(
-            model.network, arguments.path, classes=card.classes, scaling=card.scaling
-        )
+        result = evaluate_windows(model, arguments.path)
     else:
         if card.classes != CLASSES:
             raise ValueError(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gr_tsddae import zoo
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.synth import CLASSES, RECIPES, draw
 
@@ -101,18 +102,17 @@ def evaluate_synthetic(
     return {"recipe": recipe, "windows_per_class_and_snr": windows_per_class, **result}
 
 
-def evaluate_windows(
-    network: nn.Module, path: Path, *, classes: tuple[str, ...], scaling: str
-) -> dict[str, Any]:
+def evaluate_windows(model: zoo.Model, path: Path) -> dict[str, Any]:
     """Metrics on an .npz of labelled windows: X float32 (B, 2, L), y names (B,), snr dB (B,).
 
     Decisions are taken among the classes the file holds, as in a closed-set benchmark; the share
     of windows where the model's first choice was another class is given as `outside_share`.
 
     Raises:
-        ValueError: when arrays are missing or do not fit together, or a label is not one of the
-            model's classes.
+        ValueError: when arrays are missing or do not fit together or the model's windows, or a
+            label is not one of its classes.
     """
+    classes, window_samples = model.card.classes, model.card.window_samples
     try:
         with zipfile.ZipFile(path):  # np.load would take other files for arrays or pickles
             file = np.load(path, allow_pickle=False)
@@ -125,13 +125,17 @@ def evaluate_windows(
             f"{path} has X {rows.shape}, y {names.shape} and snr {snr_db.shape}; "
             "needed are (B, 2, L), (B,) and (B,)"
         )
+    if rows.shape[2] != window_samples:
+        raise ValueError(
+            f"{path} has windows of {rows.shape[2]} samples; the model takes {window_samples}"
+        )
     if rows.dtype.kind != "f" or not np.isfinite(rows).all():
         raise ValueError(f"{path}: X must hold finite floating-point numbers")
     held = sorted(set(names.tolist()))
     if unknown := [name for name in held if name not in classes]:
         raise ValueError(f"{path} has classes the model does not know: {', '.join(unknown)}")
     rows = torch.from_numpy(rows.astype(np.float32, copy=False))
-    probability = probabilities(network, rows, scaling=scaling)
+    probability = probabilities(model.network, rows, scaling=model.card.scaling)
     columns = [classes.index(name) for name in held]
     outside = ~torch.isin(probability.argmax(1), torch.tensor(columns))
     label = torch.tensor([held.index(name) for name in names])

@@ -12,7 +12,11 @@ from gr_tsddae.nets.tsnet.layers import DropPath, FeedForward, TokenBatchNorm, T
 
 
 class LocalSpectrum(nn.Module):
-    """Neighbouring bins, Eq. 11: Conv(Conv(BN(Conv3(z)))), (B, N, C) -> (B, N, C)."""
+    """Neighbouring bins, Eq. 11: Conv(Conv(BN(Conv3(z)))), (B, N, C) -> (B, N, C).
+
+    As in the authors' published network, GELU stands between the two 1x1 convolutions (which would
+    be one without it), and a learned weight per channel behind them.
+    """
 
     def __init__(self, *, width: int):
         super().__init__()
