@@ -14,6 +14,8 @@ from gr_tsddae.synth.modulators import CLASSES, MODULATORS, Timing
 from gr_tsddae.synth.recipes import RECIPES, Recipe, draw
 
 CPU = torch.device("cpu")
+# The echoes of RML2016, as it gave them to GNU Radio's fading model.
+RML2016_DELAYS, RML2016_AMPLITUDES = (0.0, 0.9, 1.7), (1.0, 0.8, 0.3)
 SIGNALS = tuple(name for name in CLASSES if name != "noise")
 # Two data symbols are never alike, so windows of these classes have nothing in common.
 DIGITAL = ("8PSK", "BPSK", "CPFSK", "GFSK", "PAM4", "QAM16", "QAM64", "QPSK")
@@ -39,15 +41,15 @@ def power(windows, dim=None):
 
 def theoretical_tap_powers():
     """Mean |tap|^2 of paths with independent phases: amplitudes^2 through the interpolator."""
-    delays = np.array(channel.ECHO_DELAYS_SAMPLES)[:, None]
-    amplitudes = np.array(channel.ECHO_AMPLITUDES)[:, None]
+    delays = np.array(RML2016_DELAYS)[:, None]
+    amplitudes = np.array(RML2016_AMPLITUDES)[:, None]
     return np.sum((amplitudes * np.sinc(np.arange(channel.ECHO_TAPS) - delays)) ** 2, axis=0)
 
 
 def path_gains(taps):
     """Taps (B, T) back to path gains (B, P): the interpolation undone by least squares."""
-    delays = np.array(channel.ECHO_DELAYS_SAMPLES)[:, None]
-    amplitudes = np.array(channel.ECHO_AMPLITUDES)[:, None]
+    delays = np.array(RML2016_DELAYS)[:, None]
+    amplitudes = np.array(RML2016_AMPLITUDES)[:, None]
     interpolator = amplitudes * np.sinc(np.arange(channel.ECHO_TAPS) - delays)
     return taps @ np.linalg.pinv(interpolator)
 
@@ -146,7 +148,7 @@ def test_echo_taps_are_those_of_gnuradio(seeded):
         top = gr.top_block()
         source = blocks.vector_source_c(impulses.tolist())
         fading = channels.selective_fading_model(
-            8, 1e-3, True, 4.0, seed, channel.ECHO_DELAYS_SAMPLES, channel.ECHO_AMPLITUDES, taps
+            8, 1e-3, True, 4.0, seed, RML2016_DELAYS, RML2016_AMPLITUDES, taps
         )
         sink = blocks.vector_sink_c()
         top.connect(source, fading, sink)
