@@ -1,0 +1,34 @@
+/* -*- c++ -*- */
+/*
+ * This file is part of gr-tsddae.
+ *
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ */
+
+#ifndef INCLUDED_TSDDAE_STREAM_TAGS_H
+#define INCLUDED_TSDDAE_STREAM_TAGS_H
+
+#include <pmt/pmt.h>
+#include <cstdint>
+#include <optional>
+
+namespace gr {
+namespace tsddae {
+
+struct tag_time {
+    uint64_t full_s;
+    double frac_s;
+};
+
+//! The value of an rx_time tag: a tuple of a whole number and a fraction, in seconds.
+//! Nothing when it is anything else.
+std::optional<tag_time> time_of_tag(const pmt::pmt_t& value);
+
+//! The value of an rx_freq or rx_rate tag: a finite real number, in Hz.
+//! Nothing when it is anything else.
+std::optional<double> hz_of_tag(const pmt::pmt_t& value);
+
+} // namespace tsddae
+} // namespace gr
+
+#endif /* INCLUDED_TSDDAE_STREAM_TAGS_H */
