@@ -24,6 +24,7 @@ test: setup
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cc')
 
 companion: setup

@@ -81,8 +81,11 @@ def main() -> None:
     arguments = parser.parse_args()
     measured = [
         measure(
-            model=arguments.model, batch_windows=arguments.batch, overflow=overflow,
-            rate_hz=rate_hz, seconds=arguments.seconds,
+            model=arguments.model,
+            batch_windows=arguments.batch,
+            overflow=overflow,
+            rate_hz=rate_hz,
+            seconds=arguments.seconds,
         )
         for overflow, rate_hz in (("block", None), ("drop_oldest", 1e6), ("drop_oldest", 20e6))
     ]

@@ -312,9 +312,7 @@ def check_error(result, *words):
 def test_zero_is_not_the_default(model_folder, raw, hop, interval):
     recognizer = Recognizer(model_folder, device="cpu", batch_windows=8)
     with open_capture(raw) as capture, pytest.raises(ValueError, match="at least 1 sample"):
-        classify.recognise_capture(
-            capture, recognizer, hop_samples=hop, interval_samples=interval
-        )
+        classify.recognise_capture(capture, recognizer, hop_samples=hop, interval_samples=interval)
 
 
 def test_the_command_itself(model_folder, raw, tmp_path):

@@ -100,9 +100,7 @@ def test_probabilities_are_the_networks_own(untrained, model_folder):
     assert found.std(0).max() > 0.05, "windows must differ, or these tests show nothing"
 
 
-@pytest.mark.parametrize(
-    ("hop", "windows"), [(128, 4), (64, 8), (1, 512), (300, 2), (10_000, 1)]
-)
+@pytest.mark.parametrize(("hop", "windows"), [(128, 4), (64, 8), (1, 512), (300, 2), (10_000, 1)])
 def test_hop(untrained, hop, windows):
     found = untrained.predict(noise(639), hop_samples=hop)
     assert len(found.window_probabilities) == found.decision.windows == windows

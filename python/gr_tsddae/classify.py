@@ -154,14 +154,22 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--rate", type=float, metavar="HZ", help="sample rate, if the file has none")
     top.add_argument("--center", type=float, metavar="HZ", help="centre frequency, likewise")
     top.add_argument("--hop", type=int, metavar="SAMPLES", help="default: the window length")
-    top.add_argument("--interval", type=float, metavar="SECONDS",
-                     help="stretch of one decision (default: a sixtieth of the recording)")
+    top.add_argument(
+        "--interval",
+        type=float,
+        metavar="SECONDS",
+        help="stretch of one decision (default: a sixtieth of the recording)",
+    )
     top.add_argument("--threshold", type=float, default=0.0, help="below it: unknown (default: 0)")
     top.add_argument("--device", default="auto", help="auto, cpu, cuda")
     top.add_argument("--json", action="store_true", help="all decisions as JSON on stdout")
     top.add_argument("--png", type=Path, metavar="FILE", help="draw a timeline")
-    top.add_argument("--annotations", type=Path, metavar="FILE",
-                     help="write a SigMF recording annotated with the decisions")
+    top.add_argument(
+        "--annotations",
+        type=Path,
+        metavar="FILE",
+        help="write a SigMF recording annotated with the decisions",
+    )
     top.add_argument("--quiet", action="store_true", help="no progress bar")
     return top
 

@@ -191,8 +191,11 @@ class Recognizer:
         if not finite.any():
             raise ValueError(f"all {len(windows)} windows hold NaN or infinite samples")
         if not finite.all():
-            log.warning("left out %d of %d windows with NaN or infinite samples",
-                        int((~finite).sum()), len(finite))
+            log.warning(
+                "left out %d of %d windows with NaN or infinite samples",
+                int((~finite).sum()),
+                len(finite),
+            )
             windows, first_samples = windows[finite], first_samples[finite]
         probabilities = self.window_probabilities(windows)
         decider = Decider(

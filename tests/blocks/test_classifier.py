@@ -94,9 +94,7 @@ def test_says_window_for_window_what_the_recogniser_says(arguments):
     iq = noise(40 * L + 17)
     flowgraph = Flowgraph(vector_source(iq), overflow="block", batch_windows=16, **arguments)
     flowgraph.run()
-    recognizer = Recognizer(
-        arguments["model"], device="cpu", precision="float32", batch_windows=16
-    )
+    recognizer = Recognizer(arguments["model"], device="cpu", precision="float32", batch_windows=16)
     expected = recognizer.predict(iq)
     got = np.concatenate([v.reshape(m["windows"], -1) for m, v in flowgraph.collector.results])
     np.testing.assert_array_equal(got, expected.window_probabilities)

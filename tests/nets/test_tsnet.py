@@ -44,9 +44,7 @@ def test_sizes_are_ordered():
     assert count(TSNet(SIZES["nano"])) < count(TSNet(SIZES["small"])) < count(TSNet(SIZES["base"]))
 
 
-@pytest.mark.parametrize(
-    ("window_samples", "flop"), [(128, 1_753_814_528), (1024, 13_980_472_832)]
-)
+@pytest.mark.parametrize(("window_samples", "flop"), [(128, 1_753_814_528), (1024, 13_980_472_832)])
 @torch.no_grad()
 def test_base_costs_the_papers_work(window_samples, flop):
     """1.75 GFLOP per 128 samples, 14.0 per 1024: a multiplication and an addition are two.

@@ -67,6 +67,7 @@ def test_rotary_attention_is_each_head_turned_by_its_position(tokens, fill):
     mixed = torch.empty_like(tokens)
     for b in range(BATCH):
         for h in range(heads):
+
             def part(which, b=b, h=h):
                 start = which * WIDTH + h * width
                 return stacked[b, :, start : start + width].double()

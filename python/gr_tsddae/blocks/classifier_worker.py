@@ -259,8 +259,10 @@ class ClassifierWorker(gr.basic_block):
             else INTERVAL_WITHOUT_RATE_SAMPLES
         )
         decider = self._decider
-        if decider is None or decider.classes != recognizer.classes or (
-            decider.model != recognizer.card.name
+        if (
+            decider is None
+            or decider.classes != recognizer.classes
+            or (decider.model != recognizer.card.name)
         ):
             if decider is not None:
                 self._publish_decisions(decider.flush())

@@ -59,9 +59,7 @@ class TSNetDenoiser(nn.Module):
         self.temporal_head = _noise_head(config)
         self.spectral_head = _noise_head(config)
 
-    def forward(
-        self, noisy: torch.Tensor, step: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, noisy: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Estimate both noises.
 
         Args:

@@ -14,9 +14,7 @@ RICEAN_K = 4.0
 ECHO_TAPS = 8  # samples a window loses to the echo filter's run-in, plus one
 
 
-def complex_normal(
-    *shape: int, generator: torch.Generator, device: torch.device
-) -> torch.Tensor:
+def complex_normal(*shape: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
     """Circular Gaussian samples of unit power, complex64."""
     return torch.randn(*shape, dtype=torch.complex64, generator=generator, device=device)
 

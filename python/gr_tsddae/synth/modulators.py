@@ -58,9 +58,7 @@ class Timing:
 Modulator = Callable[[Timing, torch.Generator], torch.Tensor]
 
 
-def _shape(
-    symbols: torch.Tensor, times: torch.Tensor, span: int, pulse: Callable
-) -> torch.Tensor:
+def _shape(symbols: torch.Tensor, times: torch.Tensor, span: int, pulse: Callable) -> torch.Tensor:
     """sum_k a_k pulse(t - k) over the `span` nearest symbols.
 
     `symbols` (B, S) with symbol k stored at k + span // 2; `times` (B, L) -> (B, L).

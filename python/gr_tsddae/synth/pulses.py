@@ -43,6 +43,4 @@ def gaussian_frequency(time_symbols: torch.Tensor, bandwidth_time: float) -> tor
     # Standard deviation of the Gaussian impulse response, in symbols.
     sigma = math.sqrt(math.log(2)) / (2 * math.pi * bandwidth_time)
     scale = 1 / (sigma * math.sqrt(2))
-    return 0.5 * (
-        torch.erf((time_symbols + 0.5) * scale) - torch.erf((time_symbols - 0.5) * scale)
-    )
+    return 0.5 * (torch.erf((time_symbols + 0.5) * scale) - torch.erf((time_symbols - 0.5) * scale))

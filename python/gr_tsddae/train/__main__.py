@@ -44,10 +44,20 @@ def parser() -> argparse.ArgumentParser:
         tune.add_argument(_flag(name), type=int, default=default[name], help=help_text)
     tune.add_argument("--learning-rate", type=float, default=default["learning_rate"])
     tune.add_argument("--weight-decay", type=float, default=default["weight_decay"])
-    tune.add_argument("--snr-db", type=float, nargs=2, default=default["snr_db"],
-                      metavar=("LOW", "HIGH"), help="true SNR, drawn uniformly")
-    tune.add_argument("--noise-prior", type=float, default=default["noise_prior"],
-                      help="how often a window will hold nothing, in use")
+    tune.add_argument(
+        "--snr-db",
+        type=float,
+        nargs=2,
+        default=default["snr_db"],
+        metavar=("LOW", "HIGH"),
+        help="true SNR, drawn uniformly",
+    )
+    tune.add_argument(
+        "--noise-prior",
+        type=float,
+        default=default["noise_prior"],
+        help="how often a window will hold nothing, in use",
+    )
     tune.add_argument("--device", default=default["device"], help="cpu, cuda, cuda:1, ...")
     tune.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
 
@@ -57,8 +67,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     check.add_argument("--model", required=True, help="name or folder")
-    check.add_argument("--dataset", choices=("synth", "npz"), default="synth",
-                       help="synth: fresh windows of --recipe; npz: --path with X, y, snr")
+    check.add_argument(
+        "--dataset",
+        choices=("synth", "npz"),
+        default="synth",
+        help="synth: fresh windows of --recipe; npz: --path with X, y, snr",
+    )
     check.add_argument("--path", type=Path, help="the .npz file")
     check.add_argument("--recipe", choices=sorted(RECIPES), default="live")
     check.add_argument("--windows", type=int, default=200, help="per class and SNR, for synth")
