@@ -50,7 +50,7 @@ def to_rows(windows: torch.Tensor) -> torch.Tensor:
 
 def to_complex(rows: torch.Tensor) -> torch.Tensor:
     """Real rows (B, 2, L) to complex windows (B, L)."""
-    return torch.view_as_complex(rows.transpose(1, 2).contiguous())
+    return torch.complex(rows[:, 0], rows[:, 1])
 
 
 def unit_power(rows: torch.Tensor) -> torch.Tensor:
