@@ -26,7 +26,8 @@ def _fill(network: nn.Module) -> nn.Module:
         elif value.ndim > 1:
             value.copy_(wave * (2 / value[0].numel()) ** 0.5)
         else:
-            value.copy_((value + 0.1 * wave).to(value))
+            gain = name.endswith(("weight", ".scale"))  # of a norm or a channel; biases are near 0
+            value.copy_(float(gain) + 0.1 * wave)
     return network.eval()
 
 
