@@ -76,7 +76,7 @@ def measure(*, seconds: float, **arguments) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="amc-nano")
-    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=0, help="0: what suits the model")
     parser.add_argument("--seconds", type=float, default=10.0)
     arguments = parser.parse_args()
     measured = [

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-UNKNOWN = "unknown"  # the label when confidence stays under the threshold
+from gr_tsddae.zoo import UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,14 +50,15 @@ class Recognition:
 class Recognizer:
     """A model, ready to be asked.
 
-    Deterministic: the same windows give the same probabilities on the same machine, whatever else
-    is in the call, because the network always runs on batches of one fixed size.
+    Deterministic: no noise is drawn, and the same call gives the same probabilities on the same
+    machine. Passes through the network come in a few fixed sizes, the last one padded.
 
     Args:
         model: name or folder, see `zoo.find`.
         device: "auto" (a GPU when torch sees one), "cpu", "cuda", "cuda:1", ...
         precision: "auto" (bfloat16 where the hardware multiplies it fast), "float32", "bfloat16".
-        batch_windows: windows per pass through the network; the last one is padded.
+        batch_windows: most windows per pass through the network; None takes what suits the
+            network's size and the device.
 
     Raises:
         zoo.ModelError: when the model cannot be loaded.
@@ -70,17 +71,19 @@ class Recognizer:
         *,
         device: str = "auto",
         precision: str = "auto",
-        batch_windows: int = 256,
+        batch_windows: int | None = None,
     ):
-        if batch_windows < 1:
+        if batch_windows is not None and batch_windows < 1:
             raise ValueError(f"batch_windows is {batch_windows}: it must be at least 1")
         loaded = zoo.load(model)
         self.card = loaded.card
-        self.batch_windows = batch_windows
         self.device_failures = 0
         self._float_network = loaded.network  # kept on the CPU, to fall back on
         self._precision = precision
         self._place(resolve_device(device))
+        self.batch_windows = batch_windows or suitable_batch(loaded.network, self._device)
+        # Passes come in few sizes: a trickle of windows must not cost a whole batch.
+        self._size_step = min(self.batch_windows, max(16, self.batch_windows // 16))
         self.warm_up()
 
     @property
@@ -108,7 +111,7 @@ class Recognizer:
 
     def warm_up(self) -> None:
         """Run once on silence, so that the first real batch is as fast as the next."""
-        self.window_probabilities(np.zeros((1, self.window_samples), np.complex64))
+        self.window_probabilities(np.zeros((self.batch_windows, self.window_samples), np.complex64))
 
     def window_probabilities(self, windows: np.ndarray) -> np.ndarray:
         """Class probabilities of windows.
@@ -134,7 +137,7 @@ class Recognizer:
         return found
 
     def _run_guarded(self, windows: np.ndarray) -> np.ndarray:
-        """One fixed-size pass; a GPU that fails is left for the CPU, once and for good."""
+        """One pass; a GPU that fails is left for the CPU, once and for good."""
         try:
             return self._run(windows)
         except RuntimeError as error:  # torch raises it, or kinds of it, for all CUDA failures
@@ -149,9 +152,9 @@ class Recognizer:
 
     @torch.inference_mode()
     def _run(self, windows: np.ndarray) -> np.ndarray:
-        # A full batch goes to the device as it lies; only a short one is copied, to be padded.
+        # A full batch goes to the device as it lies; only an odd one is copied, to be padded.
         batch = torch.from_numpy(np.require(windows, np.complex64, ["C", "W"]))
-        if missing := self.batch_windows - len(windows):
+        if missing := -len(windows) % self._size_step:
             batch = torch.cat((batch, batch.new_zeros(missing, self.window_samples)))
         rows = to_rows(batch.to(self._device))
         logits = self._network(SCALINGS[self.card.scaling](rows))
@@ -207,6 +210,14 @@ class Recognizer:
         )
         decided = decider.add(probabilities, first_samples, Origin()) or decider.flush()
         return Recognition(decided[0], probabilities, first_samples)
+
+
+def suitable_batch(network: torch.nn.Module, device: torch.device) -> int:
+    """Windows per pass: enough to be efficient, few enough for a CPU to answer within a second."""
+    parameters = sum(p.numel() for p in network.parameters())
+    if device.type != "cpu" or parameters < 500_000:
+        return 1024
+    return 256 if parameters < 2_000_000 else 64
 
 
 def resolve_device(device: str) -> torch.device:

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from gr_tsddae.decision import UNKNOWN
-
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 FORMAT_VERSION = 1
+UNKNOWN = "unknown"  # what decisions say when they are not sure; no class is called so
 MAX_WINDOW_SAMPLES = 1 << 20  # self-attention over more fits no machine
 CARD_FILE = "card.yaml"
 WEIGHTS_FILE = "model.safetensors"

@@ -365,7 +365,7 @@ def test_works_with_nothing_connected_to_its_messages(arguments):
     [
         ({"model": "no-such-model"}, "no model 'no-such-model'"),
         ({"hop_samples": -1}, "hop_samples is -1"),
-        ({"batch_windows": 0}, "batch_windows is 0"),
+        ({"batch_windows": -1}, "batch_windows is -1"),
         ({"capacity_batches": 1}, "capacity_batches"),
         ({"overflow": "panic"}, "overflow is 'panic'"),
         ({"decision_interval_s": 0}, "decision_interval_s is 0"),

@@ -27,7 +27,7 @@ class classifier(gr.hier_block2):
     Args:
         model: name or folder of a model.
         hop_samples: from one window's start to the next; 0 takes the window length.
-        batch_windows: windows per pass through the network.
+        batch_windows: most windows per pass through the network; 0 takes what suits the model.
         max_wait_s: a batch that is not full goes to the network after this time.
         capacity_batches: batches that may exist at once, waiting or worked on.
         overflow: what gives when the network is slower than the stream: "drop_oldest" or
@@ -50,7 +50,7 @@ class classifier(gr.hier_block2):
         self,
         model: str = "amc-nano",
         hop_samples: int = 0,
-        batch_windows: int = 256,
+        batch_windows: int = 0,
         max_wait_s: float = 0.1,
         capacity_batches: int = 8,
         overflow: str = "drop_oldest",
@@ -78,13 +78,13 @@ class classifier(gr.hier_block2):
             gr.io_signature(0, 0, 0),
         )
         recognizer = Recognizer(
-            model, device=device, precision=precision, batch_windows=batch_windows
+            model, device=device, precision=precision, batch_windows=batch_windows or None
         )
         # Children stay referenced here: GNU Radio does not keep Python blocks alive.
         self.batcher = window_batcher(
             window_samples=recognizer.window_samples,
             hop_samples=hop_samples or recognizer.window_samples,
-            batch_windows=batch_windows,
+            batch_windows=recognizer.batch_windows,
             capacity_batches=capacity_batches,
             policy=overflow,
             gate_dbfs=gate_dbfs,
