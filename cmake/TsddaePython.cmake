@@ -13,14 +13,17 @@ endif()
 set(Python_EXECUTABLE "${PYTHON_EXECUTABLE}")
 set(Python3_EXECUTABLE "${PYTHON_EXECUTABLE}")
 
-# A pybind11 installed by pip is known to its interpreter only.
-if(NOT pybind11_DIR)
+# Modules made with pybind11 versions of different internals do not see each other's
+# classes ("unknown base type"), so it must be the one GNU Radio was built with: the
+# system's, where there is one. One installed by pip is known to its interpreter only.
+find_package(pybind11 2.9 QUIET)
+if(NOT pybind11_FOUND)
     execute_process(
         COMMAND "${PYTHON_EXECUTABLE}" -m pybind11 --cmakedir
         OUTPUT_VARIABLE TSDDAE_PYBIND11_DIR
         OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    find_package(pybind11 2.9 REQUIRED HINTS "${TSDDAE_PYBIND11_DIR}")
 endif()
-find_package(pybind11 2.9 REQUIRED HINTS "${TSDDAE_PYBIND11_DIR}")
 
 # The interpreter's own directory when it is below the prefix (a virtual environment,
 # Debian's dist-packages), else the usual place below the prefix.
