@@ -37,19 +37,18 @@ class RotaryAttention(nn.Module):
     def _project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Queries and keys, turned by their token's angle, (B, N, 2C), and values, (B, N, C).
 
-        Within a head, channels i and i + C/2H are a pair (a, b), and become
-        (a, b) cos + (-b, a) sin. The swapped (-b, a) is a matrix product with swapped rows of the
-        weights: far cheaper than swapping channels of the activations.
+        Within a head, channels i and i + C/2H are a pair (a, b); it becomes
+        (a, b) cos + (b, a) (-sin, sin), on whole rows of channels at once.
         """
-        width = x.shape[-1]
-        pairs = self.qkv.weight[: 2 * width]
-        first, second = pairs.view(2 * self.heads, 2, -1, width).unbind(1)
-        crossed = F.linear(x, torch.stack((-second, first), dim=1).view_as(pairs))  # (B, N, 2C)
+        batch, tokens, width = x.shape
         plain, value = self.qkv(x).split((2 * width, width), dim=-1)
-        position = torch.arange(x.shape[1], device=x.device, dtype=torch.float32)
+        halves = plain.view(batch, tokens, 2 * self.heads, 2, -1)
+        swapped = halves.flip(3).view(batch, tokens, 2 * width)
+        position = torch.arange(tokens, device=x.device, dtype=torch.float32)
         angle = torch.outer(position, self.inverse_period.float())  # (N, C/2H)
-        angle = angle.repeat(1, 4 * self.heads)  # both of a pair, all heads, queries and keys
-        return plain * angle.cos().to(x.dtype) + crossed * angle.sin().to(x.dtype), value
+        cos = angle.cos().repeat(1, 4 * self.heads).to(x.dtype)  # (N, 2C)
+        sin = torch.cat((-angle.sin(), angle.sin()), 1).repeat(1, 2 * self.heads).to(x.dtype)
+        return plain * cos + swapped * sin, value
 
 
 class GatedConv(nn.Module):
