@@ -26,7 +26,7 @@ PACKAGE = Path(gr_tsddae.__file__).parent
 # Room -> rooms it may import. A room is a folder or a module right under gr_tsddae.
 ALLOWED = {
     "iq": set(),
-    "decision": set(),
+    "decision": {"zoo"},
     "nets": {"iq"},
     "zoo": {"nets", "iq"},
     "synth": {"iq"},
