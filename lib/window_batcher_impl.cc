@@ -74,19 +74,18 @@ int window_batcher_impl::work(int noutput_items,
                               gr_vector_void_star&)
 {
     const uint64_t first_sample = nitems_read(0);
-    push_with_tags(first_sample,
-                   static_cast<const gr_complex*>(input_items[0]),
-                   static_cast<size_t>(noutput_items));
-    const int taken = d_ring->position() - first_sample;
+    const int taken = push_with_tags(first_sample,
+                                     static_cast<const gr_complex*>(input_items[0]),
+                                     static_cast<size_t>(noutput_items));
     if (taken == noutput_items)
         return taken;
     consume(0, taken); // a consumer closed the ring: it wants no more
     return WORK_DONE;
 }
 
-void window_batcher_impl::push_with_tags(uint64_t first_sample,
-                                         const gr_complex* samples,
-                                         size_t n)
+size_t window_batcher_impl::push_with_tags(uint64_t first_sample,
+                                           const gr_complex* samples,
+                                           size_t n)
 {
     get_tags_in_range(d_tags, 0, first_sample, first_sample + n);
     std::stable_sort(d_tags.begin(), d_tags.end(), tag_t::offset_compare);
@@ -95,10 +94,11 @@ void window_batcher_impl::push_with_tags(uint64_t first_sample,
         // Also without samples in between: this sets the ring's position.
         at += d_ring->push(at, samples + (at - first_sample), tag.offset - at);
         if (at != tag.offset)
-            return; // closed
+            return at - first_sample; // closed
         apply(tag);
     }
-    d_ring->push(at, samples + (at - first_sample), first_sample + n - at);
+    at += d_ring->push(at, samples + (at - first_sample), first_sample + n - at);
+    return at - first_sample;
 }
 
 void window_batcher_impl::apply(const tag_t& tag)

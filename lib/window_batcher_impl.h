@@ -30,7 +30,8 @@ public:
              gr_vector_void_star& output_items) override;
 
 private:
-    void push_with_tags(uint64_t first_sample, const gr_complex* samples, size_t n);
+    //! \returns how many samples were taken: less than n when the ring is closed
+    size_t push_with_tags(uint64_t first_sample, const gr_complex* samples, size_t n);
     void apply(const tag_t& tag);
     void warn_of_malformed(const tag_t& tag);
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import logging
 import sys
@@ -22,6 +23,7 @@ from gr_tsddae.zoo import ModelError
 
 DECISIONS_PER_CAPTURE = 60  # as many as a person reads; --interval asks for more or fewer
 MIN_WINDOWS_PER_DECISION = 8
+MAX_READ_SAMPLES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def recognise_capture(
         total=capture.sample_count, unit="sample", unit_scale=True, disable=not progress,
         leave=False, desc="recognising",
     )  # fmt: skip
-    step = recognizer.batch_windows * hop
+    # Whole batches, but never more than a few megasamples at once, however long the hop.
+    step = hop * max(1, min(recognizer.batch_windows, MAX_READ_SAMPLES // hop))
     with bar:
         for stretch in stretches(capture):
             for first in range(stretch.first_sample, stretch.end_sample - window + 1, step):
@@ -186,6 +189,7 @@ def run(arguments: argparse.Namespace) -> None:
         center_frequency_hz=arguments.center,
     )
     with recording as capture:
+        _check_picture(arguments.png, capture)
         interval_samples = None
         if arguments.interval is not None:
             if capture.sample_rate_hz is None:
@@ -227,6 +231,17 @@ def run(arguments: argparse.Namespace) -> None:
                 capture, decisions, arguments.annotations, model_name=recognizer.card.name
             )
             print(f"wrote {written}", file=sys.stderr)
+
+
+def _check_picture(png: Path | None, capture: Capture) -> None:
+    """Find out before the work whether the picture can be drawn, and over what."""
+    if png is None:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
+        raise RuntimeError("--png needs matplotlib: pip install matplotlib")
+    meta = capture.data_path.with_suffix(".sigmf-meta")
+    if png.resolve() in {p.resolve() for p in (capture.path, capture.data_path, meta)}:
+        raise ValueError(f"--png {png} is the recording itself; choose another file")
 
 
 def main() -> int:

@@ -153,6 +153,11 @@ class Decider:
             at = end
         return decisions
 
+    @property
+    def end_sample(self) -> int | None:
+        """Where the interval being gathered ends; None when nothing is gathered."""
+        return self._first_sample + self.interval_samples if self._windows else None
+
     def flush(self) -> list[Decision]:
         """The decision on what has been gathered, if anything has."""
         if not self._windows:

@@ -61,14 +61,12 @@ def check_gnuradio() -> Iterator[Finding]:
         gr = importlib.import_module("gnuradio.gr")
     except Exception as error:  # numpy 2 under a numpy 1 build raises more than ImportError
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        import numpy
-
-        if importlib.util.find_spec("gnuradio") and int(numpy.__version__.split(".")[0]) >= 2:
+        if "numpy" in reason.lower() or "_ARRAY_API" in reason:
             yield Finding(
                 "numpy",
                 False,
-                f"{numpy.__version__}; GNU Radio here was built for another major version",
-                f"{sys.executable} -m pip install 'numpy<2'",
+                "GNU Radio here was built for another major version",
+                "make setup (it holds numpy to the version GNU Radio was built with)",
             )
         owner = "/usr/bin/python3"
         if _imports_gnuradio(owner):
@@ -159,9 +157,8 @@ def check_companion() -> Iterator[Finding]:
     if (here / BLOCK_FILE).exists():
         yield Finding(
             "GRC blocks",
-            False,
-            f"installed in {here}, which GNU Radio Companion does not read",
-            f"start it with `make companion`, or: export GRC_BLOCKS_PATH={here}",
+            None,
+            f"in {here}; start Companion with `make companion`, or: export GRC_BLOCKS_PATH={here}",
         )
     else:
         yield Finding("GRC blocks", False, "not installed", "make setup")

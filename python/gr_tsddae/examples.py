@@ -16,10 +16,11 @@ def recording(name: str) -> str:
     Raises:
         FileNotFoundError: when it is in none of the places it could be.
     """
-    folders = (
-        Path(sys.prefix) / "share" / "gnuradio" / "examples" / "tsddae" / "data",
-        Path(__file__).resolve().parents[2] / "examples" / "data",
-    )
+    here = Path(__file__).resolve()
+    installed = Path("share", "gnuradio", "examples", "tsddae", "data")
+    # Below the prefix this package was installed to; in a checkout, beside python/.
+    prefixes = [Path(sys.prefix), *here.parents[3:6]]
+    folders = (*(p / installed for p in prefixes), here.parents[2] / "examples" / "data")
     for folder in folders:
         path = folder / f"{name}.sigmf-data"
         if path.is_file():

@@ -333,6 +333,65 @@ def test_control_messages_change_parameters_and_bad_ones_do_not(arguments):
     assert flowgraph.counters()["windows_classified"] > 0
 
 
+def test_a_burst_is_announced_while_the_gate_is_closed_again(arguments):
+    iq = np.zeros(4000 * L, np.complex64)
+    iq[: 20 * L] = noise(20 * L)
+    flowgraph = gr.top_block()
+    flowgraph.source = vector_source(iq)
+    flowgraph.throttle = blocks.throttle(gr.sizeof_gr_complex, 100e3)  # 5 s in all
+    flowgraph.classifier = classifier(
+        gate_dbfs=-60.0, sample_rate_hz=100e3, decision_interval_s=0.1, **arguments
+    )
+    flowgraph.collector = Collector()
+    flowgraph.connect(flowgraph.source, flowgraph.throttle, flowgraph.classifier)
+    flowgraph.msg_connect(flowgraph.classifier, "decisions", flowgraph.collector, "decisions")
+    flowgraph.start()
+    try:
+        until(lambda: flowgraph.collector.decisions)
+        assert not flowgraph.classifier.batcher.closed()  # long before the stream's end
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    assert flowgraph.collector.decisions[0]["windows"] == 20
+
+
+def test_bad_values_from_a_gui_are_reported_not_raised(arguments):
+    flowgraph = Flowgraph(
+        blocks.null_source(gr.sizeof_gr_complex), batch_windows=8, sample_rate_hz=1e5, **arguments
+    )
+    block = flowgraph.classifier
+    block.set_model("")
+    block.set_decision_interval_s(0)
+    block.set_confidence_threshold(7)
+    block.set_gate_dbfs(float("nan"))
+    block.set_sample_rate_hz(-1)
+    block.set_center_frequency_hz(float("nan"))
+    flowgraph.start()
+    try:
+        until(lambda: flowgraph.collector.status)
+        until(lambda: flowgraph.collector.decisions)
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    assert flowgraph.collector.status[-1]["errors"] == 6
+    assert "center_frequency_hz not changed" in flowgraph.collector.status[-1]["last_error"]
+
+
+def test_control_messages_come_in_through_the_block(arguments):
+    flowgraph = Flowgraph(
+        blocks.null_source(gr.sizeof_gr_complex), batch_windows=8, sample_rate_hz=1e5, **arguments
+    )
+    message = pmt.to_pmt({"gate_dbfs": -31.0})
+    flowgraph.strobe = blocks.message_strobe(message, 50)
+    flowgraph.msg_connect(flowgraph.strobe, "strobe", flowgraph.classifier, "control")
+    flowgraph.start()
+    try:
+        until(lambda: flowgraph.classifier.batcher.gate_dbfs() == -31.0)
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+
+
 def test_a_control_source_that_ends_does_not_end_the_classifier(arguments):
     """GNU Radio finishes a message block as soon as any one of its neighbours is done."""
 

@@ -8,6 +8,7 @@ user's screen.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_yaml_mirrors_the_module(path):
 def _compile(path: Path, out: Path) -> Path:
     environment = os.environ | {"GRC_BLOCKS_PATH": str(ROOT / "grc")}
     grcc = subprocess.run(
-        [sys.executable, "/usr/bin/grcc", "-o", str(out), str(path)],
+        [sys.executable, shutil.which("grcc"), "-o", str(out), str(path)],
         env=environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert grcc.returncode == 0, grcc.stdout + grcc.stderr

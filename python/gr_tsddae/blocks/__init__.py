@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["classifier", "window_batcher"]
 
 _HOMES = {
-    "classifier": "gr_tsddae.blocks.classifier",
+    "classifier": "gr_tsddae.blocks.classifier_block",
     "window_batcher": "gr_tsddae.bindings",
 }
 
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
             "`make setup` in gr-tsddae; `python -m gr_tsddae.doctor` says what is missing"
         ) from error
     block = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = block  # the class, not the module of the same name
+    globals()[name] = block
     return block
 
 

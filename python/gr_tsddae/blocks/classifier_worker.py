@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -25,7 +26,9 @@ log = logging.getLogger(__name__)
 TAKE_TIMEOUT_S = 0.2  # how soon the worker notices that it is to stop, when nothing comes
 STATUS_INTERVAL_S = 1.0
 LAST_WORDS_S = 0.05
+PAUSE_S = 2.0  # without a window for so long, what was gathered is decided
 LATENCIES_KEPT = 512  # batches that the latency percentiles are taken over
+MIN_INTERVAL_S = 0.01  # of the stream: more decisions would starve the network
 INTERVAL_WITHOUT_RATE_SAMPLES = 65536  # a decision's span while the sample rate is unknown
 
 
@@ -50,7 +53,7 @@ class ClassifierWorker(gr.basic_block):
         gr.basic_block.__init__(self, name="classifier_worker", in_sig=None, out_sig=None)
         self._batcher = batcher
         self._recognizer = recognizer
-        self._loader = ModelLoader(recognizer)
+        self._loader = ModelLoader()
         # Setters run on the GUI's thread: they replace whole values, the worker reads them once.
         self.set_decision_interval_s(decision_interval_s)
         self.set_confidence_threshold(confidence_threshold)
@@ -63,6 +66,9 @@ class ClassifierWorker(gr.basic_block):
         self._latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._errors = 0
         self._last_error = ""
+        self._device_failures = 0  # of models that were swapped out
+        self._status_wanted = threading.Event()
+        self._batch_at = 0.0
         self._status_at = 0.0
         self._status_samples = (0, 0)
 
@@ -91,6 +97,8 @@ class ClassifierWorker(gr.basic_block):
         self._sample_rate_hz = float(value) or None
 
     def set_center_frequency_hz(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise ValueError(f"center_frequency_hz is {value}: give hertz, or 0 when unknown")
         self._center_frequency_hz = float(value) or None
 
     @property
@@ -98,7 +106,26 @@ class ClassifierWorker(gr.basic_block):
         return self._recognizer.classes
 
     def set_model(self, model: str) -> None:
-        self._loader.request(model)
+        self._loader.request(model, self._recognizer)
+
+    def try_to_set(self, **values: Any) -> None:
+        """Set parameters; each bad one is reported in `status` and keeps its old value."""
+        setters: dict[str, Callable[[Any], None]] = {
+            "model": self.set_model,
+            "gate_dbfs": self._batcher.set_gate_dbfs,
+            "decision_interval_s": self.set_decision_interval_s,
+            "confidence_threshold": self.set_confidence_threshold,
+            "sample_rate_hz": self.set_sample_rate_hz,
+            "center_frequency_hz": self.set_center_frequency_hz,
+        }
+        for name, value in values.items():
+            try:
+                if name not in setters:
+                    raise ValueError(f"there are: {', '.join(setters)}")
+                setters[name](value)
+            except (ValueError, TypeError, OverflowError) as error:
+                self._report_error(f"{name} not changed", error)
+                self._status_wanted.set()
 
     # --- called by the scheduler --------------------------------------------------------------
 
@@ -138,28 +165,18 @@ class ClassifierWorker(gr.basic_block):
         self.gateway.system_handler(message)
 
     def _on_control(self, message: pmt.pmt_base) -> None:
-        """Change parameters by message; a bad one is reported in `status`, and changes nothing."""
-        setters: dict[str, Callable[[Any], None]] = {
-            "model": self.set_model,
-            "gate_dbfs": self._batcher.set_gate_dbfs,
-            "decision_interval_s": self.set_decision_interval_s,
-            "confidence_threshold": self.set_confidence_threshold,
-        }
+        """Change parameters by message: a dictionary, or a pair (name . value)."""
         try:
             wanted = pmt.to_python(message)
-            if isinstance(wanted, tuple) and len(wanted) == 2:  # a pair (name . value)
+            if isinstance(wanted, tuple) and len(wanted) == 2:
                 wanted = {wanted[0]: wanted[1]}
             if not isinstance(wanted, dict):
                 raise ValueError(f"a control message must be a dictionary or a pair, not {wanted}")
-            if unknown := sorted(str(name) for name in wanted if name not in setters):
-                raise ValueError(
-                    f"no parameter {', '.join(unknown)}; there are: {', '.join(setters)}"
-                )
-            for name, value in wanted.items():
-                setters[name](value)
-        except Exception as error:  # a handler that raises would end the flowgraph's thread
+        except Exception as error:  # a handler that raises would end the block's thread
             self._report_error("control message refused", error)
-            self._publish_status()
+            self._status_wanted.set()
+            return
+        self.try_to_set(**{str(name): value for name, value in wanted.items()})
 
     # --- the worker thread --------------------------------------------------------------------
 
@@ -183,14 +200,36 @@ class ClassifierWorker(gr.basic_block):
         self._swap_model()
         batch = self._batcher.take(TAKE_TIMEOUT_S)
         if batch is not None:
+            self._batch_at = time.monotonic()
             self._handle(batch)
         elif self._batcher.finished():
             return True
+        elif self._is_over():
+            self._publish_decisions(self._decider.flush())
         if self._abandon.is_set() and self._stopped_by_user():
             self._batcher.discard_pending()
-        if time.monotonic() - self._status_at >= STATUS_INTERVAL_S:
+        overdue = time.monotonic() - self._status_at >= STATUS_INTERVAL_S
+        if overdue or self._status_wanted.is_set():
+            self._status_wanted.clear()
             self._publish_status()
         return False
+
+    def _is_over(self) -> bool:
+        """No window will be added to the decision being gathered: say it, a burst has ended.
+
+        Either the stream has passed its interval with the gate closed, or the stream itself
+        paused.
+        """
+        decider = self._decider
+        if decider is None or decider.end_sample is None:
+            return False
+        if self._batcher.counters()["windows_pending"]:
+            return False
+        paused_s = time.monotonic() - self._batch_at
+        return (
+            self._batcher.ring.position() >= decider.end_sample + decider.window_samples
+            or paused_s > PAUSE_S + self._decision_interval_s
+        )
 
     def _last_words(self) -> None:
         if self._decider is not None:
@@ -250,22 +289,16 @@ class ClassifierWorker(gr.basic_block):
             )
 
     def _current_decider(self, origin: Origin) -> Decider:
-        """The decider, made anew when model or interval changed; it keeps what it gathered."""
+        """The running model's decider, with the parameters as they are now."""
         recognizer = self._recognizer
         rate = origin.sample_rate_hz
         interval_samples = (
-            max(1, round(self._decision_interval_s * rate))
+            max(1, round(max(self._decision_interval_s, MIN_INTERVAL_S) * rate))
             if rate
             else INTERVAL_WITHOUT_RATE_SAMPLES
         )
         decider = self._decider
-        if (
-            decider is None
-            or decider.classes != recognizer.classes
-            or (decider.model != recognizer.card.name)
-        ):
-            if decider is not None:
-                self._publish_decisions(decider.flush())
+        if decider is None:
             decider = self._decider = Decider(
                 model=recognizer.card.name,
                 classes=recognizer.classes,
@@ -280,6 +313,10 @@ class ClassifierWorker(gr.basic_block):
         """Take over what the loader has finished, between two batches."""
         outcome = self._loader.outcome()
         if isinstance(outcome, Recognizer):
+            if self._decider is not None:  # what the old model gathered is its own decision
+                self._publish_decisions(self._decider.flush())
+                self._decider = None
+            self._device_failures += self._recognizer.device_failures
             self._recognizer = outcome
             log.info("now running model %s", outcome.card.name)
         elif outcome is not None:
@@ -323,7 +360,7 @@ class ClassifierWorker(gr.basic_block):
             "overflow": self._batcher.policy,
             "rate_in_samples_per_s": (seen - self._status_samples[0]) / elapsed_s,
             "rate_classified_samples_per_s": (done - self._status_samples[1]) / elapsed_s,
-            "device_failures": self._recognizer.device_failures,
+            "device_failures": self._device_failures + self._recognizer.device_failures,
             "errors": self._errors,
             "last_error": self._last_error,
             **counters,

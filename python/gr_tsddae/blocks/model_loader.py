@@ -12,21 +12,21 @@ class ModelLoader:
     """Loads and warms up a model on a thread of its own, for the worker to pick up.
 
     When several are asked for in a row, the last one counts.
-
-    Args:
-        running: the recogniser in use; a new one takes over its device, precision and batch
-            size, and must have its window length, which the stream is already cut to.
     """
 
-    def __init__(self, running: Recognizer):
-        self._running = running
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wanted: str | None = None
+        self._wanted: tuple[str, Recognizer] | None = None
         self._thread: threading.Thread | None = None
         self._outcome: Recognizer | Exception | None = None
 
-    def request(self, model: str) -> None:
+    def request(self, model: str, running: Recognizer) -> None:
         """Ask for a model; returns at once.
+
+        Args:
+            model: name or folder.
+            running: the recogniser in use. The new one takes over its device, precision and batch
+                size, and must have its window length, which the stream is already cut to.
 
         Raises:
             ValueError: when `model` is not a name.
@@ -34,7 +34,7 @@ class ModelLoader:
         if not isinstance(model, str) or not model:
             raise ValueError(f"model is {model!r}: give a model's name or folder")
         with self._lock:
-            self._wanted = model
+            self._wanted = model, running
             if self._thread is None:
                 self._thread = threading.Thread(
                     target=self._work, name="tsddae model loader", daemon=True
@@ -58,17 +58,17 @@ class ModelLoader:
     def _work(self) -> None:
         while True:
             with self._lock:
-                model, self._wanted = self._wanted, None
-                if model is None:
+                wanted, self._wanted = self._wanted, None
+                if wanted is None:
                     self._thread = None
                     return
-            outcome = self._load(model)
+            outcome = self._load(*wanted)
             with self._lock:
                 if self._wanted is None:  # else it is out of date already
                     self._outcome = outcome
 
-    def _load(self, model: str) -> Recognizer | Exception:
-        running = self._running
+    @staticmethod
+    def _load(model: str, running: Recognizer) -> Recognizer | Exception:
         try:
             loaded = Recognizer(
                 model,

@@ -143,7 +143,7 @@ def _import_figure() -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise RuntimeError(
-            "drawing a timeline needs matplotlib; run: pip install 'gr-tsddae[plot]'"
+            "drawing a timeline needs matplotlib; run: pip install matplotlib"
         ) from error
 
     def make(**settings: Any) -> Figure:

@@ -107,33 +107,36 @@ class classifier(gr.hier_block2):
         self.message_port_register_hier_in("control")
         self.msg_connect(self, "control", self.worker, "control")
 
+    # Setters are called from GUI slots, where an exception ends the process: a bad value is
+    # reported in `status`, and the old one stays.
+
     def set_model(self, model: str) -> None:
         """Load another model in the background and swap it in between two batches.
 
         The same name or folder again reloads it. When the new model is bad, or its windows have
         another length, the old one keeps working and `status` says why.
         """
-        self.worker.set_model(model)
+        self.worker.try_to_set(model=model)
 
     def set_gate_dbfs(self, gate_dbfs: float) -> None:
         """Change the power gate, from the next window on."""
-        self.batcher.set_gate_dbfs(gate_dbfs)
+        self.worker.try_to_set(gate_dbfs=gate_dbfs)
 
     def set_decision_interval_s(self, decision_interval_s: float) -> None:
         """Change the stretch one decision is about, from the next decision on."""
-        self.worker.set_decision_interval_s(decision_interval_s)
+        self.worker.try_to_set(decision_interval_s=decision_interval_s)
 
     def set_confidence_threshold(self, confidence_threshold: float) -> None:
         """Change the confidence below which decisions say "unknown"."""
-        self.worker.set_confidence_threshold(confidence_threshold)
+        self.worker.try_to_set(confidence_threshold=confidence_threshold)
 
     def set_sample_rate_hz(self, sample_rate_hz: float) -> None:
         """Change the rate assumed while no rx_rate tag was seen."""
-        self.worker.set_sample_rate_hz(sample_rate_hz)
+        self.worker.try_to_set(sample_rate_hz=sample_rate_hz)
 
     def set_center_frequency_hz(self, center_frequency_hz: float) -> None:
         """Change the frequency assumed while no rx_freq tag was seen."""
-        self.worker.set_center_frequency_hz(center_frequency_hz)
+        self.worker.try_to_set(center_frequency_hz=center_frequency_hz)
 
     @property
     def classes(self) -> tuple[str, ...]:
