@@ -437,3 +437,13 @@ def test_light_modules_do_not_import_torch(module):
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {path!r}); {code}"], check=False
     )
     assert done.returncode == 0
+
+
+def test_digital_silence_is_noise(model_folder):
+    live = Recognizer(model_folder, device="cpu", batch_windows=8)
+    iq = np.zeros(10 * 128, np.complex64)
+    iq[5 * 128 :] = np.exp(0.3j * np.arange(5 * 128))
+    found = live.predict(iq).window_probabilities
+    noise = live.classes.index("noise")
+    assert (found[:5, noise] == 1).all()
+    assert (found[5:, noise] < 1).all()

@@ -117,7 +117,8 @@ class Recognizer:
         """Class probabilities of windows.
 
         Args:
-            windows: complex64, (B, L); not changed. All samples finite.
+            windows: complex64, (B, L); not changed. All samples finite. Windows of zeros alone are
+                `noise` where the model has that class, else all classes alike.
 
         Returns:
             float32, (B, K), rows add up to 1.
@@ -134,7 +135,14 @@ class Recognizer:
         for start in range(0, len(windows), self.batch_windows):
             part = windows[start : start + self.batch_windows]
             found[start : start + len(part)] = self._run_guarded(part)
+        found[~windows.any(1)] = self._silence()
         return found
+
+    def _silence(self) -> np.ndarray:
+        """Probabilities of digital silence, (K,): it has no shape that the network could see."""
+        if "noise" in self.classes:
+            return np.eye(len(self.classes), dtype=np.float32)[self.classes.index("noise")]
+        return np.full(len(self.classes), 1 / len(self.classes), np.float32)
 
     def _run_guarded(self, windows: np.ndarray) -> np.ndarray:
         """One pass; a GPU that fails is left for the CPU, once and for good."""
