@@ -313,7 +313,7 @@ def test_a_bad_model_changes_nothing_and_is_reported(arguments, model_folder, tm
 
 def test_control_messages_change_parameters_and_bad_ones_do_not(arguments):
     flowgraph = Flowgraph(
-        blocks.null_source(gr.sizeof_gr_complex), batch_windows=8, sample_rate_hz=1e5, **arguments
+        vector_source(noise(64 * L), repeat=True), batch_windows=8, sample_rate_hz=1e5, **arguments
     )
     control = pmt.intern("control")
     post = flowgraph.classifier.worker.to_basic_block()._post
