@@ -76,6 +76,11 @@ class Recognizer:
         if batch_windows is not None and batch_windows < 1:
             raise ValueError(f"batch_windows is {batch_windows}: it must be at least 1")
         loaded = zoo.load(model)
+        if loaded.card.task == zoo.DENOISING:
+            raise zoo.ModelMismatchError(
+                f"{loaded.card.name} is a pre-trained denoiser: it knows no classes yet; "
+                "make a classifier of it with `python -m gr_tsddae.train finetune`"
+            )
         self.card = loaded.card
         self.device_failures = 0
         self._float_network = loaded.network  # kept on the CPU, to fall back on

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT_VERSION = 1
+DENOISING = "denoising"  # the task of a pre-trained encoder, which knows no classes yet
 UNKNOWN = "unknown"  # what decisions say when they are not sure; no class is called so
 MAX_WINDOW_SAMPLES = 1 << 20  # self-attention over more fits no machine
 CARD_FILE = "card.yaml"
@@ -58,9 +59,10 @@ class Card:
 
     Attributes:
         name: what the model calls itself in decisions.
-        task: "amc" (modulation), "wtc" (wireless technology) or "anomaly".
+        task: "amc" (modulation), "wtc" (wireless technology), "anomaly", or "denoising" (a
+            pre-trained encoder with its two noise estimates and no classes).
         network: one of `gr_tsddae.nets.names()`.
-        classes: labels, in the order of the network's outputs.
+        classes: labels, in the order of the network's outputs; none for "denoising".
         window_samples: L, complex samples per window.
         scaling: one of `gr_tsddae.iq.windows.SCALINGS`.
         samples_per_symbol: what the training signals had; None where it has no meaning.
@@ -69,6 +71,7 @@ class Card:
         description: one or two sentences.
         training: how it was made (recipe, windows, steps, seed, command), free form.
         accuracy: measured results on data it never saw, free form; `per_snr_db` maps SNR to share.
+        network_options: what differs from the named network, e.g. {"layers": 3}.
         format_version: of the card itself.
     """
 
@@ -84,6 +87,7 @@ class Card:
     description: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
+    network_options: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
 
@@ -189,7 +193,7 @@ def _checked(card: Card, path: Path) -> Card:
     for name in ("name", "task", "network", "scaling", "weights_sha256", "licence", "description"):
         if not isinstance(value := getattr(card, name), str):
             raise ModelCorruptError(f"{path}: {name} is {value!r}; it must be text")
-    for name in ("training", "accuracy"):
+    for name in ("training", "accuracy", "network_options"):
         if not isinstance(value := getattr(card, name), dict):
             raise ModelCorruptError(f"{path}: {name} is {value!r}; it must be a mapping")
     symbol = card.samples_per_symbol
@@ -197,7 +201,10 @@ def _checked(card: Card, path: Path) -> Card:
         raise ModelCorruptError(
             f"{path}: samples_per_symbol is {symbol!r}; it must be a positive number, or null"
         )
-    if len(card.classes) < 2 or len(set(card.classes)) != len(card.classes):
+    if card.task == DENOISING:
+        if card.classes:
+            raise ModelCorruptError(f"{path}: a model for denoising has no classes")
+    elif len(card.classes) < 2 or len(set(card.classes)) != len(card.classes):
         raise ModelCorruptError(f"{path}: classes must be at least two different labels")
     if UNKNOWN in card.classes:
         raise ModelCorruptError(
@@ -253,7 +260,15 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
         tensors = parse(data)
     except SafetensorError as error:
         raise ModelCorruptError(f"{path} is not a safetensors file: {error}") from error
-    network = nets.create(card.network, class_count=len(card.classes))
+    try:
+        if card.task == DENOISING:
+            network = nets.create_denoiser(card.network, **card.network_options)
+        else:
+            network = nets.create(
+                card.network, class_count=len(card.classes), **card.network_options
+            )
+    except (ValueError, TypeError) as error:
+        raise ModelMismatchError(f"{folder / CARD_FILE}: {error}") from error
     try:
         network.check_window(card.window_samples)
     except ValueError as error:

@@ -59,6 +59,10 @@ class TSNetDenoiser(nn.Module):
         self.temporal_head = _noise_head(config)
         self.spectral_head = _noise_head(config)
 
+    def check_window(self, window_samples: int) -> None:
+        """Raise ValueError when windows of this length do not fit the network."""
+        self.backbone.config.tokens(window_samples)
+
     def forward(self, noisy: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Estimate both noises.
 

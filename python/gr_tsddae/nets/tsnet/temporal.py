@@ -13,6 +13,16 @@ from gr_tsddae.nets.tsnet.layers import DropPath, FeedForward, TokenBatchNorm, T
 ROTARY_BASE = 10_000.0
 
 
+def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """Softmax attention, Eq. 9; all tensors (B, H, N, C/H)."""
+    if query.device.type == "cpu" and torch.is_grad_enabled():
+        # The fused kernel's backward pass on a CPU takes longer in bfloat16 than the rest of the
+        # network together; windows are short, so the plain products are cheap.
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5  # (B, H, N, N)
+        return scores.softmax(-1).to(value.dtype) @ value
+    return F.scaled_dot_product_attention(query, key, value)
+
+
 class RotaryAttention(nn.Module):
     """Multi-head self-attention with rotary position embedding: (B, N, C) -> (B, N, C)."""
 
@@ -31,7 +41,7 @@ class RotaryAttention(nn.Module):
         turned, value = self._project(x)
         query, key = turned.view(batch, tokens, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
         value = value.view(batch, tokens, self.heads, -1).transpose(1, 2)  # each (B, H, N, C/H)
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        mixed = attend(query, key, value)
         return self.out(self.norm(mixed.transpose(1, 2).reshape(batch, tokens, width)))
 
     def _project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

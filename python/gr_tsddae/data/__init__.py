@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Labelled windows from files: `open_dataset(kind, path)`; splits; `python -m gr_tsddae.data`.
+
+The way of a window: a reader (one file per format) -> `Dataset` -> `splits` -> `train/`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError, MemoryStore, WindowStore
+
+# kind -> module of this package with read(kind, path, **options) -> Dataset. Imported when asked for:
+# h5py and sigmf are not needed to read a pickle.
+_READERS = {
+    "rml2016.10a": "rml2016",
+    "rml2016.10b": "rml2016",
+    "rml2016.04c": "rml2016",
+    "rml2018.01a": "rml2018",
+    "npz": "npz",
+    "techrec": "techrec",
+    "icarus": "icarus",
+    "captures": "captures",
+}
+KINDS = tuple(_READERS)
+
+
+def open_dataset(kind: str, path: str | os.PathLike[str], **options: Any) -> Dataset:
+    """Open a dataset; windows stay in their file until they are read, where the format allows.
+
+    Args:
+        kind: one of `KINDS`.
+        path: file or folder.
+        **options: of the reader, see its `read`.
+
+    Raises:
+        DatasetError: naming the file, what is wrong and what to do.
+    """
+    if kind not in _READERS:
+        raise DatasetError(f"no dataset kind {kind!r}; there are: {', '.join(KINDS)}")
+    read: Callable[..., Dataset] = import_module(f"gr_tsddae.data.{_READERS[kind]}").read
+    return read(kind, os.fspath(path), **options)
+
+
+__all__ = [
+    "KINDS",
+    "UNLABELLED",
+    "Dataset",
+    "DatasetError",
+    "MemoryStore",
+    "WindowStore",
+    "open_dataset",
+]
