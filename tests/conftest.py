@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tests of several rooms share: a small model that never saw a signal."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -57,3 +58,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(zoo.PATH_VARIABLE, str(models))
         yield models / MODEL_NAME
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """A folder of genuine recordings and released windows, for those who have one."""
+    folder = os.environ.get("GR_TSDDAE_RECORDINGS")
+    if not folder:
+        pytest.skip("GR_TSDDAE_RECORDINGS names no folder with recordings")
+    return Path(folder)

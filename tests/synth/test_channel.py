@@ -65,7 +65,8 @@ def peakedness(gains):
 @given(
     name=st.sampled_from(SIGNALS),
     snr_db=st.floats(-30, 40),
-    recipe=st.sampled_from(sorted(RECIPES)),
+    # The levels of the recipe left out are labels of a release, not SNRs.
+    recipe=st.sampled_from(sorted(RECIPES.keys() - {"as-released"})),
     seed=st.integers(0, 2**32),
 )
 @settings(deadline=None, max_examples=40)

@@ -28,16 +28,31 @@ WBFM_RATE_HZ = 220.5e3  # wfm_tx ran at this rate, whatever rate its output was 
 
 
 @dataclass(frozen=True)
+class Audio:
+    """How loud the audio of the analogue classes is.
+
+    Attributes:
+        loudness_db: lowest and highest rms, in decibels below 0.5 of full scale; uniform between.
+        silent_share: windows near silence (another 40 dB down), as between words.
+    """
+
+    loudness_db: tuple[float, float] = (-40.0, 0.0)
+    silent_share: float = 0.25
+
+
+@dataclass(frozen=True)
 class Timing:
-    """Sample clock of B windows against the transmitter's symbol clock.
+    """Sample clock of B windows against the transmitter's symbol clock, and what is sent.
 
     Attributes:
         samples_per_symbol: (B,), need not be whole numbers.
         window_samples: L.
+        audio: of the analogue classes.
     """
 
     samples_per_symbol: torch.Tensor
     window_samples: int
+    audio: Audio = Audio()
 
     def symbol_times(self, generator: torch.Generator) -> torch.Tensor:
         """Sample times in symbols, (B, L), starting at a random symbol phase in [0, 1)."""
@@ -124,8 +139,7 @@ def _audio(timing: Timing, generator: torch.Generator) -> tuple[torch.Tensor, to
     """Speech-like audio as a sum of tones: frequencies (Hz) and complex amplitudes, (B, P).
 
     A window lasts under a millisecond, so only the short-time spectrum matters: 12 partials
-    between 100 Hz and 8 kHz, louder at the bottom, loudness spread over 40 dB, and a quarter of
-    the windows near silence, as between words.
+    between 100 Hz and 8 kHz, louder at the bottom.
     """
     batch, device, partials = timing.batch, timing.device, 12
 
@@ -134,7 +148,9 @@ def _audio(timing: Timing, generator: torch.Generator) -> tuple[torch.Tensor, to
 
     frequency_hz = 100 * 80 ** uniform(batch, partials)
     tilt = (frequency_hz / 500).clamp(min=1) ** -(0.2 + 1.3 * uniform(batch, 1))
-    loudness_db = -40 * uniform(batch, 1) - 40 * (uniform(batch, 1) < 0.25)
+    low, high = timing.audio.loudness_db
+    loudness_db = high - (high - low) * uniform(batch, 1)
+    loudness_db = loudness_db - 40 * (uniform(batch, 1) < timing.audio.silent_share)
     amplitude = tilt * uniform(batch, partials)
     rms = amplitude.square().sum(1, keepdim=True).div(2).sqrt()
     amplitude = amplitude / rms * 0.5 * 10 ** (loudness_db / 20)  # loudest: rms 0.5 of full scale
