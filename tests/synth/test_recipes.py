@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gr_tsddae.iq.windows import to_complex, unit_power
-from gr_tsddae.synth import CLASSES, RECIPES, Recipe, draw, draw_random
+from gr_tsddae.synth import CLASSES, RECIPES, Recipe, draw
 
 RML2016_10A = ["8PSK", "AM-DSB", "AM-SSB", "BPSK", "CPFSK", "GFSK"]
 RML2016_10A += ["PAM4", "QAM16", "QAM64", "QPSK", "WBFM"]

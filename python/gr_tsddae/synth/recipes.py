@@ -37,7 +37,7 @@ class Recipe:
     carrier_share: float = 1.0
     echo_share: float = 0.0
     filtered_share: float = 0.0
-    audio: Audio = Audio()
+    audio: Audio = field(default_factory=Audio)
     levels_db: tuple[float, float] = (-20.0, 30.0)
     snr_per_level: float = 1.0
     snr_offset_db: float = 0.0
