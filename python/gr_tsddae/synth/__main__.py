@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m gr_tsddae.synth`: data sets from nothing, in the layouts of the released files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from gr_tsddae.synth import CLASSES, RECIPES, draw, recordings
+from gr_tsddae.synth.modulators_2018 import CLASSES_2018, draw_2018
+from gr_tsddae.synth.recording_files import write_iq, write_npz, write_sigmf
+from gr_tsddae.synth.rml_files import sum_one, write_rml2016, write_rml2018
+
+BATCH = 500  # windows drawn at once
+RML2016_SAMPLES = 128
+LONG_SAMPLES = 1024  # windows of RML2018 and ICARUS
+RML2016_CLASSES = tuple(name for name in CLASSES if name != "noise")
+RML2016B_CLASSES = tuple(name for name in RML2016_CLASSES if name != "AM-SSB")
+# The released 2016.04C holds 162060 windows under 220 keys, so 737 of 1000 on average; how many
+# under which key is drawn here, it is not the original's.
+RML2016C_LEAST_SHARE = 0.474
+ICARUS_WINDOWS_PER_RECORDING = 50
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m gr_tsddae.synth",
+        description="Write synthetic data sets in the layouts of the released files. The same "
+        "options and seed give the same file. Nothing is overwritten.",
+    )
+    kinds = top.add_subparsers(dest="kind", required=True, metavar="KIND")
+
+    def add(
+        kind: str, text: str, out: str, windows: tuple[int, str] | None
+    ) -> argparse.ArgumentParser:
+        command = kinds.add_parser(
+            kind,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        command.add_argument("out", type=Path, metavar=out, help="to write; must not exist")
+        if windows:
+            command.add_argument("--windows", type=_count, default=windows[0], help=windows[1])
+        command.add_argument("--seed", type=int, default=1, help="of all randomness")
+        return command
+
+    def add_snrs(command: argparse.ArgumentParser, default: tuple[int, int, int]) -> None:
+        command.add_argument(
+            "--snrs",
+            type=int,
+            nargs=3,
+            default=default,
+            metavar=("LOW", "HIGH", "STEP"),
+            help="labelled SNRs in dB, both ends included",
+        )
+
+    for kind, text, out, windows in (
+        ("rml2016a", "RML2016.10A: a pickle of 11 classes", "OUT.pkl", (1000, "per class and SNR")),
+        ("rml2016b", "RML2016.10B: a pickle of 10 classes", "OUT.dat", (6000, "per class and SNR")),
+        (
+            "rml2016c",
+            "RML2016.04C: a pickle of 11 classes, of varying counts",
+            "OUT.pkl",
+            (1000, "per class and SNR, at most"),
+        ),
+    ):
+        command = add(kind, text, out, windows)
+        command.add_argument(
+            "--recipe",
+            choices=sorted(RECIPES),
+            default="as-released",
+            help="as-released: with the flaws of the released files; clean: none, nor a channel",
+        )
+        add_snrs(command, (-20, 18, 2))
+
+    command = add(
+        "rml2018",
+        "RML2018.01A: HDF5 of 24 classes (21 GB at its full size)",
+        "OUT.hdf5",
+        (4096, "per class and SNR"),
+    )
+    add_snrs(command, (-20, 30, 2))
+
+    command = add("techrec", "TechRec: a folder of LTE, DVB-T and Wi-Fi .bin", "OUT_DIR", None)
+    command.add_argument("--seconds", type=float, default=0.2, help="of each recording")
+    command.add_argument("--runs", type=_count, default=3, help="recordings of each technology")
+
+    command = add(
+        "icarus",
+        "ICARUS: LTE with and without a DSSS underlay",
+        "OUT",
+        (2000, "per label and SIR, rounded up to whole recordings"),
+    )
+    command.add_argument(
+        "--sigmf", action="store_true", help="OUT is a folder of SigMF recordings, not a .npz"
+    )
+    return top
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is too few: at least 1")
+    return value
+
+
+def _levels_db(arguments: argparse.Namespace) -> range:
+    low, high, step = arguments.snrs
+    if step < 1 or high < low:
+        raise ValueError(f"--snrs {low} {high} {step}: LOW may not exceed HIGH, STEP is at least 1")
+    return range(low, high + 1, step)
+
+
+def _progress(total: int, unit: str) -> tqdm:
+    return tqdm(total=total, unit=unit, unit_scale=unit == "windows", disable=None)
+
+
+def _batches(count: int) -> Iterator[int]:
+    for start in range(0, count, BATCH):
+        yield min(BATCH, count - start)
+
+
+def _rml2016(arguments: argparse.Namespace, generator: torch.Generator) -> None:
+    names = RML2016B_CLASSES if arguments.kind == "rml2016b" else RML2016_CLASSES
+    keys = [(name, snr_db) for name in names for snr_db in _levels_db(arguments)]
+    counts = torch.full((len(keys),), arguments.windows)
+    if arguments.kind == "rml2016c":
+        share = torch.rand(len(keys), generator=generator)
+        share = RML2016C_LEAST_SHARE + (1 - RML2016C_LEAST_SHARE) * share
+        counts = (arguments.windows * share).ceil().long()
+
+    def items() -> Iterator[tuple[tuple[str, int], np.ndarray]]:
+        with _progress(int(counts.sum()), "windows") as bar:
+            for (name, snr_db), count in zip(keys, counts.tolist(), strict=True):
+                parts = []
+                for size in _batches(count):
+                    rows = draw(
+                        RECIPES[arguments.recipe],
+                        torch.full((size,), CLASSES.index(name)),
+                        torch.full((size,), float(snr_db)),
+                        window_samples=RML2016_SAMPLES,
+                        generator=generator,
+                    )
+                    parts.append(sum_one(rows.numpy()))
+                    bar.update(size)
+                yield (name, snr_db), np.concatenate(parts)
+
+    write_rml2016(arguments.out, items(), int(counts.sum()) * 8 * RML2016_SAMPLES)
+
+
+def _rml2018(arguments: argparse.Namespace, generator: torch.Generator) -> None:
+    levels_db = _levels_db(arguments)
+    windows = len(CLASSES_2018) * len(levels_db) * arguments.windows
+
+    def slices() -> Iterator[tuple[int, int, np.ndarray]]:
+        with _progress(windows, "windows") as bar:
+            for label in range(len(CLASSES_2018)):
+                for level_db in levels_db:
+                    for size in _batches(arguments.windows):
+                        rows = draw_2018(
+                            torch.full((size,), label),
+                            torch.full((size,), float(level_db)),
+                            window_samples=LONG_SAMPLES,
+                            generator=generator,
+                        )
+                        yield label, level_db, rows.numpy()
+                        bar.update(size)
+
+    write_rml2018(
+        arguments.out,
+        slices(),
+        windows=windows,
+        window_samples=LONG_SAMPLES,
+        class_count=len(CLASSES_2018),
+    )
+
+
+def _techrec(arguments: argparse.Namespace, generator: torch.Generator) -> None:
+    if not 0 < arguments.seconds <= recordings.MAX_RECORDING_S:
+        raise ValueError(
+            f"--seconds is {arguments.seconds}: a recording lasts up to "
+            f"{recordings.MAX_RECORDING_S:g} s; ask for more --runs instead"
+        )
+    samples = max(1, round(arguments.seconds * recordings.TECHREC_RATE_HZ))
+    _check_new_folder(arguments.out)
+    with _progress(arguments.runs * len(recordings.TECHREC), "recordings") as bar:
+        for run in range(1, arguments.runs + 1):
+            for technology in recordings.TECHREC:
+                iq = recordings.techrec_recording(technology, samples, generator)
+                name = (
+                    f"{technology.prefix}_g{technology.gain_db}_synth_"
+                    f"f{technology.centre_mhz}MHz_r{run}.bin"
+                )
+                write_iq(arguments.out / name, iq.numpy())
+                bar.update()
+
+
+def _icarus(arguments: argparse.Namespace, generator: torch.Generator) -> None:
+    per_recording = min(arguments.windows, ICARUS_WINDOWS_PER_RECORDING)
+    count = -(-arguments.windows // per_recording)
+    total = count * len(recordings.ICARUS_SIR_DB) * len(recordings.ICARUS_LABELS)
+    drawn = recordings.icarus_recordings(count, per_recording * LONG_SAMPLES, generator)
+    labelled = (
+        (label, sir_db, iq.numpy())
+        for label, sir_db, iq in tqdm(drawn, total=total, unit="recordings", disable=None)
+    )
+    if arguments.sigmf:
+        _check_new_folder(arguments.out)
+        write_sigmf(arguments.out, labelled, recordings.ICARUS_RATE_HZ)
+    else:
+        windows = total * per_recording
+        write_npz(arguments.out, labelled, windows=windows, window_samples=LONG_SAMPLES)
+
+
+def _check_new_folder(folder: Path) -> None:
+    """Recordings of two data sets in one folder would be read as one."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} exists and is not an empty folder: choose another name")
+
+
+def main() -> int:
+    """Write one data set; 0 when it is there."""
+    arguments = parser().parse_args()
+    write = {"rml2018": _rml2018, "techrec": _techrec, "icarus": _icarus}.get(
+        arguments.kind, _rml2016
+    )
+    try:
+        write(arguments, torch.Generator().manual_seed(arguments.seed))
+    except (ValueError, OSError, RuntimeError, MemoryError, ImportError) as error:
+        print("error:", " ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; no half file was left", file=sys.stderr)
+        return 130
+    print(f"wrote {arguments.out}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

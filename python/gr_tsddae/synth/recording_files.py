@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writers for the layouts of TechRec (.bin) and ICARUS (.npz, or SigMF recordings)."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from gr_tsddae.synth.whole_file import whole_file
+
+Labelled = tuple[str, int, np.ndarray]  # label, SIR in dB, complex64 (N,)
+
+
+def write_iq(path: Path, iq: np.ndarray) -> None:
+    """Write complex samples as interleaved little-endian float32; see `whole_file`."""
+    with whole_file(path, 8 * len(iq)) as partial:
+        partial.write_bytes(np.ascontiguousarray(iq, "<c8"))
+
+
+def write_npz(
+    path: Path, recordings: Iterable[Labelled], *, windows: int, window_samples: int
+) -> None:
+    """Write recordings, cut into windows, as X float32 (N, 2, L), y text (N,), sir int64 (N,).
+
+    Args:
+        path: file to write.
+        recordings: holding N windows in all; one at a time is in memory.
+        windows: N.
+        window_samples: L.
+
+    Raises:
+        OSError: see `whole_file`.
+        ValueError: when the recordings do not hold N windows.
+    """
+    shape = (windows, 2, window_samples)
+    y: list[str] = []
+    sir: list[int] = []
+    with (
+        whole_file(path, 4 * windows * 2 * window_samples) as partial,
+        zipfile.ZipFile(partial, "w") as archive,
+    ):
+        with archive.open("X.npy", "w", force_zip64=True) as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for label, sir_db, iq in recordings:
+                cut = iq.reshape(-1, window_samples)
+                file.write(np.stack((cut.real, cut.imag), axis=1).astype("<f4").tobytes())
+                y += [label] * len(cut)
+                sir += [sir_db] * len(cut)
+        if len(y) != windows:
+            raise ValueError(f"the recordings hold {len(y)} windows; {windows} were announced")
+        for name, values in (("y", np.array(y)), ("sir", np.array(sir, np.int64))):
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, values)
+
+
+def write_sigmf(folder: Path, recordings: Iterable[Labelled], sample_rate_hz: int) -> None:
+    """Write each recording as a SigMF pair whose one annotation names its label and SIR."""
+    from sigmf import SigMFFile
+
+    for number, (label, sir_db, iq) in enumerate(recordings):
+        name = f"{label}_sir{sir_db}_{number:04d}"
+        data_path = folder / f"{name}.sigmf-data"
+        write_iq(data_path, iq)
+        info = {
+            "core:datatype": "cf32_le",
+            "core:sample_rate": sample_rate_hz,
+            "core:description": "synthetic LTE, with a DSSS underlay if an anomaly",
+        }
+        meta = SigMFFile(data_file=data_path, global_info=info)
+        meta.add_capture(0)
+        note = {"core:label": label, "core:comment": f"SIR {sir_db} dB"}
+        meta.add_annotation(0, len(iq), metadata=note)
+        with whole_file(folder / f"{name}.sigmf-meta") as partial:
+            partial.write_text(meta.dumps() + "\n")
