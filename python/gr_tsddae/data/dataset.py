@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -49,6 +49,46 @@ class MemoryStore:
 
     def read(self, index: np.ndarray) -> np.ndarray:
         return self.rows[index].astype(np.float32, copy=False)
+
+
+class ChunkedStore:
+    """Windows that lie in several arrays in memory, numbered through; never one second copy.
+
+    Args:
+        chunks: at least one; each floating-point (n, 2, L) with the same L.
+    """
+
+    def __init__(self, chunks: Sequence[np.ndarray]):
+        if len(shapes := {chunk.shape[1:] for chunk in chunks}) != 1:
+            raise DatasetError(f"windows have the shapes {sorted(shapes)}; they must be alike")
+        self.chunks = tuple(chunks)
+        self._ends = np.cumsum([len(chunk) for chunk in chunks])
+        self.shape = (int(self._ends[-1]), *chunks[0].shape[1:])
+
+    def read(self, index: np.ndarray) -> np.ndarray:
+        rows = np.empty((len(index), *self.shape[1:]), np.float32)
+        chunk = np.searchsorted(self._ends, index, side="right")
+        for number in np.unique(chunk):
+            here = np.flatnonzero(chunk == number)
+            start = self._ends[number] - len(self.chunks[number])
+            rows[here] = self.chunks[number][index[here] - start]
+        return rows
+
+
+def usable(rows: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """Which windows can be learned from: finite as float32, and not all zero.
+
+    Args:
+        rows: floating-point (N, 2, L).
+
+    Returns:
+        Bool (N,), and for `Dataset.skipped` how many are not, by reason.
+    """
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(rows.astype(np.float32, copy=False)).all((1, 2))
+    silent = ~rows.any((1, 2))
+    counts = {"not finite": int((~finite).sum()), "all zero": int(silent.sum())}
+    return finite & ~silent, {reason: count for reason, count in counts.items() if count}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +151,7 @@ class Dataset:
         return self.store.read(self.index[which])
 
     def select(self, which: np.ndarray) -> Dataset:
-        """The part of the dataset with these numbers, int64 (n,) or bool (N,); no window is read."""
+        """The part with these numbers, int64 (n,) or bool (N,); no window is read."""
         return dataclasses.replace(
             self,
             index=self.index[which],
@@ -122,7 +162,8 @@ class Dataset:
 
     def summary(self) -> dict[str, Any]:
         """Counts per class and level, plain numbers and text."""
-        levels = {int(v): int(n) for v, n in zip(*np.unique(self.level_db, return_counts=True))}
+        counts = np.unique(self.level_db, return_counts=True)
+        levels = {int(v): int(n) for v, n in zip(*counts, strict=True)}
         named = {name: int((self.label == i).sum()) for i, name in enumerate(self.classes)}
         return {
             "kind": self.kind,
@@ -130,6 +171,7 @@ class Dataset:
             "task": self.task,
             "windows": len(self),
             "window_samples": self.window_samples,
+            "samples_per_symbol": self.samples_per_symbol,
             "classes": named,
             "unlabelled": int((self.label == UNLABELLED).sum()),
             "levels_db": levels if self.level_name else {},

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m gr_tsddae.data`: what is in a dataset, before hours go into training on it."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import sys
+from importlib import import_module
+from itertools import pairwise
+from typing import Any
+
+import yaml
+
+from gr_tsddae.data import _READERS, KINDS, DatasetError, open_dataset
+
+_KINDS_HELP = {
+    "rml2016.10a": "RML2016.10a_dict.pkl, plain or .gz",
+    "rml2016.10b": "RML2016.10b.dat, plain or .gz",
+    "rml2016.04c": "2016.04C.multisnr.pkl, plain or .gz",
+    "rml2018.01a": "GOLD_XYZ_OSC.0001_1024.hdf5",
+    "npz": "numpy archive with X (N, 2, L), y class names (N,), snr in dB (N,)",
+    "techrec": "TechRec, a folder of .bin recordings",
+    "icarus": "ICARUS, LTE with and without an underlay",
+    "captures": "your recordings: a file or folder of SigMF, WAV or raw IQ",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(prog="python -m gr_tsddae.data", description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True)
+    show = commands.add_parser(
+        "summary",
+        help="count the classes, levels and groups of a dataset",
+        description="Open a dataset as training would, and say what is in it.",
+        epilog="example: python -m gr_tsddae.data summary captures my_emitters/ "
+        "--option window_samples=1024",
+    )
+    show.add_argument("kind", metavar="KIND", choices=KINDS, help=f"one of {', '.join(KINDS)}")
+    show.add_argument("path", metavar="PATH", help="file or folder")
+    show.add_argument("--json", action="store_true", help="for machines")
+    show.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the reader, the value in YAML; may be repeated",
+    )
+    commands.add_parser("kinds", help="list the kinds of dataset and their options")
+    return top
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    asked = parser().parse_args(arguments)
+    if asked.command == "kinds":
+        print(_kinds())
+        return 0
+    try:
+        options = _options(asked.kind, asked.option)
+        summary = open_dataset(asked.kind, asked.path, **options).summary()
+    except (ValueError, OSError, ImportError) as error:  # DatasetError is a ValueError
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    print(json.dumps(summary, indent=2) if asked.json else table(summary))
+    return 0
+
+
+def table(summary: dict[str, Any]) -> str:
+    """`Dataset.summary()` for people."""
+    length, windows = summary["window_samples"], summary["windows"]
+    levels = summary["levels_db"]
+    lines = [
+        ("dataset", f"{summary['kind']}, task {summary['task']}"),
+        ("path", summary["path"]),
+        ("windows", f"{windows:,} of {length} samples, {windows * length:,} samples in all"),
+        ("samples/symbol", f"{summary['samples_per_symbol'] or 'unknown'}"),
+        ("levels", _levels(summary["level_name"], levels)),
+        ("groups", f"{summary['groups']:,}" if summary["groups"] else "none; windows stand alone"),
+        ("skipped", ", ".join(f"{n:,} {why}" for why, n in summary["skipped"].items()) or "none"),
+        ("licence", summary["licence"]),
+    ]
+    classes = [(name, count) for name, count in summary["classes"].items()]
+    if summary["unlabelled"]:
+        classes.append(("(unlabelled)", summary["unlabelled"]))
+    width = max(14, *(len(name) for name, _ in classes)) if classes else 14
+    text = [f"{name:<{width}}  {value}" for name, value in lines]
+    text += ["", f"{'class':<{width}}  {'windows':>10}   share"]
+    text += [f"{name:<{width}}  {n:>10,}  {n / max(windows, 1):>6.1%}" for name, n in classes]
+    return "\n".join(text)
+
+
+def _levels(name: str | None, levels: dict[int, int]) -> str:
+    if not levels:
+        return "unknown"
+    found = sorted(levels)
+    steps = {b - a for a, b in pairwise(found)}
+    if len(found) > 2 and len(steps) == 1:
+        span = f"{found[0]} to {found[-1]} dB, step {steps.pop()}"
+    else:
+        span = f"{', '.join(map(str, found))} dB"
+    few, many = min(levels.values()), max(levels.values())
+    each = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+    return f"{name} {span}; {each} windows each"
+
+
+def _options(kind: str, given: list[str]) -> dict[str, Any]:
+    known = _reader_options(kind)
+    options = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or name not in known:
+            raise DatasetError(
+                f"--option {text!r} is not NAME=VALUE with an option of {kind}; "
+                f"there are: {', '.join(known) or 'none'}"
+            )
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise DatasetError(f"--option {text!r}: the value is not YAML: {error}") from error
+    return options
+
+
+def _reader_options(kind: str) -> dict[str, Any]:
+    read = import_module(f"gr_tsddae.data.{_READERS[kind]}").read
+    parameters = inspect.signature(read).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _kinds() -> str:
+    lines = []
+    for kind in KINDS:
+        lines.append(f"{kind:<12}  {_KINDS_HELP[kind]}")
+        try:
+            known = _reader_options(kind)
+        except (ImportError, DatasetError) as error:
+            lines.append(f"{'':<12}  not available here: {error}")
+            continue
+        if known:
+            pairs = ", ".join(f"{name}={default!r}" for name, default in known.items())
+            lines.append(f"{'':<12}  options: {pairs}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

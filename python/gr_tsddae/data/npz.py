@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Labelled windows in a numpy archive: X (N, 2, L), y class names (N,), snr decibels (N,)."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+
+import numpy as np
+
+from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError, MemoryStore, usable
+
+
+def read(kind: str, path: str, *, licence: str = "unknown") -> Dataset:
+    """Read an .npz into memory.
+
+    Windows that are all zero, or have NaN or infinity in them, are left out and counted. An archive
+    without `y` is unlabelled, one without `snr` has no levels, which are
+    rounded to whole decibels.
+
+    Args:
+        kind: "npz".
+        path: with the arrays X, floating-point (N, 2, L), y, text (N,), and snr, numbers (N,).
+        licence: of the data; the file does not say.
+
+    Raises:
+        DatasetError: no .npz, or its arrays do not fit together.
+    """
+    try:
+        with zipfile.ZipFile(path):  # np.load would take other files for arrays or pickles
+            file = np.load(path, allow_pickle=False)
+        with file:
+            arrays = {name: file[name] for name in ("X", "y", "snr") if name in file}
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise DatasetError(f"{path} is no .npz of plain arrays, or cut short: {error}") from error
+    if "X" not in arrays:
+        raise DatasetError(f"{path} has no array X; it must hold the windows, (N, 2, L)")
+    rows = arrays["X"]
+    if rows.ndim != 3 or rows.shape[1] != 2 or not rows.size or rows.dtype.kind != "f":
+        raise DatasetError(
+            f"{path}: X is {rows.dtype} {rows.shape}; it must be floating-point (N, 2, L)"
+        )
+    index = np.arange(len(rows))
+    label, level_db = np.full(len(rows), UNLABELLED), np.zeros(len(rows), np.int64)
+    classes: tuple[str, ...] = ()
+    if "y" in arrays:
+        names = _column(path, "y", arrays["y"], len(rows), kinds="U", what="text")
+        held, label = np.unique(names, return_inverse=True)
+        classes = tuple(held.tolist())
+        if "" in classes:
+            raise DatasetError(f"{path}: y has no name for window {np.flatnonzero(names == '')[0]}")
+    if "snr" in arrays:
+        snr_db = _column(path, "snr", arrays["snr"], len(rows), kinds="fiu", what="numbers")
+        known = np.isfinite(snr_db)
+        if not known.all():
+            raise DatasetError(f"{path}: snr of window {known.argmin()} is not finite")
+        level_db = np.rint(snr_db).astype(np.int64)
+    keep, skipped = usable(rows)
+    if not keep.any():
+        raise DatasetError(f"{path} holds no usable window: {skipped}")
+    return Dataset(
+        kind=kind,
+        path=path,
+        store=MemoryStore(rows),
+        index=index[keep],
+        label=label[keep],
+        level_db=level_db[keep],
+        classes=classes,
+        level_name="SNR" if "snr" in arrays else None,
+        licence=licence,
+        skipped=skipped,
+    )
+
+
+def _column(
+    path: str, name: str, values: np.ndarray, count: int, *, kinds: str, what: str
+) -> np.ndarray:
+    if values.size != count or values.ndim > 2 or values.dtype.kind not in kinds:
+        raise DatasetError(
+            f"{path}: {name} is {values.dtype} {values.shape}; X has {count} windows, "
+            f"so it must be {what} ({count},)"
+        )
+    return values.reshape(count)

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training, validation and test: the paper's split, whole recordings apart, and few shots."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError
+
+TEST = 0.2  # of all, as in the paper
+VALIDATION = 0.25  # of the rest
+
+
+class Split(NamedTuple):
+    """Numbers of windows for `Dataset.select`: int64, ascending, disjoint, together all."""
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def split(
+    dataset: Dataset, *, seed: int, test: float = TEST, validation: float = VALIDATION
+) -> Split:
+    """Split by group where the dataset knows groups, otherwise stratified.
+
+    Raises:
+        DatasetError: see `by_group` and `stratified`.
+    """
+    method = stratified if dataset.group is None else by_group
+    return method(dataset, seed=seed, test=test, validation=validation)
+
+
+def stratified(
+    dataset: Dataset, *, seed: int, test: float = TEST, validation: float = VALIDATION
+) -> Split:
+    """The paper's split: 20 % test, 25 % of the rest for validation, in each class and level.
+
+    Every cell of a class and a level gives its share to within one window, and the parts have their
+    shares of the whole exactly, rounded.
+
+    Args:
+        dataset: N windows; unlabelled ones count as one class.
+        seed: the same seed gives the same split.
+        test: share of all windows.
+        validation: share of the windows that are not for the test.
+
+    Raises:
+        DatasetError: a share is not between 0 and 1, or a part would lack a class.
+    """
+    _check_shares(test, validation)
+    random = np.random.default_rng(seed)
+    cell, counts = _cells(dataset.label, dataset.level_db)
+    test_counts = _apportion(counts, test, random)
+    validation_counts = _apportion(counts - test_counts, validation, random)
+    place = _shuffled_place(cell, random)
+    part = np.where(place < (test_counts + validation_counts)[cell], 1, 0)
+    part[place < test_counts[cell]] = 2
+    return _parts(dataset, part, "windows")
+
+
+def by_group(
+    dataset: Dataset, *, seed: int, test: float = TEST, validation: float = VALIDATION
+) -> Split:
+    """Split whole groups (recordings, stretches of time), so that neighbours never straddle.
+
+    Groups are dealt out class by class, the class with the fewest first, each group to the part
+    that lacks most windows of that class; every class reaches every part, where that is possible.
+
+    Args:
+        dataset: with `group`.
+        seed: the same seed gives the same split.
+        test: share of all windows, as nearly as whole groups allow.
+        validation: share of the windows that are not for the test.
+
+    Raises:
+        DatasetError: there are no groups, or a class is in fewer than three.
+    """
+    _check_shares(test, validation)
+    if dataset.group is None:
+        raise DatasetError(f"{dataset.path} has no groups of windows; use the stratified split")
+    random = np.random.default_rng(seed)
+    held, column = np.unique(dataset.label, return_inverse=True)
+    groups, row = np.unique(dataset.group, return_inverse=True)
+    counts = np.zeros((len(groups), len(held)), np.int64)
+    np.add.at(counts, (row, column), 1)
+    for label, group_count in zip(held, (counts > 0).sum(0), strict=True):
+        if group_count < 3:
+            raise DatasetError(
+                f"{dataset.path}: {_class_name(dataset, label)} has only {group_count} "
+                "recordings or blocks of time; at least 3 are needed, one each for training, "
+                "validation and test: record more, or group by blocks (captures: group_by=block)"
+            )
+    shares = np.array([(1 - test) * (1 - validation), (1 - test) * validation, test])
+    wanted = shares[:, None] * counts.sum(0)  # (3, classes), what each part still lacks
+    given = np.zeros((3, len(held)), bool)
+    part_of = np.full(len(groups), -1)
+    for label in np.argsort((counts > 0).sum(0), kind="stable"):
+        mine = np.flatnonzero((counts[:, label] > 0) & (part_of < 0))
+        mine = random.permutation(mine)
+        mine = mine[np.argsort(-counts[mine, label], kind="stable")]  # the large ones first
+        for done, group in enumerate(mine):
+            empty = ~given[:, label]
+            # No more groups than parts without this class: they must go there.
+            allowed = empty if len(mine) - done <= empty.sum() else np.ones(3, bool)
+            part = int(np.where(allowed, wanted[:, label], -np.inf).argmax())
+            part_of[group] = part
+            wanted[part] -= counts[group]
+            given[part] |= counts[group] > 0
+    return _parts(dataset, part_of[row], "recordings or blocks of time")
+
+
+def few_shot(dataset: Dataset, index: np.ndarray, *, shots: int, seed: int) -> np.ndarray:
+    """K windows per class and level: the paper's N-way K-shot M-SNR.
+
+    Args:
+        dataset: its classes and levels are the cells to fill.
+        index: int64 (n,), numbers of windows to draw from, e.g. `Split.train`.
+        shots: K.
+        seed: the same seed gives the same windows.
+
+    Returns:
+        int64 (N * K * M,), ascending.
+
+    Raises:
+        DatasetError: K is below 1, or a class has fewer windows than that at some level.
+    """
+    if shots < 1:
+        raise DatasetError(f"shots is {shots}; it must be at least 1")
+    labelled = dataset.label != UNLABELLED
+    cell, counts = _cells(dataset.label, dataset.level_db)
+    index = index[labelled[index]]
+    available = np.bincount(cell[index], minlength=len(counts))
+    for short in np.flatnonzero(available < shots):
+        first = int(np.argmax(cell == short))
+        if labelled[first]:
+            at = f" at {dataset.level_db[first]} dB" if dataset.level_name else ""
+            raise DatasetError(
+                f"{dataset.path}: {_class_name(dataset, dataset.label[first])}{at} has "
+                f"{available[short]} windows to draw from; {shots} shots need {shots}"
+            )
+    place = _shuffled_place(cell[index], np.random.default_rng(seed))
+    return np.sort(index[place < shots])
+
+
+def _cells(label: np.ndarray, level_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers the cells of a class and a level: cell of each window (N,), windows of each cell."""
+    levels, level = np.unique(level_db, return_inverse=True)
+    pair = (label - UNLABELLED) * len(levels) + level
+    _, cell, counts = np.unique(pair, return_inverse=True, return_counts=True)
+    return cell, counts
+
+
+def _apportion(counts: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+    """Whole shares of each count, to within one, that add up to the share of the sum.
+
+    Largest remainders round up; chance decides between equal ones.
+    """
+    exact = counts * share
+    whole = np.floor(exact).astype(np.int64)
+    missing = round(counts.sum() * share) - whole.sum()
+    remainder = np.round(exact - whole, 9)
+    up = np.lexsort((random.random(len(counts)), -remainder))[: max(missing, 0)]
+    whole[up] += 1
+    return whole
+
+
+def _shuffled_place(cell: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """A place for each window among those of its cell, by chance: (n,) of 0, 1, 2, ..."""
+    order = random.permutation(len(cell))
+    order = order[np.argsort(cell[order], kind="stable")]
+    counts = np.bincount(cell)
+    place = np.empty(len(cell), np.int64)
+    place[order] = np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return place
+
+
+def _parts(dataset: Dataset, part: np.ndarray, what: str) -> Split:
+    found = Split(*(np.flatnonzero(part == number) for number in range(3)))
+    # Shifted by one: the unlabelled come first.
+    count = np.bincount(dataset.label + 1)
+    for name, numbers in zip(Split._fields, found, strict=True):
+        here = np.bincount(dataset.label[numbers] + 1, minlength=len(count))
+        if (lacking := (count > 0) & (here == 0)).any():
+            label = int(lacking.argmax()) - 1
+            raise DatasetError(
+                f"{dataset.path}: {_class_name(dataset, label)} has {count[label + 1]} windows, "
+                f"and none of them falls to the {name} part; more {what} of it are needed"
+            )
+        if not len(numbers):
+            raise DatasetError(f"{dataset.path}: {len(dataset)} windows are too few to split")
+    return found
+
+
+def _class_name(dataset: Dataset, label: int) -> str:
+    return "unlabelled" if label == UNLABELLED else f"class {dataset.classes[label]!r}"
+
+
+def _check_shares(test: float, validation: float) -> None:
+    for name, share in (("test", test), ("validation", validation)):
+        if not 0 < share < 1:
+            raise DatasetError(f"{name} is {share}; it is a share, between 0 and 1")
