@@ -1,72 +1,202 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How right a classifier is: per SNR, per class, and how well its confidence means what it says."""
+"""One measurement for any model on any data set: metrics.json, report.html and pictures."""
 
 from __future__ import annotations
 
-import zipfile
+import dataclasses
+import json
+import shlex
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
 from gr_tsddae import zoo
-from gr_tsddae.iq.windows import SCALINGS
-from gr_tsddae.synth import CLASSES, RECIPES, draw
+from gr_tsddae.data import KINDS, UNLABELLED, Dataset, DatasetError, open_dataset
+from gr_tsddae.train.class_names import match_classes
+from gr_tsddae.train.metric_details import details, summary_lines
+from gr_tsddae.train.metrics import metrics, probabilities
+from gr_tsddae.train.predict import FeatureMap, feature_maps, predict
+from gr_tsddae.train.synthetic_set import SNRS_DB, synthetic_set
 
-SNRS_DB = tuple(range(-20, 31, 2))
-
-
-@torch.inference_mode()
-def probabilities(
-    network: nn.Module, rows: torch.Tensor, *, scaling: str, batch: int = 512
-) -> torch.Tensor:
-    """Class probabilities of unscaled windows: (B, 2, L) -> float32 (B, K) on the CPU."""
-    device = next(network.parameters()).device
-    scale = SCALINGS[scaling]
-    parts = [network(scale(part.to(device))).float().softmax(1).cpu() for part in rows.split(batch)]
-    return torch.cat(parts)
+SYNTH_SEED = 4_000_000_001  # far from the seeds of training, and not the seed a card is measured on
 
 
-def metrics(
-    probability: torch.Tensor, label: torch.Tensor, snr_db: torch.Tensor, classes: tuple[str, ...]
-) -> dict[str, Any]:
-    """Accuracy overall and per SNR, macro-F1, calibration error and confusion matrix.
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """Measure a model on a data set; write metrics.json, report.html and pictures.
 
-    Args:
-        probability: (B, K).
-        label: true class indices, (B,).
-        snr_db: whole decibels, (B,).
-        classes: K names.
+    Attributes:
+        model: Name of a model, or its folder.
+        out: Folder to write to.
+        dataset: "synth" for fresh synthetic windows, or the kind of the file: rml2016.10a,
+            rml2016.10b, rml2016.04c, rml2018.01a, npz, techrec, icarus, captures.
+        path: File or folder of the data set; not for synth.
+        recipe: Recipe of synth windows, see gr_tsddae.synth.RECIPES.
+        windows: Windows per class and SNR, of synth.
+        options: Options of the data set's reader.
+        part: Which part of the data set's split to measure on; "test" and "validation" are what
+            training with the same split_seed never learned from.
+        split_seed: Seed of the split.
+        rename: Class of the data set -> class of the model, e.g. --rename.AM-SSB=noise for the
+            released RML2016.10A, whose AM-SSB windows hold nothing but noise.
+        leave_out: Classes of the data set that are not measured, e.g. [AM-SSB].
+        closed_set: Decide among the classes the data set holds, as benchmarks do; false lets the
+            model choose among all of its classes, as in use.
+        max_windows: Measure on a random subset of at most so many windows; null for all.
+        confusion_snrs_db: SNRs (or SIRs) with a confusion matrix of their own, where the data set
+            has them, besides the best one.
+        tsne: Draw a map of the network's features (t-SNE); takes some seconds per picture.
+        tsne_windows: Windows per map.
+        tsne_snrs_db: SNRs (or SIRs) with a map, where the data set has them.
+        report: Write report.html and pictures; false for metrics.json alone, without matplotlib.
+        device: "auto" (a GPU when torch sees one), "cpu", "cuda", "cuda:1", ...
+        bfloat16: Autocast products to bfloat16: faster on most GPUs, slightly other numbers.
+        batch: Windows per pass; memory grows with it, and with nothing else.
+        seed: Of subsets and maps.
+    """
+
+    model: str
+    out: Path
+    dataset: str = "synth"
+    path: Path | None = None
+    recipe: str = "live"
+    windows: int = 200
+    options: dict[str, Any] = field(default_factory=dict)
+    part: Literal["all", "test", "validation"] = "all"
+    split_seed: int = 1
+    rename: dict[str, str] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()
+    closed_set: bool = True
+    max_windows: int | None = None
+    confusion_snrs_db: tuple[int, ...] = (-4, 2)
+    tsne: bool = True
+    tsne_windows: int = 1000
+    tsne_snrs_db: tuple[int, ...] = (-20, -6, 12)
+    report: bool = True
+    device: str = "auto"
+    bfloat16: bool = False
+    batch: int = 512
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.dataset != "synth" and self.dataset not in KINDS:
+            raise ValueError(f"no dataset {self.dataset!r}; there are: synth, {', '.join(KINDS)}")
+        if (self.path is None) != (self.dataset == "synth"):
+            wanted = "takes no" if self.dataset == "synth" else "needs a"
+            raise ValueError(f"--dataset {self.dataset} {wanted} --path")
+        for name in ("windows", "batch", "tsne_windows"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        if self.max_windows is not None and self.max_windows < 1:
+            raise ValueError(f"max_windows is {self.max_windows}: it must be at least 1, or null")
+
+
+def evaluate(config: EvaluateConfig) -> dict[str, Any]:
+    """Run the command: measure, write, and print a summary.
 
     Returns:
-        Plain numbers, lists and dicts, ready for JSON or YAML. `confusion[i][j]` counts windows
-        of class i called class j. `ece` is the expected calibration error over 15 bins.
+        What metrics.json holds.
+
+    Raises:
+        ValueError: when model and data set do not fit; the message says what to do.
     """
-    confidence, called = probability.max(1)
-    right = called == label
-    count = len(classes)
-    confusion = torch.bincount(label * count + called, minlength=count**2).view(count, count)
-    hits = confusion.diagonal().double()
-    present = confusion.sum(1) > 0
-    f1 = 2 * hits / (confusion.sum(1) + confusion.sum(0)).clamp(min=1)
-    bins = (confidence * 15).long().clamp(max=14)
-    ece = sum(
-        (right[rows].double().mean() - confidence[rows].double().mean()).abs().item()
-        * rows.sum().item()
-        for rows in (bins == b for b in bins.unique())
-    ) / len(label)
-    per_snr = {int(s): round(right[snr_db == s].double().mean().item(), 4) for s in snr_db.unique()}
-    return {
-        "accuracy": round(right.double().mean().item(), 4),
-        "best": max(per_snr.values()),
-        "accuracy_per_snr": dict(sorted(per_snr.items())),
-        "macro_f1": round(f1[present].mean().item(), 4),
-        "ece": round(ece, 4),
-        "classes": list(classes),
-        "confusion": confusion.tolist(),
+    model = zoo.load(config.model)
+    if model.card.task == zoo.DENOISING:
+        raise zoo.ModelMismatchError(
+            f"{model.card.name} is a pre-trained denoiser and knows no classes; fine-tune it first"
+        )
+    dataset = _open(config, model.card)
+    result, maps = evaluate_dataset(model, dataset, config)
+    config.out.mkdir(parents=True, exist_ok=True)
+    partial = config.out / "metrics.json.partial"
+    partial.write_text(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    partial.replace(config.out / "metrics.json")
+    if config.report:
+        from gr_tsddae.report.evaluation_page import write_report
+
+        write_report(config.out, result, maps)
+    print("\n".join(summary_lines(result)))
+    print(f"wrote {config.out / ('report.html' if config.report else 'metrics.json')}")
+    return result
+
+
+def evaluate_dataset(
+    model: zoo.Model, dataset: Dataset, config: EvaluateConfig
+) -> tuple[dict[str, Any], list[FeatureMap]]:
+    """Measure a model on an open data set, which is read a batch at a time.
+
+    Returns:
+        The content of metrics.json, with shares from 0 to 1; and maps of the network's features.
+
+    Raises:
+        DatasetError: when the data set's windows or classes do not fit the model, or none is left.
+    """
+    card = model.card
+    if dataset.window_samples != card.window_samples:
+        raise DatasetError(
+            f"{dataset.path} has windows of {dataset.window_samples} samples; "
+            f"{card.name} takes {card.window_samples}"
+        )
+    network = model.network.to(_device(config.device))
+    skipped = dict(dataset.skipped)
+    dataset = _measurable(dataset, config, skipped)
+    to_model = match_classes(dataset, card.classes, config.rename)
+    held = sorted(set(to_model.values())) if config.closed_set else list(range(len(card.classes)))
+    if len(held) < 2:
+        raise DatasetError(
+            f"{dataset.path} holds the class {card.classes[held[0]]} only, and among one class "
+            "every decision is right; use --closed_set=false to let the model choose among all"
+        )
+    outputs, finite = predict(
+        network, dataset, scaling=card.scaling, batch=config.batch, bfloat16=config.bfloat16
+    )
+    if lost := int((~finite).sum()):
+        skipped["not finite"] = skipped.get("not finite", 0) + lost
+        dataset, outputs = dataset.select(finite), outputs[finite]
+    if not len(dataset):
+        raise DatasetError(f"{dataset.path}: every window holds NaN or infinity")
+    label = torch.tensor([held.index(to_model[i]) for i in dataset.label.tolist()])
+    level = torch.from_numpy(dataset.level_db) if dataset.level_name else None
+    group = None if dataset.group is None else torch.from_numpy(dataset.group)
+    classes = tuple(card.classes[i] for i in held)
+    probability = outputs[:, held].softmax(1)
+    measured = metrics(probability, label, level, classes, group=group)
+    more = details(
+        probability,
+        label,
+        level,
+        classes,
+        confusion_snrs_db=config.confusion_snrs_db,
+        best_snr_db=measured.get("best_snr_db"),
+    )
+    outside = ~torch.isin(outputs.argmax(1), torch.tensor(held))
+    result = {
+        "model": card.name,
+        "command": command_line(config),
+        "dataset": _about_data(dataset, config),
+        "card": _about_model(card, network),
+        "level_name": dataset.level_name,
+        **measured,
+        "outside_share": round(outside.double().mean().item(), 4),
+        "skipped": skipped,
+        **more,
     }
+    maps = []
+    if config.report and config.tsne:
+        maps = feature_maps(
+            network,
+            dataset,
+            label.numpy(),
+            scaling=card.scaling,
+            levels_db=config.tsne_snrs_db,
+            windows=config.tsne_windows,
+            seed=config.seed,
+        )
+    return result, maps
 
 
 def evaluate_synthetic(
@@ -78,71 +208,128 @@ def evaluate_synthetic(
     windows_per_class: int,
     seed: int,
     device: str = "cpu",
-    snrs_db: tuple[int, ...] = SNRS_DB,
+    snrs_db: tuple[int, ...] | None = None,
 ) -> dict[str, Any]:
-    """Metrics on fresh windows of a recipe, the same number of each class at each SNR.
+    """`metrics` on fresh windows of a recipe, the same number of each class at each SNR.
 
     Raises:
         ValueError: when `windows_per_class` is under 1.
     """
-    if windows_per_class < 1:
-        raise ValueError(f"windows_per_class is {windows_per_class}: it must be at least 1")
-    generator = torch.Generator(device).manual_seed(seed)
-    label = torch.arange(len(CLASSES), device=device).repeat_interleave(windows_per_class)
-    found, truth, snr = [], [], []
-    for snr_db in snrs_db:
-        level = torch.full((len(label),), float(snr_db), device=device)
-        rows = draw(
-            RECIPES[recipe], label, level, window_samples=window_samples, generator=generator
-        )
-        found.append(probabilities(network, rows, scaling=scaling))
-        truth.append(label.cpu())
-        snr.append(torch.full((len(label),), snr_db))
-    result = metrics(torch.cat(found), torch.cat(truth), torch.cat(snr), CLASSES)
+    dataset = synthetic_set(
+        recipe,
+        window_samples=window_samples,
+        windows_per_class=windows_per_class,
+        seed=seed,
+        device=device,
+        snrs_db=snrs_db,
+    )
+    outputs, _ = predict(network, dataset, scaling=scaling)
+    label, level = torch.from_numpy(dataset.label), torch.from_numpy(dataset.level_db)
+    result = metrics(outputs.softmax(1), label, level, dataset.classes)
     return {"recipe": recipe, "windows_per_class_and_snr": windows_per_class, **result}
 
 
-def evaluate_windows(model: zoo.Model, path: Path) -> dict[str, Any]:
-    """Metrics on an .npz of labelled windows: X float32 (B, 2, L), y names (B,), snr dB (B,).
+def command_line(config: EvaluateConfig) -> str:
+    """The command that makes this measurement again."""
+    words = ["python", "-m", "gr_tsddae.train", "evaluate"]
+    for f in dataclasses.fields(config):
+        value = getattr(config, f.name)
+        default = f.default_factory() if callable(f.default_factory) else f.default
+        if value != default:
+            text = str(value) if isinstance(value, str | Path) else _yaml(value)
+            words.append(f"--{f.name}={text}")
+    return shlex.join(words)
 
-    Decisions are taken among the classes the file holds, as in a closed-set benchmark; the share
-    of windows where the model's first choice was another class is given as `outside_share`.
 
-    Raises:
-        ValueError: when arrays are missing or do not fit together or the model's windows, or a
-            label is not one of its classes.
-    """
-    classes, window_samples = model.card.classes, model.card.window_samples
+def _yaml(value: Any) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.split(":")[0] == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device is {name!r}, but torch sees no GPU; use --device cpu")
     try:
-        with zipfile.ZipFile(path):  # np.load would take other files for arrays or pickles
-            file = np.load(path, allow_pickle=False)
-        with file:
-            rows, names, snr_db = (file[key] for key in ("X", "y", "snr"))
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is no .npz with arrays X, y and snr: {error}") from error
-    if rows.ndim != 3 or rows.shape[1] != 2 or not len(rows) == names.size == snr_db.size > 0:
-        raise ValueError(
-            f"{path} has X {rows.shape}, y {names.shape} and snr {snr_db.shape}; "
-            "needed are (B, 2, L), (B,) and (B,)"
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device is {name!r}: use auto, cpu, or cuda:0") from error
+
+
+def _open(config: EvaluateConfig, card: zoo.Card) -> Dataset:
+    if config.dataset == "synth":
+        return synthetic_set(
+            config.recipe,
+            window_samples=card.window_samples,
+            windows_per_class=config.windows,
+            seed=SYNTH_SEED,
         )
-    if rows.shape[2] != window_samples:
-        raise ValueError(
-            f"{path} has windows of {rows.shape[2]} samples; the model takes {window_samples}"
+    return open_dataset(config.dataset, config.path, **config.options)
+
+
+def _measurable(dataset: Dataset, config: EvaluateConfig, skipped: dict[str, int]) -> Dataset:
+    """The labelled windows of the part asked for, in the order they lie in the file."""
+    if config.part != "all":
+        from gr_tsddae.data.splits import split
+
+        dataset = dataset.select(getattr(split(dataset, seed=config.split_seed), config.part))
+    if unknown := sorted(set(config.leave_out) - set(dataset.classes)):
+        raise DatasetError(
+            f"--leave_out names {', '.join(unknown)}, which {dataset.path} has not; "
+            f"its classes: {', '.join(dataset.classes)}"
         )
-    if rows.dtype.kind != "f" or not np.isfinite(rows).all():
-        raise ValueError(f"{path}: X must hold finite floating-point numbers")
-    held = sorted(set(names.tolist()))
-    if unknown := [name for name in held if name not in classes]:
-        raise ValueError(f"{path} has classes the model does not know: {', '.join(unknown)}")
-    rows = torch.from_numpy(rows.astype(np.float32, copy=False))
-    probability = probabilities(model.network, rows, scaling=model.card.scaling)
-    columns = [classes.index(name) for name in held]
-    outside = ~torch.isin(probability.argmax(1), torch.tensor(columns))
-    label = torch.tensor([held.index(name) for name in names])
-    result = metrics(
-        torch.nn.functional.normalize(probability[:, columns], p=1, dim=1),
-        label,
-        torch.from_numpy(np.rint(snr_db).astype(np.int64)),
-        tuple(held),
-    )
-    return {**result, "outside_share": round(outside.double().mean().item(), 4)}
+    for name in config.leave_out:
+        out = dataset.label == dataset.classes.index(name)
+        skipped[f"class {name} left out"] = int(out.sum())
+        dataset = dataset.select(~out)
+    if unlabelled := int((dataset.label == UNLABELLED).sum()):
+        skipped["unlabelled"] = skipped.get("unlabelled", 0) + unlabelled
+        dataset = dataset.select(dataset.label != UNLABELLED)
+    order = np.argsort(dataset.index, kind="stable")
+    if config.max_windows is not None and config.max_windows < len(order):
+        random = np.random.default_rng(config.seed)
+        chosen = random.choice(len(order), config.max_windows, replace=False)
+        skipped["not in the random subset"] = len(order) - config.max_windows
+        order = order[np.sort(chosen)]
+    if not len(order):
+        raise DatasetError(f"{dataset.path} has no labelled windows to measure on")
+    return dataset.select(order)
+
+
+def _about_data(dataset: Dataset, config: EvaluateConfig) -> dict[str, Any]:
+    about = {
+        "kind": dataset.kind,
+        "path": dataset.path,
+        "window_samples": dataset.window_samples,
+        "licence": dataset.licence,
+        "groups": None if dataset.group is None else len(np.unique(dataset.group)),
+        "closed_set": config.closed_set,
+        "renamed": dict(config.rename),
+        "part": config.part,
+    }
+    if config.part != "all":
+        about["split_seed"] = config.split_seed
+    if dataset.kind == "synth":
+        about["windows_per_class_and_snr"] = config.windows
+    return about
+
+
+def _about_model(card: zoo.Card, network: nn.Module) -> dict[str, Any]:
+    names = ("name", "task", "network", "window_samples", "scaling", "samples_per_symbol")
+    more = ("licence", "description", "weights_sha256")
+    return {
+        **{name: getattr(card, name) for name in (*names, *more)},
+        "classes": list(card.classes),
+        "parameters": sum(p.numel() for p in network.parameters()),
+    }
+
+
+__all__ = [
+    "SNRS_DB",
+    "EvaluateConfig",
+    "evaluate",
+    "evaluate_dataset",
+    "evaluate_synthetic",
+    "predict",
+    "probabilities",
+]

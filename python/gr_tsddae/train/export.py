@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A model on its way to others: a folder of another precision or name, or a torch.export program.
+
+What was written is read again and compared with the original before it counts.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from gr_tsddae import zoo
+from gr_tsddae.iq.windows import SCALINGS
+
+_TRIED_WINDOWS = 64
+# Largest change of a probability that is no change of the model: rounding of float16 weights, and
+# of another order of the same float32 sums.
+TOLERANCE = {"float16": 0.02, "float32": 1e-5}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """Write a model in another form, and check that it says the same as before.
+
+    Attributes:
+        model: Name of a model, or its folder; a finished run's --out folder is one.
+        out: Folder to write to; for pt2 a file that ends in .pt2.
+        format: "model" is a folder for gr-tsddae; "pt2" is a program of torch.export that runs
+            without gr-tsddae: unscaled windows, float32 (B, 2, L), to probabilities (B, K).
+        precision: How "model" stores its weights; float16 halves the file. "pt2" is float32.
+        name: New name; null keeps it.
+        description: New description; null keeps it.
+        licence: New SPDX identifier of the weights' licence; null keeps it.
+    """
+
+    model: str
+    out: Path
+    format: Literal["model", "pt2"] = "model"
+    precision: Literal["float16", "float32"] = "float16"
+    name: str | None = None
+    description: str | None = None
+    licence: str | None = None
+
+    def __post_init__(self) -> None:
+        changed = {k: v for k, v in self._changes().items() if k != "name"}
+        if self.format == "pt2" and self.out.suffix != ".pt2":
+            raise ValueError(f"out is {self.out}: a pt2 program is a file that ends in .pt2")
+        if self.format == "pt2" and (changed or self.name is not None):
+            raise ValueError("a pt2 program has no card: name, description and licence do not fit")
+        # Card and decisions write the name into paths and messages.
+        if self.name is not None and (not self.name or "/" in self.name or self.name[0] == "."):
+            raise ValueError(f"name is {self.name!r}: use letters, digits, '-' and '_'")
+
+    def _changes(self) -> dict[str, str]:
+        names = ("name", "description", "licence")
+        return {n: getattr(self, n) for n in names if getattr(self, n) is not None}
+
+
+class Program(nn.Module):
+    """All of a model in one module: unscaled windows (B, 2, L) -> probabilities (B, K)."""
+
+    def __init__(self, model: zoo.Model):
+        super().__init__()
+        self.scale = SCALINGS[model.card.scaling]
+        self.network = model.network
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.network(self.scale(rows)).softmax(1)
+
+
+def export(config: ExportConfig) -> float:
+    """Run the command.
+
+    Returns:
+        The largest difference of a probability (or of a denoiser's output) on random windows.
+
+    Raises:
+        ValueError: when the model cannot be written so, or says something else afterwards; then
+            nothing is left at `out`.
+    """
+    model = zoo.load(config.model)
+    if config.format == "pt2":
+        return _export_program(model, config)
+    return _export_folder(model, config)
+
+
+def _export_folder(model: zoo.Model, config: ExportConfig) -> float:
+    if config.out.resolve() == model.folder.resolve():
+        raise ValueError(f"out is {config.out}, the model's own folder; choose another")
+    half = config.precision == "float16"
+    trial = copy.deepcopy(model.network)
+    if half:  # what will be read again: zoo stores what fits into float16 so
+        trial.load_state_dict({name: _halved(value) for name, value in trial.state_dict().items()})
+    difference = _difference(model, trial)
+    _check(difference, TOLERANCE[config.precision], "float16 weights", "use --precision float32")
+    card = dataclasses.replace(model.card, **config._changes())
+    zoo.save(config.out, card, model.network, half=half)
+    written = zoo.load(config.out)
+    for name, value in written.network.state_dict().items():
+        if not torch.equal(value, trial.state_dict()[name]):
+            raise ValueError(f"{config.out}: {name} was not read as it was written; export again")
+    size = (config.out / zoo.WEIGHTS_FILE).stat().st_size
+    print(
+        f"wrote {config.out}: {card.name}, {config.precision}, {size / 2**20:.2f} MiB, "
+        f"outputs differ by at most {difference:.1e}"
+    )
+    return difference
+
+
+def _export_program(model: zoo.Model, config: ExportConfig) -> float:
+    if model.card.task == zoo.DENOISING:
+        raise ValueError(f"{model.card.name} is a denoiser; a pt2 program is made of a classifier")
+    program = Program(model).eval()
+    shape = (2, 2, model.card.window_samples)
+    with torch.no_grad():
+        exported = torch.export.export(
+            program, (torch.zeros(shape),), dynamic_shapes={"rows": {0: torch.export.Dim("batch")}}
+        )
+    config.out.parent.mkdir(parents=True, exist_ok=True)
+    partial = config.out.with_name(config.out.stem + ".partial.pt2")
+    try:
+        torch.export.save(exported, partial)
+        read = torch.export.load(partial).module()
+        rows = _windows(model.card)
+        with torch.no_grad():
+            difference = (read(rows) - program(rows)).abs().max().item()
+        _check(difference, TOLERANCE["float32"], "the exported program", "use --format model")
+        partial.replace(config.out)
+    finally:
+        partial.unlink(missing_ok=True)
+    print(
+        f"wrote {config.out}: (B, 2, {model.card.window_samples}) unscaled windows to "
+        f"{len(model.card.classes)} probabilities ({', '.join(model.card.classes)}); "
+        f"outputs differ by at most {difference:.1e}"
+    )
+    return difference
+
+
+def _halved(value: torch.Tensor) -> torch.Tensor:
+    halved = value.half() if value.is_floating_point() else value
+    return halved.to(value.dtype) if halved.isfinite().all() else value
+
+
+def _windows(card: zoo.Card) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(_TRIED_WINDOWS, 2, card.window_samples, generator=generator)
+
+
+@torch.no_grad()
+def _difference(model: zoo.Model, other: nn.Module) -> float:
+    """Largest difference between two networks' outputs on random windows."""
+    rows = SCALINGS[model.card.scaling](_windows(model.card))
+    if model.card.task == zoo.DENOISING:
+        step = torch.full((len(rows),), 4)
+        pairs = zip(model.network(rows, step), other(rows, step), strict=True)
+        return max((a - b).abs().max().item() for a, b in pairs)
+    return (model.network(rows).softmax(1) - other(rows).softmax(1)).abs().max().item()
+
+
+def _check(difference: float, limit: float, what: str, remedy: str) -> None:
+    if not difference <= limit:
+        raise ValueError(
+            f"{what} change outputs by up to {difference:.2g}, more than {limit:g}; {remedy}"
+        )

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A data set that lies in no file: the same fresh synthetic windows whenever it is read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from gr_tsddae.data import Dataset, DatasetError
+from gr_tsddae.synth import CLASSES, draw
+from gr_tsddae.synth.recipes import Recipe, named
+
+SNRS_DB = tuple(range(-20, 31, 2))
+
+
+class _Block(NamedTuple):
+    """Windows of one recipe at one SNR, which are drawn together."""
+
+    recipe: Recipe
+    snr_db: int
+    label: torch.Tensor  # (n,)
+
+
+class _SyntheticStore:
+    """A window store that draws a block when one of its windows is read, and keeps the last."""
+
+    def __init__(self, blocks: list[_Block], *, window_samples: int, seed: int, device: str):
+        self._blocks, self._seed, self._device = blocks, seed, device
+        self._starts = np.cumsum([0] + [len(block.label) for block in blocks])
+        self.shape = (int(self._starts[-1]), 2, window_samples)
+        self._kept: tuple[int, np.ndarray] | None = None
+
+    def read(self, index: np.ndarray) -> np.ndarray:
+        rows = np.empty((len(index), *self.shape[1:]), np.float32)
+        place = np.searchsorted(self._starts, index, side="right") - 1
+        for number in np.unique(place):
+            chosen = place == number
+            rows[chosen] = self._draw(int(number))[index[chosen] - self._starts[number]]
+        return rows
+
+    def _draw(self, number: int) -> np.ndarray:
+        if self._kept is None or self._kept[0] != number:
+            block = self._blocks[number]
+            # Seeds of different sets differ by less than 1000, those of blocks by 1000.
+            generator = torch.Generator(self._device).manual_seed(self._seed + 1000 * number)
+            label = block.label.to(self._device)
+            level = torch.full((len(label),), float(block.snr_db), device=self._device)
+            rows = draw(
+                block.recipe, label, level, window_samples=self.shape[2], generator=generator
+            )
+            self._kept = number, rows.cpu().numpy()
+        return self._kept[1]
+
+
+def synthetic_set(
+    recipe: str,
+    *,
+    window_samples: int,
+    windows_per_class: int,
+    seed: int,
+    device: str = "cpu",
+    snrs_db: tuple[int, ...] | None = None,
+) -> Dataset:
+    """Windows of a recipe, the same number of each class at each SNR.
+
+    Classes that are empty in a recipe are left out: `noise` covers them.
+
+    Args:
+        recipe: one of `synth.RECIPES`, or several joined by `+`, each of which gives its windows.
+        window_samples: L.
+        windows_per_class: per class and SNR.
+        seed: the same seed gives the same windows.
+        device: where windows are drawn; its kind matters to the numbers.
+        snrs_db: whole decibels; None takes -20, -18, ... 30, as far as the recipe reaches.
+
+    Raises:
+        DatasetError: when `windows_per_class` is under 1.
+        ValueError: for an unknown recipe.
+    """
+    if windows_per_class < 1:
+        raise DatasetError(f"windows_per_class is {windows_per_class}: it must be at least 1")
+    blocks = []
+    for each in named(recipe):
+        held = [i for i, name in enumerate(CLASSES) if name not in each.empty_classes]
+        label = torch.tensor(held).repeat_interleave(windows_per_class)
+        low, high = each.levels_db
+        levels = [s for s in SNRS_DB if low <= s <= high] if snrs_db is None else snrs_db
+        blocks += [_Block(each, snr_db, label) for snr_db in levels]
+    store = _SyntheticStore(blocks, window_samples=window_samples, seed=seed, device=device)
+    return Dataset(
+        kind="synth",
+        path=recipe,
+        store=store,
+        index=np.arange(store.shape[0]),
+        label=torch.cat([block.label for block in blocks]).numpy(),
+        level_db=np.concatenate([np.full(len(b.label), b.snr_db) for b in blocks]),
+        classes=CLASSES,
+        samples_per_symbol=named(recipe)[0].samples_per_symbol,
+        licence="GPL-3.0-or-later",
+    )

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One measurement for any model on any data set: what is counted, left out and told."""
+
+import json
+import shlex
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gr_tsddae import nets, zoo
+from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, MemoryStore
+from gr_tsddae.synth import CLASSES
+from gr_tsddae.train import evaluate as module
+from gr_tsddae.train.class_names import match_classes
+from gr_tsddae.train.evaluate import (
+    EvaluateConfig,
+    command_line,
+    evaluate,
+    evaluate_dataset,
+    evaluate_synthetic,
+)
+from gr_tsddae.train.metrics import probabilities
+from gr_tsddae.train.predict import feature_maps, predict
+from gr_tsddae.train.synthetic_set import synthetic_set
+
+HELD = ("QPSK", "BPSK", "WBFM")
+
+
+def dataset(count=60, classes=HELD, seed=3, **changes):
+    random = np.random.default_rng(seed)
+    made = Dataset(
+        kind="npz",
+        path="x.npz",
+        store=MemoryStore(random.standard_normal((count, 2, 128)).astype(np.float32)),
+        index=np.arange(count),
+        label=np.arange(count) % len(classes),
+        level_db=np.repeat([-4, 18], count // 2),
+        classes=classes,
+    )
+    return replace(made, **changes)
+
+
+def config(folder, **changes):
+    settings = {
+        "model": str(folder), "out": folder / "out", "dataset": "npz", "path": "x.npz",
+        "tsne": False, "device": "cpu",
+    }  # fmt: skip
+    return EvaluateConfig(**settings | changes)
+
+
+def measure(folder, data, **changes):
+    return evaluate_dataset(zoo.load(folder), data, config(folder, **changes))[0]
+
+
+def called_naively(folder, data):
+    """The best of the classes held, window by window."""
+    model = zoo.load(folder)
+    columns = {CLASSES.index(name): name for name in data.classes}
+    probability = probabilities(model.network, torch.from_numpy(data.rows()), scaling="unit_power")
+    best = [max(columns, key=lambda k, row=row: row[k]) for row in probability.tolist()]
+    return [columns[k] for k in best], [CLASSES[k] for k in probability.argmax(1).tolist()]
+
+
+def test_windows_are_judged_among_the_classes_the_data_holds(model_folder):
+    data = dataset()
+    found = measure(model_folder, data, batch=7)
+    called, first = called_naively(model_folder, data)
+    truth = [data.classes[i] for i in data.label]
+    assert found["classes"] == ["BPSK", "QPSK", "WBFM"], "in the model's order"
+    confusion = [
+        [
+            sum(t == a and c == b for t, c in zip(truth, called, strict=True))
+            for b in found["classes"]
+        ]
+        for a in found["classes"]
+    ]
+    assert found["confusion"] == confusion
+    outside = sum(name not in data.classes for name in first) / 60
+    assert found["outside_share"] == pytest.approx(outside, abs=6e-5)
+    assert list(found["accuracy_per_snr"]) == [-4, 18]
+    assert set(found["confusion_per_snr"]) >= {-4, found["best_snr_db"]}
+    assert found["skipped"] == {}
+    open_set = measure(model_folder, data, closed_set=False)
+    assert open_set["classes"] == list(CLASSES) and open_set["outside_share"] == 0
+    right = sum(t == f for t, f in zip(truth, first, strict=True)) / 60
+    assert open_set["accuracy"] == pytest.approx(right, abs=6e-5)
+
+
+def test_order_in_the_file_does_not_matter(model_folder):
+    data = dataset()
+    shuffled = data.select(np.random.default_rng(1).permutation(60))
+    assert measure(model_folder, shuffled, batch=11) == measure(model_folder, data, batch=11)
+
+
+def test_windows_that_cannot_be_measured_are_counted(model_folder):
+    data = dataset(skipped={"not finite": 2})
+    data.store.rows[7, 1, 5] = np.nan
+    data.store.rows[8, 0, 0] = np.inf
+    data.label[3] = UNLABELLED
+    found = measure(model_folder, data, leave_out=("WBFM",))
+    assert found["skipped"] == {"class WBFM left out": 20, "unlabelled": 1, "not finite": 3}
+    assert found["windows"] == 60 - 20 - 1 - 1, "window 8 was of the class left out"
+    clean = data.select(np.array([i for i in range(60) if i not in (3, 7) and data.label[i] != 2]))
+    assert measure(model_folder, clean)["confusion"] == found["confusion"]
+    data.store.rows[:] = np.nan
+    with pytest.raises(DatasetError, match="every window holds NaN"):
+        measure(model_folder, data)
+
+
+def test_a_random_subset_is_the_same_twice(model_folder):
+    found = measure(model_folder, dataset(), max_windows=25)
+    assert found["windows"] == 25 and found["skipped"] == {"not in the random subset": 35}
+    assert measure(model_folder, dataset(), max_windows=25) == found
+    assert (
+        measure(model_folder, dataset(), max_windows=25, seed=2)["confusion"] != found["confusion"]
+    )
+
+
+@pytest.mark.parametrize(("part", "share"), [("test", 0.2), ("validation", 0.2), ("all", 1)])
+def test_parts_of_a_split(model_folder, part, share):
+    data = dataset(600)
+    found = measure(model_folder, data, part=part, split_seed=4)
+    assert found["windows"] == 600 * share
+    if part != "all":
+        from gr_tsddae.data.splits import split
+
+        numbers = getattr(split(data, seed=4), part)
+        whole = measure(model_folder, data.select(numbers))
+        assert whole["confusion"] == found["confusion"]
+
+
+def test_recordings_widen_the_interval(model_folder):
+    data = dataset(600, group=np.arange(600) // 100, level_name=None)
+    alone = measure(model_folder, replace(data, group=None))
+    found = measure(model_folder, data)
+    assert found["accuracy_per_snr"] == {} and found["level_name"] is None
+    assert found["dataset"]["groups"] == 6
+    assert np.diff(found["accuracy_interval"]) >= np.diff(alone["accuracy_interval"])
+
+
+def test_names_of_classes():
+    data = dataset(classes=("qpsk", "AM_DSB", "SSB", "unused"))
+    data.label[:] = np.arange(60) % 3
+    assert match_classes(data, CLASSES, {"SSB": "AM-SSB"}) == {
+        0: CLASSES.index("QPSK"), 1: CLASSES.index("AM-DSB"), 2: CLASSES.index("AM-SSB"),
+    }  # fmt: skip
+    assert match_classes(data, CLASSES, {"SSB": "noise"})[2] == CLASSES.index("noise")
+    with pytest.raises(DatasetError, match=r"does not know: SSB; the model's: 8PSK, .*--leave_out"):
+        match_classes(data, CLASSES, {})
+    with pytest.raises(DatasetError, match=r"names USB, which .* has not; its classes: qpsk"):
+        match_classes(data, CLASSES, {"USB": "AM-SSB"})
+    # Two that differ in nothing else: only the exact name is clear.
+    assert match_classes(dataset(classes=("a-b", "AB")), ("AB", "a-b"), {}) == {0: 1, 1: 0}
+    with pytest.raises(DatasetError, match="does not know: A_B"):
+        match_classes(dataset(classes=("A_B", "AB")), ("AB", "a-b"), {})
+
+
+def test_empty_ssb_windows_can_be_called_noise(model_folder):
+    data = dataset(classes=("QPSK", "AM-SSB", "BPSK"))
+    found = measure(model_folder, data, rename={"AM-SSB": "noise"})
+    assert found["classes"] == ["BPSK", "QPSK", "noise"]
+    assert found["dataset"]["renamed"] == {"AM-SSB": "noise"}
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "words"),
+    [
+        (dataset(classes=("QPSK",)), {}, "the class QPSK only.*--closed_set=false"),
+        (
+            dataset(store=MemoryStore(np.ones((60, 2, 64), np.float32))),
+            {},
+            "of 64 samples.*takes 128",
+        ),
+        (dataset(), {"leave_out": ("17QAM",)}, "names 17QAM, which x.npz has not"),
+        (dataset(label=np.full(60, UNLABELLED)), {}, "no labelled windows"),
+    ],
+)
+def test_data_that_do_not_fit(model_folder, data, changes, words):
+    with pytest.raises(DatasetError, match=words):
+        measure(model_folder, data, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dataset": "rml"}, "no dataset 'rml'"),
+        ({"path": None}, "npz needs a --path"),
+        ({"dataset": "synth"}, "synth takes no --path"),
+        ({"windows": 0}, "windows is 0"),
+        ({"max_windows": 0}, "max_windows is 0"),
+    ],
+)
+def test_configurations_that_cannot_be(tmp_path, changes, words):
+    with pytest.raises(ValueError, match=words):
+        config(tmp_path, **changes)
+
+
+def test_a_denoiser_cannot_be_evaluated(model_folder, tmp_path):
+    card = replace(zoo.read_card(model_folder), task=zoo.DENOISING, classes=())
+    zoo.save(tmp_path / "d", card, nets.create_denoiser("tsnet-nano"))
+    with pytest.raises(zoo.ModelMismatchError, match="knows no classes"):
+        evaluate(config(tmp_path / "d"))
+
+
+@pytest.mark.parametrize("device", ["tpu9", "cuda:77"])
+def test_no_such_device(model_folder, device):
+    if device.startswith("cuda") and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ValueError, match=f"device is '{device}'"):
+        measure(model_folder, dataset(), device=device)
+
+
+def test_the_command_line_makes_the_same_configuration(tmp_path):
+    jsonargparse = pytest.importorskip("jsonargparse")
+    made = config(
+        tmp_path / "a folder", path=tmp_path / "x y.npz", rename={"AM-SSB": "noise"}, part="test",
+        leave_out=("WBFM",), confusion_snrs_db=(-20, 0), options={"licence": "CC0"}, max_windows=9,
+    )  # fmt: skip
+    parser = jsonargparse.ArgumentParser()
+    parser.add_class_arguments(EvaluateConfig, as_group=False)
+    words = shlex.split(command_line(made))
+    assert words[:4] == ["python", "-m", "gr_tsddae.train", "evaluate"]
+    assert EvaluateConfig(**vars(parser.parse_args(words[4:]))) == made
+
+
+def test_the_command_writes_metrics_and_report(model_folder, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(module, "open_dataset", lambda kind, path, **options: dataset())
+    found = evaluate(config(model_folder, out=tmp_path / "deep" / "out"))
+    files = {p.name for p in (tmp_path / "deep" / "out").iterdir()}
+    assert {"metrics.json", "report.html", "confusion.png", "accuracy.png"} <= files
+    assert not [name for name in files if "partial" in name]
+    read = json.loads((tmp_path / "deep" / "out" / "metrics.json").read_text())
+    assert read["accuracy_per_snr"] == {str(k): v for k, v in found["accuracy_per_snr"].items()}
+    for name in ("accuracy", "macro_f1", "ece", "classes", "confusion", "command"):
+        assert read[name] == found[name]
+    assert "report.html" in capsys.readouterr().out
+
+
+def test_synthetic_windows_are_balanced_and_repeatable(model_folder):
+    network = zoo.load(model_folder).network
+    settings = {
+        "recipe": "clean", "scaling": "unit_power", "window_samples": 128,
+        "windows_per_class": 2, "seed": 5, "snrs_db": (-10, 20),
+    }  # fmt: skip
+    found = evaluate_synthetic(network, **settings)
+    assert [sum(row) for row in found["confusion"]] == [4] * len(CLASSES)
+    assert list(found["accuracy_per_snr"]) == [-10, 20]
+    assert (found["recipe"], found["windows_per_class_and_snr"]) == ("clean", 2)
+    assert evaluate_synthetic(network, **settings) == found
+    assert evaluate_synthetic(network, **settings | {"seed": 6}) != found
+    with pytest.raises(ValueError, match="windows_per_class is 0"):
+        evaluate_synthetic(network, **settings | {"windows_per_class": 0})
+
+
+def test_synthetic_windows_do_not_depend_on_how_they_are_read():
+    settings = {"window_samples": 128, "windows_per_class": 2, "snrs_db": (-10, 30)}
+    data = synthetic_set("clean", seed=1, **settings)
+    rows = data.rows()
+    assert np.array_equal(rows[::-1], data.rows(np.arange(len(data))[::-1]))
+    assert np.array_equal(rows[[30, 3, 30]], data.rows(np.array([30, 3, 30])))
+    assert not np.array_equal(rows[:24], rows[24:]), "two SNRs are drawn anew"
+    assert not np.array_equal(rows, synthetic_set("clean", seed=2, **settings).rows())
+    # A clean constant-envelope signal is rough at -10 dB and smooth at 30 dB.
+    envelope = np.hypot(rows[:, 0], rows[:, 1])
+    spread = envelope.std(1) / envelope.mean(1)
+    constant = data.label == CLASSES.index("CPFSK")
+    assert spread[constant & (data.level_db == 30)].max() < 0.1
+    assert spread[constant & (data.level_db == -10)].min() > 0.3
+
+
+def test_outputs_come_in_the_order_of_the_windows(model_folder):
+    network, data = zoo.load(model_folder).network, dataset()
+    whole, finite = predict(network, data, scaling="unit_power")
+    parts, _ = predict(network, data, scaling="unit_power", batch=7)
+    assert finite.all()
+    torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-5)
+
+
+class _Means(torch.nn.Module):
+    """Features that tell two classes apart at a glance."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def embed(self, rows):
+        return rows.mean(2) * self.weight
+
+
+def test_maps_keep_apart_what_features_tell_apart():
+    pytest.importorskip("sklearn")
+    random = np.random.default_rng(1)
+    label = np.arange(80) % 2
+    rows = random.standard_normal((80, 2, 16)).astype(np.float32)
+    rows[:, 0] += 8 * label[:, None] - 4
+    data = dataset(
+        80, classes=("a", "b"), store=MemoryStore(rows), label=label, level_db=np.full(80, 6)
+    )
+    (found,) = feature_maps(
+        _Means(), data, label, scaling="unit_power", levels_db=(-6,), windows=40, seed=1
+    )
+    assert found.title == "6 dB SNR", "the data set has no -6 dB"
+    assert found.points.shape == (40, 2) and set(found.label) == {0, 1}
+    distance = np.linalg.norm(found.points[:, None] - found.points[None], axis=2)
+    np.fill_diagonal(distance, np.inf)
+    assert (found.label[distance.argmin(1)] == found.label).mean() > 0.95
