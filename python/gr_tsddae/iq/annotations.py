@@ -25,6 +25,7 @@ from typing import Any, Protocol
 
 from .capture import Capture
 from .capture_errors import CaptureError, CaptureRangeError
+from .file_meta import SegmentedCapture
 
 _EXTENSION = {"name": "tsddae", "version": "1.0.0", "optional": True}
 _SIGMF_VERSION = "1.2.0"
@@ -146,6 +147,11 @@ def write_annotations(
         else meta_path.with_name(capture.data_path.name)
     )
     runs = merge_runs(decisions) if merge else _as_runs(decisions)
+    if isinstance(capture, SegmentedCapture) and len(capture.segment_bytes) > 1:
+        raise CaptureError(
+            f"{capture.path} has headers among its samples, which SigMF viewers would take for "
+            "signal; record it with a detached header, or without one"
+        )
     for run in runs:
         if run.first_sample < 0 or run.end_sample > capture.sample_count:
             raise CaptureRangeError(

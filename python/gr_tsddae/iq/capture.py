@@ -169,6 +169,13 @@ class Capture:
             for first in range(0, self.sample_count, block_samples)
         )
 
+    def sample_byte(self, sample: np.ndarray) -> np.ndarray:
+        """Byte of `data_path` at which each of these samples begins: int64 (n,) -> int64 (n,).
+
+        Samples of one segment always follow each other in the file.
+        """
+        return self.header_bytes + sample * self.sample_format.bytes_per_sample
+
     def close(self) -> None:
         """Lets go of the file; reading afterwards is an error, closing again is not."""
         self._components = None
@@ -208,18 +215,21 @@ class Capture:
             raise CaptureError(f"{self.path} is closed; open it again to read it")
         if self._components is None:
             try:
-                self._components = np.memmap(
-                    self.data_path,
-                    dtype=self.sample_format.component,
-                    mode="r",
-                    offset=self.header_bytes,
-                    shape=(self.sample_count, 2),
-                )
+                self._components = self._map()
             except (OSError, ValueError) as error:
                 raise CaptureMissingError(
                     f"{self.data_path} cannot be read any more ({error}); was it moved or cut?"
                 ) from error
         return self._components
+
+    def _map(self) -> np.ndarray:
+        return np.memmap(
+            self.data_path,
+            dtype=self.sample_format.component,
+            mode="r",
+            offset=self.header_bytes,
+            shape=(self.sample_count, 2),
+        )
 
 
 def check_sample_rate(sample_rate_hz: float, path: Path) -> None:

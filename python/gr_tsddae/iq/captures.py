@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening recordings of any supported format: SigMF, raw IQ, IQ WAV.
+"""Opening recordings of any supported format: SigMF, raw IQ, IQ WAV, GNU Radio file-meta.
 
 >>> with open_capture("pass.sigmf-meta") as capture:
 ...     for first_sample, iq in capture.blocks(1 << 16):  # iq: (<= 65536,) complex64
@@ -19,6 +19,9 @@ from .capture_errors import (
     CaptureMissingError,
     CaptureRangeError,
 )
+from .file_meta import SUFFIX as FILE_META_SUFFIX
+from .file_meta import is_file_meta, open_file_meta
+from .raw_file import SUFFIXES as RAW_SUFFIXES
 from .raw_file import open_raw
 from .sample_format import SampleFormat
 from .sigmf_file import SUFFIXES as SIGMF_SUFFIXES
@@ -34,8 +37,22 @@ __all__ = [
     "CaptureMissingError",
     "CaptureRangeError",
     "Segment",
+    "is_recording",
     "open_capture",
 ]
+
+# Raw IQ whose extension leaves open how samples are stored.
+_VAGUE_SUFFIXES = (".iq", ".raw", ".bin", ".dat")
+
+
+def is_recording(path: Path) -> bool:
+    """Whether the name of a file in a folder is a recording's; one of two files counts once."""
+    suffix = path.suffix.lower()
+    if suffix == ".sigmf-data":
+        return not path.with_suffix(".sigmf-meta").exists()
+    if suffix == FILE_META_SUFFIX:  # the file with the samples may have any name
+        return not is_recording(path.with_suffix(""))
+    return suffix in (*SIGMF_SUFFIXES, ".wav", *RAW_SUFFIXES, *_VAGUE_SUFFIXES)
 
 
 def open_capture(
@@ -49,7 +66,8 @@ def open_capture(
     """Opens a recording; its extension says which kind it is.
 
     Args:
-        path: A .sigmf-meta, .sigmf-data or .sigmf file, a .wav file of two channels, or raw IQ.
+        path: A .sigmf-meta, .sigmf-data or .sigmf file, a .wav file of two channels, raw IQ, or
+            what GNU Radio's File Meta Sink wrote (NAME or NAME.hdr).
         dtype: How the samples of a raw file are stored (cf32, ci16, ci8, cu8, ...). Needed where
             the extension does not say it (.iq, .raw, .bin, .dat); it must agree with what a SigMF
             or WAV file says itself.
@@ -77,6 +95,8 @@ def open_capture(
         capture = open_sigmf(path, verify=verify)
     elif suffix == ".wav":
         capture = open_wav(path)
+    elif is_file_meta(path):
+        capture = open_file_meta(path)
     else:
         capture = open_raw(path, dtype)
     if dtype is not None and SampleFormat.parse(dtype).name != capture.sample_format.name:

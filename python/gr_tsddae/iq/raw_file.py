@@ -21,6 +21,8 @@ _FORMAT_OF_SUFFIX = {
     ".complex32u": "cu16",
 }
 
+SUFFIXES = tuple(_FORMAT_OF_SUFFIX)
+
 
 def open_raw(path: Path, dtype: str | None) -> Capture:
     """Opens a file of bare samples.
