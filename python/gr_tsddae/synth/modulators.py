@@ -73,7 +73,9 @@ class Timing:
 Modulator = Callable[[Timing, torch.Generator], torch.Tensor]
 
 
-def _shape(symbols: torch.Tensor, times: torch.Tensor, span: int, pulse: Callable) -> torch.Tensor:
+def shape_pulses(
+    symbols: torch.Tensor, times: torch.Tensor, span: int, pulse: Callable
+) -> torch.Tensor:
     """sum_k a_k pulse(t - k) over the `span` nearest symbols.
 
     `symbols` (B, S) with symbol k stored at k + span // 2; `times` (B, L) -> (B, L).
@@ -86,7 +88,7 @@ def _shape(symbols: torch.Tensor, times: torch.Tensor, span: int, pulse: Callabl
     return total
 
 
-def _draw_symbols(
+def draw_symbols(
     alphabet: torch.Tensor, times: torch.Tensor, span: int, generator: torch.Generator
 ) -> torch.Tensor:
     """Uniform symbols, (B, S), enough to cover `times` and half a span on either side."""
@@ -104,8 +106,8 @@ def linear(alphabet: torch.Tensor) -> Modulator:
 
     def modulate(timing: Timing, generator: torch.Generator) -> torch.Tensor:
         times = timing.symbol_times(generator)
-        symbols = _draw_symbols(alphabet, times, RRC_SPAN_SYMBOLS, generator)
-        return _shape(
+        symbols = draw_symbols(alphabet, times, RRC_SPAN_SYMBOLS, generator)
+        return shape_pulses(
             symbols, times, RRC_SPAN_SYMBOLS, lambda t: root_raised_cosine(t, RRC_ROLLOFF)
         )
 
@@ -119,8 +121,8 @@ def gfsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     """Binary FSK with Gaussian frequency pulses: phase is the running sum of frequency."""
     span = 5  # the pulse at BT 0.35 is below 1e-6 from 2.5 symbols on
     times = timing.symbol_times(generator)
-    data = _draw_symbols(_BINARY, times, span, generator)
-    frequency = _shape(data, times, span, lambda t: gaussian_frequency(t, GFSK_BT))
+    data = draw_symbols(_BINARY, times, span, generator)
+    frequency = shape_pulses(data, times, span, lambda t: gaussian_frequency(t, GFSK_BT))
     step = math.pi * GFSK_INDEX / timing.samples_per_symbol[:, None]  # radians a sample at +-1
     return torch.polar(torch.ones_like(frequency), (step * frequency).cumsum(1))
 
@@ -128,7 +130,7 @@ def gfsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
 def cpfsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     """Binary FSK with rectangular frequency pulses: phase is piecewise linear in time."""
     times = timing.symbol_times(generator)
-    data = _draw_symbols(_BINARY, times, 0, generator)
+    data = draw_symbols(_BINARY, times, 0, generator)
     whole = times.floor().long()
     start = torch.cat((torch.zeros_like(data[:, :1]), data.cumsum(1)), dim=1)  # phase at each k
     turns = start.gather(1, whole) + (times - whole) * data.gather(1, whole)
@@ -168,20 +170,20 @@ def _sum_of_tones(
     return (amplitude[:, :, None] * tones).sum(1)
 
 
-def _analytic_audio(timing: Timing, generator: torch.Generator) -> torch.Tensor:
+def analytic_audio(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     """Audio at the window's sample rate as an analytic signal, (B, L)."""
     return _sum_of_tones(*_audio(timing, generator), AUDIO_SAMPLE_RATE_HZ, timing.window_samples)
 
 
 def am_dsb(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     """Double-sideband AM with full carrier: 1 + audio."""
-    audio = _analytic_audio(timing, generator).real
+    audio = analytic_audio(timing, generator).real
     return torch.complex(1 + audio, torch.zeros_like(audio))
 
 
 def am_ssb(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     """Single-sideband AM without carrier: the upper or the lower sideband of the audio."""
-    audio = _analytic_audio(timing, generator)
+    audio = analytic_audio(timing, generator)
     upper = torch.rand(timing.batch, 1, generator=generator, device=timing.device) < 0.5
     # No carrier: what is silent is not on the air, so loudness does not matter, only shape.
     power = audio.abs().square().mean(1, keepdim=True).clamp(min=1e-20)

@@ -97,8 +97,8 @@ def _linear(alphabet: torch.Tensor) -> Modulator:
     def modulate(timing: Timing, generator: torch.Generator) -> torch.Tensor:
         times = timing.symbol_times(generator)
         rolloff = _rolloff(timing, generator)
-        symbols = modulators._draw_symbols(alphabet, times, _SPAN_SYMBOLS, generator)
-        return modulators._shape(
+        symbols = modulators.draw_symbols(alphabet, times, _SPAN_SYMBOLS, generator)
+        return modulators.shape_pulses(
             symbols, times, _SPAN_SYMBOLS, lambda t: root_raised_cosine(t, rolloff)
         )
 
@@ -112,8 +112,8 @@ def oqpsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
 
     def row(delay_symbols: float) -> torch.Tensor:
         late = times - delay_symbols
-        data = modulators._draw_symbols(torch.tensor([-1.0, 1.0]), late, _SPAN_SYMBOLS, generator)
-        return modulators._shape(
+        data = modulators.draw_symbols(torch.tensor([-1.0, 1.0]), late, _SPAN_SYMBOLS, generator)
+        return modulators.shape_pulses(
             data, late, _SPAN_SYMBOLS, lambda t: root_raised_cosine(t, rolloff)
         )
 
@@ -124,8 +124,8 @@ def gmsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     """Binary FSK of index 0.5 with Gaussian frequency pulses."""
     span = 7
     times = timing.symbol_times(generator)
-    data = modulators._draw_symbols(torch.tensor([-1.0, 1.0]), times, span, generator)
-    frequency = modulators._shape(data, times, span, lambda t: gaussian_frequency(t, GMSK_BT))
+    data = modulators.draw_symbols(torch.tensor([-1.0, 1.0]), times, span, generator)
+    frequency = modulators.shape_pulses(data, times, span, lambda t: gaussian_frequency(t, GMSK_BT))
     step = math.pi * GMSK_INDEX / timing.samples_per_symbol[:, None]  # radians a sample at +-1
     return torch.polar(torch.ones_like(frequency), (step * frequency).cumsum(1))
 
@@ -134,7 +134,7 @@ def _amplitude(carrier: float, sidebands: int) -> Modulator:
     """AM with or without carrier, one or both sidebands."""
 
     def modulate(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-        audio = modulators._analytic_audio(timing, generator)
+        audio = modulators.analytic_audio(timing, generator)
         if sidebands == 2:
             return carrier + audio.real.to(audio.dtype)
         upper = torch.rand(timing.batch, 1, generator=generator, device=timing.device) < 0.5
