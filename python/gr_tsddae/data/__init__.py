@@ -6,6 +6,7 @@ The way of a window: a reader (one file per format) -> `Dataset` -> `splits` -> 
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from importlib import import_module
@@ -13,8 +14,8 @@ from typing import Any
 
 from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError, MemoryStore, WindowStore
 
-# kind -> module of this package with read(kind, path, **options) -> Dataset. Imported when asked for:
-# h5py and sigmf are not needed to read a pickle.
+# kind -> module of this package with read(kind, path, **options) -> Dataset. Imported when asked
+# for: h5py and sigmf are not needed to read a pickle.
 _READERS = {
     "rml2016.10a": "rml2016",
     "rml2016.10b": "rml2016",
@@ -39,10 +40,28 @@ def open_dataset(kind: str, path: str | os.PathLike[str], **options: Any) -> Dat
     Raises:
         DatasetError: naming the file, what is wrong and what to do.
     """
+    known = reader_options(kind)
+    if unknown := sorted(options.keys() - known.keys()):
+        raise DatasetError(
+            f"{kind} has no option {', '.join(unknown)}; there are: {', '.join(known) or 'none'}"
+        )
+    return _reader(kind)(kind, os.fspath(path), **options)
+
+
+def reader_options(kind: str) -> dict[str, Any]:
+    """Names and defaults of the options a kind of dataset has.
+
+    Raises:
+        DatasetError: when there is no such kind.
+    """
+    parameters = inspect.signature(_reader(kind)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _reader(kind: str) -> Callable[..., Dataset]:
     if kind not in _READERS:
         raise DatasetError(f"no dataset kind {kind!r}; there are: {', '.join(KINDS)}")
-    read: Callable[..., Dataset] = import_module(f"gr_tsddae.data.{_READERS[kind]}").read
-    return read(kind, os.fspath(path), **options)
+    return import_module(f"gr_tsddae.data.{_READERS[kind]}").read
 
 
 __all__ = [
@@ -53,4 +72,5 @@ __all__ = [
     "MemoryStore",
     "WindowStore",
     "open_dataset",
+    "reader_options",
 ]

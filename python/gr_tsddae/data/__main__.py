@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import sys
-from importlib import import_module
 from itertools import pairwise
 from typing import Any
 
 import yaml
 
-from gr_tsddae.data import _READERS, KINDS, DatasetError, open_dataset
+from gr_tsddae.data import KINDS, DatasetError, open_dataset, reader_options
 
 _KINDS_HELP = {
     "rml2016.10a": "RML2016.10a_dict.pkl, plain or .gz",
@@ -107,7 +105,7 @@ def _levels(name: str | None, levels: dict[int, int]) -> str:
 
 
 def _options(kind: str, given: list[str]) -> dict[str, Any]:
-    known = _reader_options(kind)
+    known = reader_options(kind)
     options = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -123,18 +121,12 @@ def _options(kind: str, given: list[str]) -> dict[str, Any]:
     return options
 
 
-def _reader_options(kind: str) -> dict[str, Any]:
-    read = import_module(f"gr_tsddae.data.{_READERS[kind]}").read
-    parameters = inspect.signature(read).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
 def _kinds() -> str:
     lines = []
     for kind in KINDS:
         lines.append(f"{kind:<12}  {_KINDS_HELP[kind]}")
         try:
-            known = _reader_options(kind)
+            known = reader_options(kind)
         except (ImportError, DatasetError) as error:
             lines.append(f"{'':<12}  not available here: {error}")
             continue
