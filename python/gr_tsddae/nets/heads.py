@@ -23,7 +23,7 @@ class TSNetClassifier(nn.Module):
         super().__init__()
         self.backbone = TSNet(config)
         self.head = nn.Sequential(
-            nn.Linear(2 * config.width, config.width),
+            nn.Linear(config.embeddings * config.width, config.width),
             nn.Dropout(config.dropout),
             nn.PReLU(),
             nn.Linear(config.width, class_count),
@@ -36,11 +36,11 @@ class TSNetClassifier(nn.Module):
         self.backbone.config.tokens(window_samples)
 
     def embed(self, rows: torch.Tensor) -> torch.Tensor:
-        """Feature vectors of scaled windows: (B, 2, L) -> (B, 2C)."""
+        """Feature vectors of scaled windows: (B, 2, L) -> (B, 2C), or (B, C) of one domain."""
         dtype = self.head[0].weight.dtype
         spectrum_rows = spectrum(rows).to(dtype)
-        x, z = self.backbone(rows.to(dtype), spectrum_rows, self.step_fraction)
-        return torch.cat((x.mean(1), z.mean(1)), dim=1)
+        embeddings = self.backbone(rows.to(dtype), spectrum_rows, self.step_fraction)
+        return torch.cat([embedding.mean(1) for embedding in embeddings], dim=1)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.head(self.embed(rows))
@@ -50,7 +50,8 @@ class TSNetDenoiser(nn.Module):
     """TS-Net and one head per noise: noisy windows (B, 2, L) -> two estimates (B, 2, L).
 
     Each head is LayerNorm - SiLU - Linear. The temporal embedding estimates the temporal noise
-    epsilon, the spectral embedding the spectral noise eta (Eq. 7).
+    epsilon, the spectral embedding the spectral noise eta (Eq. 7); where there is one embedding,
+    it estimates both.
     """
 
     def __init__(self, config: TSNetConfig):
@@ -73,7 +74,8 @@ class TSNetDenoiser(nn.Module):
         Returns:
             Estimates of epsilon and eta, each (B, 2, L).
         """
-        x, z = self.backbone(noisy, spectrum(noisy).to(noisy.dtype), step / STEPS)
+        embeddings = self.backbone(noisy, spectrum(noisy).to(noisy.dtype), step / STEPS)
+        x, z = embeddings[0], embeddings[-1]
         return _to_rows(self.temporal_head(x)), _to_rows(self.spectral_head(z))
 
 

@@ -1,148 +1,142 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.train`: finetune and evaluate."""
+"""`python -m gr_tsddae.train COMMAND`: every command is a function of one configuration."""
 
 from __future__ import annotations
 
-import argparse
-import json
 import logging
 import sys
-from dataclasses import MISSING, fields
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module, resources
 from pathlib import Path
+from typing import Any
 
-from gr_tsddae import nets, zoo
-from gr_tsddae.synth import CLASSES, RECIPES
-from gr_tsddae.train.evaluate import evaluate_synthetic, evaluate_windows
-from gr_tsddae.train.finetune import TEST_SEED, FinetuneConfig, finetune
+PROGRAM = "python -m gr_tsddae.train"
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    top = argparse.ArgumentParser(prog="python -m gr_tsddae.train", description=__doc__)
-    commands = top.add_subparsers(dest="command", required=True)
+@dataclass(frozen=True)
+class Command:
+    """Where a command is; nothing of it is imported before it is asked for."""
 
-    tune = commands.add_parser(
-        "finetune",
-        help="train a classifier on synthetic windows and write a model folder",
-        description="Train a classifier on windows synthesised as it goes. Ctrl-C is safe: the "
-        "same command resumes from the last checkpoint in --out.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    default = {f.name: f.default for f in fields(FinetuneConfig) if f.default is not MISSING}
-    tune.add_argument("--name", required=True, help="name of the model, e.g. amc-mine")
-    tune.add_argument("--out", type=Path, required=True, help="model folder to write")
-    tune.add_argument("--network", choices=nets.names(), default=default["network"])
-    tune.add_argument("--recipe", choices=sorted(RECIPES), default=default["recipe"])
-    for name, help_text in {
-        "window_samples": "complex samples per window",
-        "steps": "optimiser steps",
-        "batch": "windows per step",
-        "seed": "of weights and windows",
-        "checkpoint_steps": "steps between checkpoints",
-        "test_windows": "test windows per class and SNR",
-    }.items():
-        tune.add_argument(_flag(name), type=int, default=default[name], help=help_text)
-    tune.add_argument("--learning-rate", type=float, default=default["learning_rate"])
-    tune.add_argument("--weight-decay", type=float, default=default["weight_decay"])
-    tune.add_argument(
-        "--snr-db",
-        type=float,
-        nargs=2,
-        default=default["snr_db"],
-        metavar=("LOW", "HIGH"),
-        help="true SNR, drawn uniformly",
-    )
-    tune.add_argument(
-        "--noise-prior",
-        type=float,
-        default=default["noise_prior"],
-        help="how often a window will hold nothing, in use",
-    )
-    tune.add_argument("--device", default=default["device"], help="cpu, cuda, cuda:1, ...")
-    tune.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
-
-    check = commands.add_parser(
-        "evaluate",
-        help="measure a model and write metrics.json",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    check.add_argument("--model", required=True, help="name or folder")
-    check.add_argument(
-        "--dataset",
-        choices=("synth", "npz"),
-        default="synth",
-        help="synth: fresh windows of --recipe; npz: --path with X, y, snr",
-    )
-    check.add_argument("--path", type=Path, help="the .npz file")
-    check.add_argument("--recipe", choices=sorted(RECIPES), default="live")
-    check.add_argument("--windows", type=int, default=200, help="per class and SNR, for synth")
-    check.add_argument("--out", type=Path, required=True, help="folder for metrics.json")
-    return top
+    config: str  # "module:dataclass" of this package
+    function: str  # "module:function", which takes it
+    summary: str
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _finetune(arguments: argparse.Namespace) -> None:
-    values = {f.name: getattr(arguments, f.name) for f in fields(FinetuneConfig)}
-    values["snr_db"] = tuple(values["snr_db"])
-    card = finetune(FinetuneConfig(**values), arguments.out)
-    print_table(card.accuracy)
-    print(f"wrote {arguments.out}")
-
-
-def _evaluate(arguments: argparse.Namespace) -> None:
-    model = zoo.load(arguments.model)
-    card = model.card
-    if arguments.dataset == "npz":
-        if arguments.path is None:
-            raise ValueError("--dataset npz needs --path FILE")
-        result = evaluate_windows(model, arguments.path)
-    else:
-        if card.classes != CLASSES:
-            raise ValueError(
-                f"{card.name} has other classes than synthetic windows ({', '.join(CLASSES)}); "
-                "measure it on --dataset npz"
-            )
-        result = evaluate_synthetic(
-            model.network,
-            recipe=arguments.recipe,
-            scaling=card.scaling,
-            window_samples=card.window_samples,
-            windows_per_class=arguments.windows,
-            seed=TEST_SEED + 1,
-        )
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    path = arguments.out / "metrics.json"
-    path.write_text(json.dumps({"model": card.name, **result}, indent=1) + "\n")
-    print_table(result)
-    print(f"wrote {path}")
-
-
-def print_table(result: dict) -> None:
-    """Accuracy per SNR, for people."""
-    print("SNR dB    " + " ".join(f"{snr:>5}" for snr in result["accuracy_per_snr"]))
-    print("accuracy  " + " ".join(f"{100 * a:5.1f}" for a in result["accuracy_per_snr"].values()))
-    print(
-        f"average {100 * result['accuracy']:.2f} %, best {100 * result['best']:.2f} %, "
-        f"macro-F1 {result['macro_f1']:.3f}, calibration error {result['ece']:.3f}"
-    )
+COMMANDS = {
+    "pretrain": Command(
+        "config:PretrainConfig", "pretrain:pretrain", "pre-train a network by denoising"
+    ),
+    "finetune": Command(
+        "config:FinetuneConfig", "finetune:finetune", "train a classifier, and measure it"
+    ),
+    "probe": Command("config:ProbeConfig", "probe:probe", "train a classifier on frozen features"),
+    "fewshot": Command(
+        "config:FewshotConfig", "fewshot:fewshot", "fine-tune on a few windows per class and SNR"
+    ),
+    "teach": Command(
+        "teach:TeachConfig",
+        "teach:teach",
+        "adapt a model to recordings of your own; also: fewshot --captures ...",
+    ),
+    "evaluate": Command(
+        "evaluate:EvaluateConfig", "evaluate:evaluate", "measure a model, and write a report"
+    ),
+    "export": Command(
+        "export:ExportConfig", "export:export", "write a model for use elsewhere, and check it"
+    ),
+}
 
 
 def main() -> int:
     """Run one command; 0 when it did what was asked."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    arguments = parser().parse_args()
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print(overview())
+        return 0
     try:
-        {"finetune": _finetune, "evaluate": _evaluate}[arguments.command](arguments)
-    except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
+        if name not in COMMANDS:
+            raise ValueError(f"no command {name!r}; there are: {', '.join(COMMANDS)}")
+        _imported(COMMANDS[name].function)(parse(name, arguments))
+    except (ValueError, OSError, FloatingPointError, RuntimeError, ImportError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; the same command resumes from the last checkpoint", file=sys.stderr)
+        print("stopped; the same command resumes from the last checkpoint", file=sys.stderr)
         return 130
     return 0
+
+
+def overview() -> str:
+    """What there is."""
+    lines = [f"usage: {PROGRAM} COMMAND [--config RECIPE] [--KEY VALUE ...]", "", "commands:"]
+    lines += [f"  {name:<12}{command.summary}" for name, command in COMMANDS.items()]
+    lines += ["", f"packaged recipes for --config: {', '.join(recipes())}"]
+    lines += [f"every key of a command: {PROGRAM} COMMAND --help"]
+    return "\n".join(lines)
+
+
+def recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(path.stem for path in _recipe_folder().glob("*.yaml"))
+
+
+def parse(name: str, arguments: list[str]) -> Any:
+    """The configuration a command line means.
+
+    Raises:
+        ValueError: when it means none.
+    """
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    config_class = _imported(COMMANDS[name].config)
+    parser = ArgumentParser(
+        prog=f"{PROGRAM} {name}", description=config_class.__doc__.split("\n\n")[0],
+        exit_on_error=False,
+    )  # fmt: skip
+    parser.add_argument(
+        "--config", action="config", help="YAML file, or the name of a packaged recipe."
+    )
+    parser.add_class_arguments(config_class, None)
+    try:
+        values = parser.instantiate(parser.parse_args(_with_recipes(arguments)))
+    except ArgumentError as error:
+        raise ValueError(str(error)) from error
+    del values.config
+    return config_class(**vars(values))
+
+
+def _with_recipes(arguments: list[str]) -> list[str]:
+    """Replace the name of a packaged recipe behind --config by its path."""
+    found = list(arguments)
+    for place, word in enumerate(found):
+        option, equals, value = word.partition("=")
+        if option == "--config" and equals:
+            found[place] = f"--config={_recipe(value)}"
+        elif place and found[place - 1] == "--config":
+            found[place] = _recipe(word)
+    return found
+
+
+def _recipe(name: str) -> str:
+    if Path(name).exists():
+        return name
+    if name not in recipes():
+        raise ValueError(
+            f"--config {name}: there is no such file, and the packaged recipes are "
+            f"{', '.join(recipes())}"
+        )
+    return str(_recipe_folder() / f"{name}.yaml")
+
+
+def _recipe_folder() -> Path:
+    return Path(str(resources.files("gr_tsddae.train"))) / "recipes"
+
+
+def _imported(place: str) -> Callable[..., Any]:
+    module, attribute = place.split(":")
+    return getattr(import_module(f"gr_tsddae.train.{module}"), attribute)
 
 
 if __name__ == "__main__":

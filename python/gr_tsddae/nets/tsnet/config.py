@@ -22,6 +22,9 @@ class TSNetConfig:
         squeeze: channel-attention bottleneck ratio (Eq. 12).
         dropout: dropout probability inside sub-blocks.
         drop_path: stochastic-depth probability of the last sub-block of each encoder.
+        temporal: whether there are temporal encoders (ablation "w/o temporal").
+        spectral: whether there are spectral encoders (ablation "w/o spectral").
+        interactive: whether each encoder sees the other's embedding ("w/o interactive").
     """
 
     width: int
@@ -33,8 +36,13 @@ class TSNetConfig:
     squeeze: int = 16
     dropout: float = 0.2
     drop_path: float = 0.2
+    temporal: bool = True
+    spectral: bool = True
+    interactive: bool = True
 
     def __post_init__(self) -> None:
+        if not (self.temporal or self.spectral):
+            raise ValueError("temporal and spectral are both false: no encoder would be left")
         if self.width % (2 * self.heads):
             raise ValueError(
                 f"width {self.width} with {self.heads} heads: rotary embedding needs "
@@ -50,6 +58,16 @@ class TSNetConfig:
                 f"kernel_samples {self.kernel_samples} and stride_samples {self.stride_samples} "
                 "must differ by an even number, so that the padding is the same on both sides"
             )
+
+    @property
+    def coupled(self) -> bool:
+        """Whether each encoder sees the other's embedding."""
+        return self.temporal and self.spectral and self.interactive
+
+    @property
+    def embeddings(self) -> int:
+        """How many embeddings there are, 1 or 2."""
+        return self.temporal + self.spectral
 
     def tokens(self, window_samples: int) -> int:
         """Tokens N of a window of L samples.
@@ -73,8 +91,8 @@ SIZES = {
         heads=4,
         feedforward=192,
         layers=3,
-        stride_samples=4,
-        kernel_samples=8,
+        stride_samples=8,
+        kernel_samples=16,
         dropout=0.1,
         drop_path=0.1,
     ),

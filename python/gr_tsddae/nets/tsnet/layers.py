@@ -6,7 +6,10 @@ Channels-last makes every 1x1 convolution a plain matrix product and needs no tr
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
@@ -41,10 +44,46 @@ class TokenConv(nn.Conv2d):
 
 
 class TokenBatchNorm(nn.BatchNorm1d):
-    """BatchNorm over batch and tokens, per channel: (B, N, C) -> (B, N, C)."""
+    """BatchNorm over batch and tokens, per channel: (B, N, C) -> (B, N, C).
+
+    When several processes train together, the batch is that of all of them, in equal shares, so
+    that dividing a batch among devices does not change what is learned. (torch's SyncBatchNorm
+    wants channels first, and a GPU.)
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x.flatten(0, 1)).view_as(x)
+        rows = x.flatten(0, 1)  # (B*N, C)
+        if self.training and dist.is_available() and dist.is_initialized():
+            return self._over_processes(rows).view_as(x)
+        return super().forward(rows).view_as(x)
+
+    def _over_processes(self, rows: torch.Tensor) -> torch.Tensor:
+        local_variance, local_mean = torch.var_mean(rows.float(), dim=0, correction=0)
+        # In double precision: the difference of squares below would lose digits.
+        moments = torch.stack((local_mean.double(), local_variance + local_mean.double().square()))
+        mean, square = _MeanOverProcesses.apply(moments)
+        variance = square - mean.square()
+        count = len(rows) * dist.get_world_size()
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean.float(), self.momentum)
+            self.running_var.lerp_((variance * count / (count - 1)).float(), self.momentum)
+        gain = self.weight * (variance + self.eps).rsqrt().float()
+        return (rows.float() * gain + (self.bias - mean.float() * gain)).to(rows.dtype)
+
+
+class _MeanOverProcesses(torch.autograd.Function):
+    """The mean of a tensor over all processes, of whose losses the mean is minimised."""
+
+    @staticmethod
+    def forward(context: Any, x: torch.Tensor) -> torch.Tensor:
+        x = x.clone()
+        dist.all_reduce(x)
+        return x / dist.get_world_size()
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return _MeanOverProcesses.forward(context, gradient)
 
 
 class DropPath(nn.Module):

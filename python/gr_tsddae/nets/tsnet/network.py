@@ -58,20 +58,24 @@ class TSNet(nn.Module):
     def __init__(self, config: TSNetConfig):
         super().__init__()
         self.config = config
-        self.time_projection = InputProjection(config)
-        self.spectrum_projection = InputProjection(config)
+        if config.temporal:
+            self.time_projection = InputProjection(config)
+        if config.spectral:
+            self.spectrum_projection = InputProjection(config)
         self.step_embedding = StepEmbedding(width=config.width)
         step_width = 4 * config.width
         self.temporal = nn.ModuleList(
-            TemporalEncoder(config, step_width=step_width) for _ in range(config.layers)
+            TemporalEncoder(config, step_width=step_width)
+            for _ in range(config.layers * config.temporal)
         )
         self.spectral = nn.ModuleList(
-            SpectralEncoder(config, step_width=step_width) for _ in range(config.layers)
+            SpectralEncoder(config, step_width=step_width)
+            for _ in range(config.layers * config.spectral)
         )
 
     def forward(
         self, rows: torch.Tensor, spectrum_rows: torch.Tensor, step_fraction: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, ...]:
         """Embed windows.
 
         Args:
@@ -80,13 +84,32 @@ class TSNet(nn.Module):
             step_fraction: diffusion step t/T, (B,), or (1,) for all windows.
 
         Returns:
-            Temporal and spectral embeddings, each (B, N, C).
+            Temporal and spectral embeddings, each (B, N, C); or the one there is.
         """
         self.config.tokens(rows.shape[-1])  # raises on a length that does not fit
+        step = self.step_embedding(step_fraction)
+        if not self.config.coupled:
+            return self._apart(rows, spectrum_rows, step)
         x = self.time_projection(rows)
         z = self.spectrum_projection(spectrum_rows)
-        step = self.step_embedding(step_fraction)
         for temporal, spectral in zip(self.temporal, self.spectral, strict=True):
             x = temporal(x, z, step)
             z = spectral(z, x, step)
         return x, z
+
+    def _apart(
+        self, rows: torch.Tensor, spectrum_rows: torch.Tensor, step: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        """Encoders that do not see each other, or of one domain alone (Table 2)."""
+        embeddings = []
+        if self.config.temporal:
+            x = self.time_projection(rows)
+            for temporal in self.temporal:
+                x = temporal(x, None, step)
+            embeddings.append(x)
+        if self.config.spectral:
+            z = self.spectrum_projection(spectrum_rows)
+            for spectral in self.spectral:
+                z = spectral(z, None, step)
+            embeddings.append(z)
+        return tuple(embeddings)

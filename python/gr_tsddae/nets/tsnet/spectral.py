@@ -74,7 +74,8 @@ class SpectralEncoder(nn.Module):
     def __init__(self, config: TSNetConfig, *, step_width: int):
         super().__init__()
         width = config.width
-        self.cross_scale = nn.Parameter(torch.tensor(-0.5))  # weight of the temporal embedding
+        if config.coupled:
+            self.cross_scale = nn.Parameter(torch.tensor(-0.5))  # weight of the temporal embedding
         self.step = nn.Linear(step_width, width)
         self.local = LocalSpectrum(width=width)
         self.attended = AttendedSpectrum(config)
@@ -85,16 +86,19 @@ class SpectralEncoder(nn.Module):
         self.drop_path = DropPath(config.drop_path)
         self.norms = nn.ModuleList(TokenBatchNorm(width) for _ in range(3))
 
-    def forward(self, z: torch.Tensor, x: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    def forward(self, z: torch.Tensor, x: torch.Tensor | None, step: torch.Tensor) -> torch.Tensor:
         """Refine the spectral embedding.
 
         Args:
             z: spectral embedding, (B, N, C).
-            x: temporal embedding of this same layer, (B, N, C).
+            x: temporal embedding of this same layer, (B, N, C); None when the encoders are not
+                coupled.
             step: embedded diffusion step, (B or 1, step_width).
         """
         shift = self.step(F.silu(step)).unsqueeze(1)  # (B or 1, 1, C)
-        z = z + self.cross_scale * x + shift
+        if x is not None:
+            z = z + self.cross_scale * x
+        z = z + shift
         z = self.norms[0](z + self.local(z))  # Eq. 11
         z = self.norms[1](z + self.attended(z, shift))  # Eq. 12
         return self.norms[2](z + self.drop_path(self.feedforward(self.feedforward_norm(z))))

@@ -89,7 +89,8 @@ class TemporalEncoder(nn.Module):
     def __init__(self, config: TSNetConfig, *, step_width: int):
         super().__init__()
         width = config.width
-        self.cross_scale = nn.Parameter(torch.tensor(-0.5))  # weight of the spectral embedding
+        if config.coupled:
+            self.cross_scale = nn.Parameter(torch.tensor(-0.5))  # weight of the spectral embedding
         self.step = nn.Linear(step_width, width)
         self.feedforward_in = FeedForward(
             width=width, hidden=config.feedforward, dropout=config.dropout
@@ -102,16 +103,18 @@ class TemporalEncoder(nn.Module):
         self.drop_path = DropPath(config.drop_path)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(4))
 
-    def forward(self, x: torch.Tensor, z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, z: torch.Tensor | None, step: torch.Tensor) -> torch.Tensor:
         """Refine the temporal embedding.
 
         Args:
             x: temporal embedding, (B, N, C).
-            z: spectral embedding, (B, N, C).
+            z: spectral embedding, (B, N, C); None when the encoders are not coupled.
             step: embedded diffusion step, (B or 1, step_width).
         """
         shift = self.step(F.silu(step)).unsqueeze(1)  # (B or 1, 1, C)
-        x = x + self.cross_scale * z + shift  # the two domains meet here
+        if z is not None:  # the two domains meet here
+            x = x + self.cross_scale * z
+        x = x + shift
         x = self.norms[0](x + self.feedforward_in(x))
         x = self.norms[1](x + self.attention(x))  # Eq. 9
         x = self.norms[2](x + self.conv(x, shift))  # Eq. 10

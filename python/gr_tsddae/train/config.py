@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run is: one frozen dataclass per command, which becomes its command line and its YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from gr_tsddae import nets
+from gr_tsddae.data import KINDS
+
+SYNTH = "synth"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """The network.
+
+    Attributes:
+        name: One of tsnet-base (the paper's), tsnet-small, tsnet-nano.
+        options: What differs from that size, fields of TSNetConfig, e.g. {dropout: 0, layers: 3}.
+    """
+
+    name: str = "tsnet-base"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in nets.names():
+            raise ValueError(f"network.name is {self.name!r}; there are: {', '.join(nets.names())}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The windows.
+
+    Attributes:
+        kind: "synth" (endless windows, made while training) or the format of a dataset file.
+        path: File or folder of the dataset; none for synth.
+        options: Options of the dataset's reader.
+        recipe: For synth, which windows; several joined by "+" take turns, e.g. live+rml.
+        window_samples: For synth, L; a dataset has its own.
+        scaling: What a window's gain is before the network.
+        split_seed: Of the split into training, validation and test part; evaluate uses the same.
+        resident_gb: Windows that fit into so many GB stay on the device as one tensor; more are
+            streamed from their file.
+        shuffle_windows: When streaming, windows shuffled at once; so many are in memory twice.
+    """
+
+    kind: str = SYNTH
+    path: Path | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    recipe: str = "live"
+    window_samples: int = 128
+    scaling: str = "unit_power"
+    split_seed: int = 1
+    resident_gb: float = 8.0
+    shuffle_windows: int = 65_536
+
+    def __post_init__(self) -> None:
+        if self.kind != SYNTH and self.kind not in KINDS:
+            raise ValueError(f"data.kind is {self.kind!r}; there are: {', '.join((SYNTH, *KINDS))}")
+        if (self.path is None) != (self.kind == SYNTH):
+            wanted = "takes no" if self.kind == SYNTH else "needs a"
+            raise ValueError(f"data.kind {self.kind} {wanted} data.path")
+        _at_least(1, self, "data", "window_samples", "shuffle_windows")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserConfig:
+    """AdamW, and how its learning rate moves.
+
+    Attributes:
+        learning_rate: Of plateau and constant from the start; of onecycle the peak.
+        weight_decay: AdamW's, on weight matrices; biases and gains have none.
+        batch: Windows per step, over all devices together.
+        schedule: "plateau" halves the rate when the loss stops falling; "onecycle" warms up for a
+            tenth of the run and falls to nothing; "constant".
+        plateau_patience: Of plateau: losses without a new minimum until the rate is halved.
+            Pre-training counts steps, fine-tuning epochs.
+        min_learning_rate: Of plateau: the rate never falls below.
+        clip_norm: Largest norm of the gradient; 0 does not clip.
+        ema_decay: Decay per step of the running average of the weights, which is what is measured
+            and kept; 0 keeps the weights themselves.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    batch: int = 256
+    schedule: Literal["plateau", "onecycle", "constant"] = "plateau"
+    plateau_patience: int = 3
+    min_learning_rate: float = 1e-12
+    clip_norm: float = 1.0
+    ema_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least(1, self, "optimiser", "batch", "plateau_patience")
+        if not self.learning_rate > 0:
+            raise ValueError(f"optimiser.learning_rate is {self.learning_rate}: it must be over 0")
+        if not 0 <= self.ema_decay < 1:
+            raise ValueError(f"optimiser.ema_decay is {self.ema_decay}: it is from 0 to under 1")
+        if self.clip_norm < 0:
+            raise ValueError(f"optimiser.clip_norm is {self.clip_norm}: it must be at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerConfig:
+    """How long, on what, and what is kept meanwhile.
+
+    Attributes:
+        epochs: Passes over the training part.
+        steps: Optimiser steps, instead of epochs; rounded up to whole epochs of a dataset. Synth
+            needs it, its windows never end.
+        stop_patience: Stop after so many losses without a new minimum; pre-training counts steps,
+            fine-tuning epochs (validation loss). 0 never stops early.
+        device: "auto" (a GPU when torch sees one), "cpu" or "cuda".
+        devices: Of this machine; under torchrun and SLURM, processes per node.
+        nodes: Machines, each of which runs the same command under torchrun or SLURM.
+        precision: "auto" is bf16-mixed where the hardware multiplies bfloat16 fast, 32 elsewhere.
+        compile: Compile the network: minutes at the start, up to twice the speed on a GPU.
+        augment: Rotate each window by a random phase and mirror every second one's spectrum.
+        seed: Of weights, order, augmentation, noise and dropout.
+        checkpoint_steps: Steps between checkpoints; Ctrl-C and SIGTERM write one as well.
+        log_steps: Steps between lines of log.jsonl.
+    """
+
+    epochs: int = 60
+    steps: int | None = None
+    stop_patience: int = 0
+    device: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    precision: Literal["auto", "32", "bf16-mixed"] = "auto"
+    compile: bool = False
+    augment: bool = False
+    seed: int = 1
+    checkpoint_steps: int = 500
+    log_steps: int = 50
+
+    def __post_init__(self) -> None:
+        _at_least(1, self, "trainer", "epochs", "steps", "devices", "nodes", "log_steps")
+        _at_least(1, self, "trainer", "checkpoint_steps")
+        _at_least(0, self, "trainer", "stop_patience")
+        if not 1 <= self.seed <= 1000:
+            raise ValueError(f"trainer.seed is {self.seed}: it must be from 1 to 1000")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"trainer.device is {self.device!r}: use auto, cpu or cuda")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What all training commands share.
+
+    Attributes:
+        name: The model's name, e.g. amc-mine.
+        out: Model folder to write; log, checkpoints and metrics go there too.
+        network: The network.
+        data: The windows.
+        optimiser: The optimiser.
+        trainer: The run.
+    """
+
+    patience_in_steps: ClassVar[bool] = False  # or in validations
+    name: str
+    out: Path
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+    def __post_init__(self) -> None:
+        # Card and decisions write the name into paths and messages.
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            raise ValueError(f"name is {self.name!r}: use letters, digits, '-' and '_'")
+        if self.data.kind == SYNTH and self.trainer.steps is None:
+            raise ValueError("synthetic windows never end: give trainer.steps")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(RunConfig):
+    """Pre-train a network by denoising (Sections 3.2 and 4.1 of the paper); labels are not used.
+
+    Attributes:
+        ratio: lambda of Eq. 7, spectral over temporal noise; the share r with published_code.
+        split: "paper" keeps the sum of squares at 1; "published_code" divides the noise and
+            weights the loss as the authors' code does.
+        weighted: Weight each window's loss by its step as Eq. 7 is written; otherwise all steps
+            weigh the same, as in the authors' code.
+        objective: "noise" estimates both noises; "single" adds one noise and restores the window
+            itself, the ablation "w/ single noise".
+        optimiser: The optimiser.
+        trainer: The run.
+    """
+
+    patience_in_steps: ClassVar[bool] = True
+    ratio: float = 0.414
+    split: Literal["paper", "published_code"] = "paper"
+    weighted: bool = False
+    objective: Literal["noise", "single"] = "noise"
+    optimiser: OptimiserConfig = field(
+        default_factory=lambda: OptimiserConfig(plateau_patience=250)
+    )
+    trainer: TrainerConfig = field(
+        default_factory=lambda: TrainerConfig(epochs=15, stop_patience=1000)
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.ratio <= 1:
+            raise ValueError(f"ratio is {self.ratio}: it is over 0 and at most 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig(RunConfig):
+    """Train a classifier, from a pre-trained network or from nothing, and measure it.
+
+    Attributes:
+        init: Model folder whose weights to start from: a pre-trained denoiser, or a classifier of
+            the same network.
+        noise_prior: For synth: how often a window will hold nothing where the model is used.
+            Training draws all classes alike; a receiver mostly hears nothing.
+        test_windows: For synth: windows per class and SNR of the final measurement.
+        calibrate: For datasets: scale the outputs by the temperature that fits the validation
+            part best.
+        trainer: The run.
+    """
+
+    init: Path | None = None
+    noise_prior: float = 0.3
+    test_windows: int = 200
+    calibrate: bool = True
+    trainer: TrainerConfig = field(default_factory=lambda: TrainerConfig(stop_patience=25))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _at_least(1, self, "", "test_windows")
+        if not 0 < self.noise_prior < 1:
+            raise ValueError(f"noise_prior is {self.noise_prior}: it must be between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeConfig(FinetuneConfig):
+    """Train a classifier on the features of a frozen pre-trained network (linear probe).
+
+    The features of a dataset are computed once, which makes epochs cheap.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.init is None:
+            raise ValueError("a probe needs init, the folder of a pre-trained model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewshotConfig(FinetuneConfig):
+    """Fine-tune on a few windows per class and SNR; one model folder per number of shots.
+
+    Attributes:
+        shots: Windows per class and SNR; several numbers make several models.
+        optimiser: The optimiser.
+    """
+
+    shots: tuple[int, ...] = (25, 100)
+    optimiser: OptimiserConfig = field(default_factory=lambda: OptimiserConfig(batch=128))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.shots or min(self.shots) < 1:
+            raise ValueError(f"shots is {self.shots}: give numbers of at least 1")
+        if self.data.kind == SYNTH:
+            raise ValueError("synthetic windows never end: few shots need a dataset")
+
+
+# What may change between a run and its resumption: it says where and how often, not what.
+OUT_OF_BAND = (
+    "out", "data.path", "trainer.device", "trainer.devices", "trainer.nodes", "trainer.compile",
+    "trainer.checkpoint_steps", "trainer.log_steps",
+)  # fmt: skip
+
+
+def plain(config: Any) -> Any:
+    """A configuration as dicts, lists, text and numbers, for cards, checkpoints and YAML."""
+    if dataclasses.is_dataclass(config):
+        config = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    if isinstance(config, Mapping):
+        return {str(name): plain(value) for name, value in config.items()}
+    if isinstance(config, tuple | list):
+        return [plain(value) for value in config]
+    return str(config) if isinstance(config, Path) else config
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Dotted keys in which two `plain` configurations differ, those out of band left out."""
+    old, new = _flat(old), _flat(new)
+    return sorted(
+        key
+        for key in old.keys() | new.keys()
+        if (key in old, old.get(key)) != (key in new, new.get(key)) and key not in OUT_OF_BAND
+    )
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
+
+
+def _at_least(limit: int, config: Any, prefix: str, *names: str) -> None:
+    for name in names:
+        if (value := getattr(config, name)) is not None and value < limit:
+            dotted = f"{prefix}.{name}".lstrip(".")
+            raise ValueError(f"{dotted} is {value}: it must be at least {limit}")

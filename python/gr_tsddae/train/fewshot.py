@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Few shots (paper, Section 4.3): fine-tuning on K windows of each class at each SNR."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from gr_tsddae import zoo
+from gr_tsddae.train.config import FewshotConfig
+from gr_tsddae.train.finetune import train_classifier
+from gr_tsddae.train.run import write_json
+from gr_tsddae.train.sources import DatasetSource
+
+
+def fewshot(config: FewshotConfig) -> dict[int, zoo.Card | None]:
+    """Fine-tune once per number of shots, into the folders `config.out/25-shot` and so on.
+
+    The validation and the test part are those of a fine-tuning on the whole dataset.
+
+    Returns:
+        Shots -> card, as `finetune`.
+
+    Raises:
+        ValueError: as `finetune`; and where a class has too few windows at an SNR.
+    """
+    source = DatasetSource(config.data, labelled=True)
+    cards = {}
+    for shots in config.shots:
+        one = dataclasses.replace(
+            config, name=f"{config.name}-{shots}-shot", out=config.out / f"{shots}-shot"
+        )
+        cards[shots] = train_classifier(one, source.few_shot(shots))
+    if all(cards.values()):
+        write_json(
+            config.out / "metrics.json",
+            {shots: dict(card.accuracy) for shots, card in cards.items()},
+        )
+    return cards

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From recordings of one's own to a model that knows them, in minutes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from gr_tsddae import nets, zoo
+from gr_tsddae.iq.windows import SCALINGS
+from gr_tsddae.train.adapt import Adapted, adapt, disturb, outputs
+from gr_tsddae.train.calibration import calibrate
+from gr_tsddae.train.config import plain
+from gr_tsddae.train.feed import Batch, seed_of
+from gr_tsddae.train.metric_details import summary_lines
+from gr_tsddae.train.metrics import metrics, rounded
+from gr_tsddae.train.own_windows import NOISE, OwnWindows, Part
+from gr_tsddae.train.run import write_json
+
+log = logging.getLogger(__name__)
+
+ADDED_NOISE_DB = (20, 10, 0)  # SNRs a model is measured at besides, with noise added
+PAUSES = 0.1  # more of a class called noise: its recordings hold pauses
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeachConfig:
+    """Teach a model what is in your own recordings, in minutes.
+
+    Attributes:
+        captures: Folder with one folder of recordings per class, or with annotated SigMF.
+        base: Name or folder of the model to start from; the new one has its window length.
+        out: Model folder to write; a running block can load it at once.
+        name: What the model calls itself; null for the name of `out`.
+        shots: Windows per class to learn from, spread evenly over its recordings.
+        noise_class: Add a class "noise" of white noise, since a receiver mostly hears nothing;
+            recordings in a folder "noise" take its place.
+        gate_db: Leave out windows so many dB weaker than the strongest of their recording, the
+            pauses between bursts; null keeps all.
+        epochs: Passes of training the whole network after the new head; 0 trains the head alone.
+        learning_rate: Of the whole network, at its highest.
+        frequency_shift: While learning, shift by at most so many cycles per sample either way.
+        snr_db: While learning, add white noise this far below the window, from lowest to highest.
+        options: Options of the reader of recordings, e.g. {dtype: ci8, sample_rate_hz: 2e6}.
+        device: "auto" (a GPU when torch sees one), "cpu" or "cuda".
+        threads: Of the CPU. More than one pays for large networks on idle machines only.
+        seed: Of split, weights, order and noise.
+    """
+
+    captures: Path
+    base: str
+    out: Path
+    name: str | None = None
+    shots: int = 100
+    noise_class: bool = True
+    gate_db: float | None = 20.0
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    frequency_shift: float = 0.01
+    snr_db: tuple[float, float] = (0.0, 30.0)
+    options: dict[str, Any] = field(default_factory=dict)
+    device: str = "auto"
+    threads: int = 1
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, limit in (("shots", 1), ("epochs", 0), ("threads", 1), ("seed", 0)):
+            if getattr(self, name) < limit:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least {limit}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}: it must be over 0")
+        if not 0 <= self.frequency_shift <= 0.5:
+            raise ValueError(
+                f"frequency_shift is {self.frequency_shift} cycles/sample: it is from 0 to 0.5"
+            )
+        if not self.snr_db[0] <= self.snr_db[1]:
+            raise ValueError(f"snr_db is {self.snr_db}: give the lowest and the highest")
+        if self.gate_db is not None and not self.gate_db > 0:
+            raise ValueError(f"gate_db is {self.gate_db}: it must be over 0, or null")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"device is {self.device!r}: use auto, cpu or cuda")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device is 'cuda', but torch sees no GPU; use --device cpu")
+        if "window_samples" in self.options:
+            raise ValueError("options.window_samples is the base model's; leave it out")
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"out {self.out} is a file; give a folder")
+        if not self.model_name or self.model_name.startswith("."):
+            raise ValueError(f"name is {self.model_name!r}: use letters, digits, '-' and '_'")
+
+    @property
+    def model_name(self) -> str:
+        return self.out.resolve().name if self.name is None else self.name
+
+
+def teach(config: TeachConfig) -> zoo.Card:
+    """Read recordings, adapt a model to them, measure it, and write its folder.
+
+    Returns:
+        The card of the new model.
+
+    Raises:
+        ValueError: when model or recordings cannot be used; the message says what to do.
+    """
+    started = time.monotonic()
+    base = zoo.load(config.base)
+    windows = OwnWindows(
+        config.captures,
+        window_samples=base.card.window_samples,
+        shots=config.shots,
+        gate_db=config.gate_db,
+        noise_class=config.noise_class,
+        options=config.options,
+        seed=config.seed,
+    )
+    for line in windows.lines():
+        log.info("%s", line)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads)
+    try:
+        card = _teach(config, base, windows)
+    finally:
+        torch.set_num_threads(threads)
+    log.info("wrote %s after %.0f s", config.out, time.monotonic() - started)
+    return card
+
+
+def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Card:
+    scaled = SCALINGS[base.card.scaling]
+    change = partial(disturb, frequency_shift=config.frequency_shift, snr_db=config.snr_db)
+    device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+    def batch(name: str) -> Batch:
+        part = windows.part(name)
+        return scaled(part.rows.to(device)), part.label.to(device)
+
+    torch.manual_seed(config.seed)
+    validation = batch("validation")
+    adapted = adapt(
+        _on_the_encoder_of(base, len(windows.classes)).to(device),
+        batch("train"),
+        validation,
+        lambda rows, generator: scaled(change(rows, generator)),
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        seed=config.seed,
+    )
+    log.info("%s", _verdict(adapted))
+    network = adapted.network
+    calibration = calibrate(network, outputs(network, validation[0]), validation[1])
+    test = windows.part("test")
+    accuracy = _measured(network, test, windows.classes, scaled, config.seed)
+    for line in _result_lines(accuracy):
+        log.info("%s", line)
+    card = zoo.save(
+        config.out,
+        zoo.Card(
+            name=config.model_name,
+            task=windows.dataset.task,
+            network=base.card.network,
+            network_options=base.card.network_options,
+            classes=windows.classes,
+            window_samples=base.card.window_samples,
+            scaling=base.card.scaling,
+            samples_per_symbol=None,
+            weights_sha256="",
+            licence=base.card.licence,
+            description=f"{len(windows.classes)} classes, taught to {base.card.name} from "
+            "recordings.",
+            training=plain(config)
+            | {
+                "data": f"captures, {config.captures}",
+                "data_licence": windows.dataset.licence,
+                "sample_rate_hz": windows.sample_rate_hz,
+                "base": base.card.name,
+                "base_weights_sha256": base.card.weights_sha256,
+                "recordings": windows.recordings(),
+                "windows": windows.counts(),
+                "left_out": windows.left_out,
+                "kept": adapted.kept,
+                "validation_recall": {
+                    "head": rounded(adapted.head.recall),
+                    "encoder": adapted.encoder and rounded(adapted.encoder.recall),
+                },
+                **calibration,
+            },
+            accuracy=accuracy,
+        ),
+        network,
+    )
+    write_json(config.out / "metrics.json", {"model": card.name, **accuracy})
+    return card
+
+
+def _on_the_encoder_of(base: zoo.Model, class_count: int) -> nn.Module:
+    """A classifier with a new head; the base may be a classifier or a pre-trained denoiser."""
+    network = nets.create(base.card.network, class_count=class_count, **base.card.network_options)
+    network.backbone.load_state_dict(base.network.backbone.state_dict())
+    return network.eval()
+
+
+def _measured(
+    network: nn.Module,
+    test: Part,
+    classes: tuple[str, ...],
+    scaled: Callable[[torch.Tensor], torch.Tensor],
+    seed: int,
+) -> dict[str, Any]:
+    """`metrics` on windows as recorded; and the accuracy when noise is added to them."""
+    device = next(network.parameters()).device
+
+    def probability(rows: torch.Tensor) -> torch.Tensor:
+        return outputs(network, scaled(rows.to(device))).softmax(1).cpu()
+
+    result = metrics(probability(test.rows), test.label, None, classes, group=test.group)
+    in_noise = {}
+    for snr_db in ADDED_NOISE_DB:
+        generator = torch.Generator().manual_seed(seed_of("measure", snr_db, seed))
+        rows = disturb(test.rows, generator, frequency_shift=0, snr_db=(snr_db, snr_db))
+        right = probability(rows).argmax(1) == test.label
+        in_noise[snr_db] = rounded(right.double().mean())
+    return result | {"accuracy_with_noise_added_at_snr_db": in_noise}
+
+
+def _verdict(adapted: Adapted) -> str:
+    """Which network was kept, and by how much."""
+    head = f"head on the base's encoder: {100 * adapted.head.recall:.1f} %"
+    if adapted.encoder is None:
+        return f"validation, as recorded and disturbed: {head}"
+    points = 100 * (adapted.encoder.recall - adapted.head.recall)
+    kept = {"encoder": "the trained encoder", "head": "the base's encoder"}[adapted.kept]
+    return (
+        f"validation, as recorded and disturbed: {head}; encoder trained too: "
+        f"{100 * adapted.encoder.recall:.1f} %, {points:+.1f} points; kept {kept}"
+    )
+
+
+def _result_lines(accuracy: dict[str, Any]) -> list[str]:
+    """Figures, confusion matrix and recall for a terminal."""
+    classes = accuracy["classes"]
+    width = max(7, *map(len, classes)) + 1
+    lines = [
+        "measured on moments that were not learned from; rows are true, columns are called:",
+        " " * width + "".join(f"{name:>{width}}" for name in classes) + f"{'recall':>9}",
+    ]
+    for name, row in zip(classes, accuracy["confusion"], strict=True):
+        counts = "".join(f"{count:>{width}}" for count in row)
+        lines.append(f"{name:<{width}}{counts}{100 * accuracy['recall'][name]:>7.1f} %")
+    lines += summary_lines(accuracy)
+    shares = accuracy["accuracy_with_noise_added_at_snr_db"].items()
+    lines.append(
+        "with noise added: " + ", ".join(f"{100 * s:.1f} % at {snr} dB" for snr, s in shares)
+    )
+    if NOISE in classes:
+        noise = classes.index(NOISE)
+        for name, row in zip(classes, accuracy["confusion"], strict=True):
+            if name != NOISE and row[noise] > PAUSES * sum(row):
+                lines.append(
+                    f"warning: {100 * row[noise] / sum(row):.0f} % of {name} looks like noise: "
+                    "are there pauses in it? annotate the bursts, or give a smaller --gate_db"
+                )
+    return lines

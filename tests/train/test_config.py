@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From words and YAML to a configuration, and what is said when there is none."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gr_tsddae.train import __main__ as command
+from gr_tsddae.train.config import (
+    DataConfig,
+    FewshotConfig,
+    FinetuneConfig,
+    NetworkConfig,
+    OptimiserConfig,
+    PretrainConfig,
+    ProbeConfig,
+    TrainerConfig,
+    differences,
+    plain,
+)
+
+NEEDED = ["--name", "x", "--out", "o"]
+
+
+def test_every_key_can_be_given_as_a_word():
+    config = command.parse(
+        "finetune",
+        [*NEEDED, "--network.name=tsnet-nano", "--network.options={dropout: 0, layers: 3}",
+         "--data.kind=npz", "--data.path", "f.npz", "--trainer.epochs", "7", "--noise_prior=0.5"],
+    )  # fmt: skip
+    assert config == FinetuneConfig(
+        name="x",
+        out=Path("o"),
+        network=NetworkConfig(name="tsnet-nano", options={"dropout": 0, "layers": 3}),
+        data=DataConfig(kind="npz", path=Path("f.npz")),
+        trainer=TrainerConfig(epochs=7, stop_patience=25),
+        noise_prior=0.5,
+    )
+
+
+@pytest.mark.parametrize("name", command.recipes())
+def test_packaged_recipes_are_complete(name):
+    """Words win over the recipe, the recipe over defaults."""
+    kind = "pretrain" if "pretrain" in name else "finetune"
+    config = command.parse(kind, ["--config", name, *NEEDED, "--trainer.seed", "7"])
+    assert config.trainer.seed == 7
+    if name.startswith("amc"):
+        assert (config.data.kind, config.optimiser.schedule) == ("synth", "onecycle")
+        assert config.network.name == f"tsnet-{name.removeprefix('amc-')}"
+        assert config.network.options["dropout"] == 0
+    else:
+        assert config.network == NetworkConfig(name="tsnet-base")
+        optimiser = config.optimiser
+        assert (optimiser.learning_rate, optimiser.weight_decay) == (1e-3, 0.01)
+        patience = (250, 1000) if kind == "pretrain" else (3, 25)
+        assert (optimiser.plateau_patience, config.trainer.stop_patience) == patience
+
+
+def test_the_paper_is_the_default():
+    pretrain = command.parse("pretrain", [*NEEDED, "--data.kind=npz", "--data.path=f"])
+    assert (pretrain.ratio, pretrain.split, pretrain.trainer.epochs) == (0.414, "paper", 15)
+    assert pretrain.patience_in_steps
+    fewshot = command.parse("fewshot", [*NEEDED, "--data.kind=npz", "--data.path=f"])
+    assert fewshot.shots == (25, 100)
+    assert (fewshot.trainer.epochs, fewshot.trainer.stop_patience) == (60, 25)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "name"),
+        ([*NEEDED], "give trainer.steps"),
+        ([*NEEDED, "--trainer.steps=0"], "trainer.steps is 0: it must be at least 1"),
+        ([*NEEDED, "--trainer.steps=x"], "trainer.steps"),
+        ([*NEEDED, "--trainer.stepz=1"], "trainer.stepz"),
+        ([*NEEDED, "--trainer.seed=0"], "trainer.seed is 0"),
+        ([*NEEDED, "--trainer.device=gpu"], "trainer.device is 'gpu'"),
+        ([*NEEDED, "--network.name=resnet"], "network.name is 'resnet'; there are: tsnet-base"),
+        ([*NEEDED, "--data.kind=mat"], "data.kind is 'mat'; there are: synth, rml2016.10a"),
+        ([*NEEDED, "--data.kind=npz"], "data.kind npz needs a data.path"),
+        ([*NEEDED, "--data.path=f"], "data.kind synth takes no data.path"),
+        ([*NEEDED, "--optimiser.schedule=cosine"], "optimiser.schedule"),
+        ([*NEEDED, "--optimiser.learning_rate=0"], "optimiser.learning_rate is 0"),
+        ([*NEEDED, "--noise_prior=1", "--trainer.steps=1"], "noise_prior is 1"),
+        (["--name=../x", "--out=o", "--trainer.steps=1"], "name is '../x'"),
+        (["--config", "nowhere", *NEEDED], "packaged recipes are amc-nano, amc-small"),
+    ],
+)
+def test_mistakes_are_one_line(arguments, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train", "finetune", *arguments])
+    assert command.main() == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("error: ")
+    assert words in err
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda **k: ProbeConfig(**k), "needs init"),
+        (lambda **k: FewshotConfig(shots=(0,), **k), "shots is"),
+        (lambda **k: PretrainConfig(ratio=0, **k), "ratio is 0"),
+        (lambda **k: PretrainConfig(optimiser=OptimiserConfig(ema_decay=1), **k), "ema_decay is 1"),
+    ],
+)
+def test_a_configuration_that_cannot_be(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(name="x", out=Path("o"), data=DataConfig(kind="npz", path=Path("f")))
+
+
+def test_an_unknown_command_and_none(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train", "tune"])
+    assert command.main() == 1
+    assert "no command 'tune'; there are: pretrain, finetune" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["train"])
+    assert command.main() == 0
+    assert "amc-nano" in capsys.readouterr().out
+
+
+def test_a_stopped_run_says_how_to_go_on(monkeypatch, capsys):
+    def stopped(config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gr_tsddae.train.finetune.finetune", stopped)
+    monkeypatch.setattr(sys, "argv", ["train", "finetune", *NEEDED, "--trainer.steps=1"])
+    assert command.main() == 130
+    assert "the same command resumes" in capsys.readouterr().err
+
+
+def test_differences_name_what_matters():
+    old = FinetuneConfig(name="x", out=Path("a"), trainer=TrainerConfig(steps=5))
+    new = FinetuneConfig(
+        name="x",
+        out=Path("b"),
+        network=NetworkConfig(options={"dropout": 0.1}),
+        trainer=TrainerConfig(steps=6, checkpoint_steps=1, device="cpu"),
+    )
+    assert differences(plain(old), plain(new)) == ["network.options.dropout", "trainer.steps"]
+    assert differences(plain(old), plain(old)) == []
+
+
+def test_help_imports_no_torch():
+    program = (
+        "import sys; from gr_tsddae.train import __main__ as c; c.overview(); "
+        "c.parse('finetune', ['--name=x', '--out=o', '--trainer.steps=1']); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.skipif(
+    not importlib.util.find_spec("docstring_parser"), reason="needs docstring-parser"
+)
+def test_help_explains_every_key(capsys):
+    with pytest.raises(SystemExit):
+        command.parse("pretrain", ["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for words in ("lambda of Eq. 7", "Passes over the training part", "AdamW's, on weight"):
+        assert words in text

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Few shots: as many windows as asked for, and the test part of everybody."""
+
+import json
+
+from gr_tsddae import zoo
+from gr_tsddae.train.config import FewshotConfig, FinetuneConfig
+from gr_tsddae.train.fewshot import fewshot
+from gr_tsddae.train.sources import DatasetSource
+
+
+def test_shots_are_per_class_and_snr(settings):
+    source = DatasetSource(settings(FinetuneConfig).data, labelled=True)
+    few = source.few_shot(3)
+    part = source.dataset.select(few.train)
+    assert len(part) == 3 * 2 * 2
+    for label in (0, 1):
+        for snr_db in (0, 10):
+            assert ((part.label == label) & (part.level_db == snr_db)).sum() == 3
+    assert set(few.train) < set(source.train)
+    assert (few.test == source.test).all()
+    assert (few.validated == source.validated).all()
+    assert len(source.train) == 96
+
+
+def test_one_model_per_number_of_shots(settings):
+    config = settings(FewshotConfig, shots=(2, 4), trainer={"epochs": 1})
+    cards = fewshot(config)
+    for shots in (2, 4):
+        card = zoo.load(config.out / f"{shots}-shot").card
+        assert card == cards[shots]
+        assert card.name == f"tiny-{shots}-shot"
+        assert card.training["windows"] == {
+            "train": shots * 4, "validation": 32, "test": 32,
+        }  # fmt: skip
+    found = json.loads((config.out / "metrics.json").read_text())
+    assert found["2"]["accuracy"] == cards[2].accuracy["accuracy"]
