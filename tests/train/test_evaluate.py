@@ -19,7 +19,6 @@ from gr_tsddae.train.evaluate import (
     command_line,
     evaluate,
     evaluate_dataset,
-    evaluate_synthetic,
 )
 from gr_tsddae.train.metrics import probabilities
 from gr_tsddae.train.predict import feature_maps, predict
@@ -239,20 +238,15 @@ def test_the_command_writes_metrics_and_report(model_folder, tmp_path, monkeypat
     assert "report.html" in capsys.readouterr().out
 
 
-def test_synthetic_windows_are_balanced_and_repeatable(model_folder):
-    network = zoo.load(model_folder).network
-    settings = {
-        "recipe": "clean", "scaling": "unit_power", "window_samples": 128,
-        "windows_per_class": 2, "seed": 5, "snrs_db": (-10, 20),
-    }  # fmt: skip
-    found = evaluate_synthetic(network, **settings)
-    assert [sum(row) for row in found["confusion"]] == [4] * len(CLASSES)
-    assert list(found["accuracy_per_snr"]) == [-10, 20]
-    assert (found["recipe"], found["windows_per_class_and_snr"]) == ("clean", 2)
-    assert evaluate_synthetic(network, **settings) == found
-    assert evaluate_synthetic(network, **settings | {"seed": 6}) != found
+def test_synthetic_windows_are_balanced_and_repeatable():
+    settings = {"window_samples": 128, "windows_per_class": 2, "snrs_db": (-10, 20)}
+    found = synthetic_set("clean", seed=5, **settings)
+    assert np.bincount(found.label).tolist() == [4] * len(CLASSES)
+    assert sorted(set(found.level_db.tolist())) == [-10, 20]
+    assert np.array_equal(synthetic_set("clean", seed=5, **settings).rows(), found.rows())
+    assert not np.array_equal(synthetic_set("clean", seed=6, **settings).rows(), found.rows())
     with pytest.raises(ValueError, match="windows_per_class is 0"):
-        evaluate_synthetic(network, **settings | {"windows_per_class": 0})
+        synthetic_set("clean", seed=5, **settings | {"windows_per_class": 0})
 
 
 def test_synthetic_windows_do_not_depend_on_how_they_are_read():

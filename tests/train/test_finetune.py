@@ -11,7 +11,7 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.synth import CLASSES
 from gr_tsddae.train import sources
 from gr_tsddae.train.config import FinetuneConfig, PretrainConfig
-from gr_tsddae.train.finetune import calibrate, classifier, finetune, shift_noise_prior
+from gr_tsddae.train.finetune import classifier, finetune, shift_noise_prior
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.schedule import optimiser_of, schedule_of
 
@@ -94,18 +94,6 @@ def test_the_average_of_the_weights_is_kept(settings, tmp_path):
     moved = {decay: (weight - first).abs().mean().item() for decay, weight in kept.items()}
     assert moved[0.0] > 0.02
     assert moved[0.999] == pytest.approx(0.01, rel=0.05)
-
-
-def test_calibration_divides_the_outputs(settings):
-    torch.manual_seed(0)
-    network = nets.create("tsnet-nano", class_count=3).eval()
-    rows = torch.randn(400, 2, 128)
-    logits = torch.randn(400, 3)
-    label = torch.multinomial(logits.softmax(1), 1).squeeze(1)
-    before = network(rows[:4])
-    temperature = calibrate(network, 5 * logits, label)  # five times as sure as it should be
-    assert temperature == pytest.approx(5, rel=0.25)
-    torch.testing.assert_close(network(rows[:4]), before / temperature, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("prior", [0.02, 1 / len(CLASSES), 0.3, 0.9])

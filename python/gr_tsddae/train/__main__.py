@@ -21,6 +21,7 @@ class Command:
     config: str  # "module:dataclass" of this package
     function: str  # "module:function", which takes it
     summary: str
+    note: str = ""  # at the end of its --help
 
 
 COMMANDS = {
@@ -32,13 +33,13 @@ COMMANDS = {
     ),
     "probe": Command("config:ProbeConfig", "probe:probe", "train a classifier on frozen features"),
     "fewshot": Command(
-        "config:FewshotConfig", "fewshot:fewshot", "fine-tune on a few windows per class and SNR"
+        "config:FewshotConfig",
+        "fewshot:fewshot",
+        "fine-tune on a few windows per class and SNR",
+        "For recordings of your own: fewshot --captures FOLDER --base MODEL --out FOLDER, which is "
+        "the command teach.",
     ),
-    "teach": Command(
-        "teach:TeachConfig",
-        "teach:teach",
-        "adapt a model to recordings of your own; also: fewshot --captures ...",
-    ),
+    "teach": Command("teach:TeachConfig", "teach:teach", "adapt a model to your own recordings"),
     "evaluate": Command(
         "evaluate:EvaluateConfig", "evaluate:evaluate", "measure a model, and write a report"
     ),
@@ -58,6 +59,7 @@ def main() -> int:
     try:
         if name not in COMMANDS:
             raise ValueError(f"no command {name!r}; there are: {', '.join(COMMANDS)}")
+        name = meant(name, arguments)
         _imported(COMMANDS[name].function)(parse(name, arguments))
     except (ValueError, OSError, FloatingPointError, RuntimeError, ImportError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
@@ -66,6 +68,12 @@ def main() -> int:
         print("stopped; the same command resumes from the last checkpoint", file=sys.stderr)
         return 130
     return 0
+
+
+def meant(name: str, arguments: list[str]) -> str:
+    """The command that is meant: few shots of one's own recordings are taught."""
+    own = any(word.partition("=")[0] == "--captures" for word in arguments)
+    return "teach" if name == "fewshot" and own else name
 
 
 def overview() -> str:
@@ -93,7 +101,7 @@ def parse(name: str, arguments: list[str]) -> Any:
     config_class = _imported(COMMANDS[name].config)
     parser = ArgumentParser(
         prog=f"{PROGRAM} {name}", description=config_class.__doc__.split("\n\n")[0],
-        exit_on_error=False,
+        epilog=COMMANDS[name].note, exit_on_error=False,
     )  # fmt: skip
     parser.add_argument(
         "--config", action="config", help="YAML file, or the name of a packaged recipe."

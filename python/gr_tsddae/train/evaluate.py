@@ -199,36 +199,6 @@ def evaluate_dataset(
     return result, maps
 
 
-def evaluate_synthetic(
-    network: nn.Module,
-    *,
-    recipe: str,
-    scaling: str,
-    window_samples: int,
-    windows_per_class: int,
-    seed: int,
-    device: str = "cpu",
-    snrs_db: tuple[int, ...] | None = None,
-) -> dict[str, Any]:
-    """`metrics` on fresh windows of a recipe, the same number of each class at each SNR.
-
-    Raises:
-        ValueError: when `windows_per_class` is under 1.
-    """
-    dataset = synthetic_set(
-        recipe,
-        window_samples=window_samples,
-        windows_per_class=windows_per_class,
-        seed=seed,
-        device=device,
-        snrs_db=snrs_db,
-    )
-    outputs, _ = predict(network, dataset, scaling=scaling)
-    label, level = torch.from_numpy(dataset.label), torch.from_numpy(dataset.level_db)
-    result = metrics(outputs.softmax(1), label, level, dataset.classes)
-    return {"recipe": recipe, "windows_per_class_and_snr": windows_per_class, **result}
-
-
 def command_line(config: EvaluateConfig) -> str:
     """The command that makes this measurement again."""
     words = ["python", "-m", "gr_tsddae.train", "evaluate"]
@@ -329,7 +299,6 @@ __all__ = [
     "EvaluateConfig",
     "evaluate",
     "evaluate_dataset",
-    "evaluate_synthetic",
     "predict",
     "probabilities",
 ]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gr_tsddae import nets, zoo
+from gr_tsddae.train.calibration import calibrate
 from gr_tsddae.train.config import FinetuneConfig, plain
 from gr_tsddae.train.method import Method
 from gr_tsddae.train.metric_details import summary_lines
@@ -123,7 +124,7 @@ def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.
         )
         training["windows"] = config.trainer.steps * config.optimiser.batch
     elif config.calibrate:
-        training["temperature"] = calibrate(network, *source.validation_logits(network))
+        training["calibration"] = calibrate(network, *source.validation_logits(network))
     accuracy = source.measure(network, config)
     origin = f"fine-tuned from {config.init}" if config.init else "trained from scratch"
     kind = f"synthetic windows of the recipe '{config.data.recipe}'"
@@ -153,19 +154,6 @@ def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.
         log.info("%s", line)
     log.info("wrote %s", config.out)
     return card
-
-
-@torch.no_grad()
-def calibrate(network: nn.Module, logits: torch.Tensor, label: torch.Tensor) -> float:
-    """Divide the outputs by the temperature that fits these best; it goes into the last layer."""
-    from gr_tsddae.train.calibration import fit_temperature
-
-    with torch.enable_grad():
-        temperature = fit_temperature(logits, label)
-    last = network.head[-1]
-    last.weight /= temperature
-    last.bias /= temperature
-    return round(temperature, 4)
 
 
 @torch.no_grad()
