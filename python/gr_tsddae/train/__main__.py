@@ -46,6 +46,25 @@ COMMANDS = {
     "export": Command(
         "export:ExportConfig", "export:export", "write a model for use elsewhere, and check it"
     ),
+    "reproduce": Command(
+        "reproduce:ReproduceConfig",
+        "reproduce:reproduce",
+        "the paper's row of a dataset, beside the published one",
+    ),
+    "ablate": Command(
+        "ablate:AblateConfig", "ablate:ablate", "the paper's ablations: what each part is worth"
+    ),
+    "sweep": Command(
+        "sweep:SweepConfig", "sweep:sweep", "accuracy over lambda, or over the number of layers"
+    ),
+    "search": Command(
+        "search:SearchConfig", "search:search", "search hyper-parameters with Optuna"
+    ),
+    "anomaly": Command(
+        "anomaly:AnomalyConfig",
+        "anomaly:anomaly",
+        "detect anomalies with a denoiser of normal windows alone",
+    ),
 }
 
 
@@ -128,7 +147,7 @@ def _with_recipes(arguments: list[str]) -> list[str]:
 
 
 def _recipe(name: str) -> str:
-    if Path(name).exists():
+    if Path(name).is_file():
         return name
     if name not in recipes():
         raise ValueError(
