@@ -226,9 +226,9 @@ def _check_new_folder(folder: Path) -> None:
         raise FileExistsError(f"{folder} exists and is not an empty folder: choose another name")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Write one data set; 0 when it is there."""
-    arguments = parser().parse_args()
+    arguments = parser().parse_args(arguments)
     write = {"rml2018": _rml2018, "techrec": _techrec, "icarus": _icarus}.get(
         arguments.kind, _rml2016
     )
