@@ -15,10 +15,32 @@ from gr_tsddae.data import open_dataset
 from gr_tsddae.synth.__main__ import main as synth
 
 # The order of the classes.txt that circulates with the set; it does not fit the windows.
-CIRCULATED = (
-    "32PSK 16APSK 32QAM FM GMSK 32APSK OQPSK 8ASK BPSK 8PSK AM-SSB-SC 4ASK 16PSK 64APSK 128QAM "
-    "128APSK AM-DSB-SC AM-SSB-WC 64QAM QPSK 256QAM AM-DSB-WC OOK 16QAM"
-).split()
+CIRCULATED = [
+    "32PSK",
+    "16APSK",
+    "32QAM",
+    "FM",
+    "GMSK",
+    "32APSK",
+    "OQPSK",
+    "8ASK",
+    "BPSK",
+    "8PSK",
+    "AM-SSB-SC",
+    "4ASK",
+    "16PSK",
+    "64APSK",
+    "128QAM",
+    "128APSK",
+    "AM-DSB-SC",
+    "AM-SSB-WC",
+    "64QAM",
+    "QPSK",
+    "256QAM",
+    "AM-DSB-WC",
+    "OOK",
+    "16QAM",
+]
 
 
 @pytest.fixture(scope="module")
