@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gr_tsddae import nets, zoo
+from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
 from gr_tsddae.train.calibration import calibrate
 from gr_tsddae.train.config import FinetuneConfig, plain
 from gr_tsddae.train.method import Method
@@ -91,28 +93,46 @@ def start_from(network: nn.Module, init: Path, *, config: FinetuneConfig, source
     """Give a classifier the backbone of a model, and its head where the classes are the same.
 
     Raises:
-        ValueError: when the model is of another network, length or scaling.
+        ValueError: when the model is of another network, length or scaling. A shallower one of the
+            same width will do.
     """
     model = zoo.load(init)
     card = model.card
     for what, theirs, ours in (
-        ("network", card.network, config.network.name),
         ("window_samples", card.window_samples, source.window_samples),
         ("scaling", card.scaling, config.data.scaling),
     ):
         if theirs != ours:
             raise ValueError(f"init {init} has {what} {theirs}; this run has {ours}")
-    try:
-        network.backbone.load_state_dict(model.network.backbone.state_dict(), strict=True)
-    except RuntimeError as error:
-        raise ValueError(
-            f"init {init} does not fit network.options {config.network.options}: {error}"
-        ) from error
+    take_backbone(network.backbone, model.network.backbone, init)
     if card.classes == source.classes:
         network.head.load_state_dict(model.network.head.state_dict(), strict=True)
         log.info("started from backbone and head of %s", card.name)
     else:
         log.info("started from the backbone of %s; the head is new", card.name)
+
+
+def take_backbone(ours: nn.Module, theirs: nn.Module, init: Path) -> None:
+    """Copy trained weights into a network like it, or into a deeper one of the same width.
+
+    Raises:
+        ValueError: when they do not fit.
+    """
+    if can_deepen(theirs, ours):
+        deepen(theirs, ours)
+        log.info("grown from %d to %d layers", theirs.config.layers, ours.config.layers)
+        return
+    had, wanted = dataclasses.asdict(theirs.config), dataclasses.asdict(ours.config)
+    differing = [
+        f"{name} {had[name]} where this run has {wanted[name]}"
+        for name in wanted
+        if had[name] != wanted[name] and name not in ("dropout", "drop_path")  # of training alone
+    ]
+    if differing:
+        raise ValueError(
+            f"init {init} has {', '.join(differing)}; choose network.name and network.options alike"
+        )
+    ours.load_state_dict(theirs.state_dict(), strict=True)
 
 
 def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.Card:

@@ -86,16 +86,6 @@ class TSNetConfig:
 SIZES = {
     # The paper's network: 10.3 million parameters.
     "base": TSNetConfig(width=256, heads=16, feedforward=512, layers=4),
-    "small": TSNetConfig(
-        width=96,
-        heads=4,
-        feedforward=192,
-        layers=3,
-        stride_samples=8,
-        kernel_samples=16,
-        dropout=0.1,
-        drop_path=0.1,
-    ),
     # Wide enough for few, cheap tokens: see benchmarks/ for what it sustains on two cores.
     "nano": TSNetConfig(
         width=64,
@@ -106,5 +96,16 @@ SIZES = {
         kernel_samples=16,
         dropout=0.0,
         drop_path=0.0,
+    ),
+    # nano with twice the layers, so that it can grow out of a trained nano.
+    "small": TSNetConfig(
+        width=64,
+        heads=2,
+        feedforward=128,
+        layers=4,
+        stride_samples=8,
+        kernel_samples=16,
+        dropout=0.1,
+        drop_path=0.1,
     ),
 }
