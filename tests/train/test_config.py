@@ -41,7 +41,7 @@ def test_every_key_can_be_given_as_a_word():
     )
 
 
-@pytest.mark.parametrize("name", command.recipes())
+@pytest.mark.parametrize("name", [n for n in command.recipes() if not n.startswith("table")])
 def test_packaged_recipes_are_complete(name):
     """Words win over the recipe, the recipe over defaults."""
     kind = "pretrain" if "pretrain" in name else "finetune"

@@ -79,7 +79,8 @@ def main() -> int:
         if name not in COMMANDS:
             raise ValueError(f"no command {name!r}; there are: {', '.join(COMMANDS)}")
         name = meant(name, arguments)
-        _imported(COMMANDS[name].function)(parse(name, arguments))
+        config = parse(name, arguments)  # first: --help and a mistyped key wait for no Lightning
+        _imported(COMMANDS[name].function)(config)
     except (ValueError, OSError, FloatingPointError, RuntimeError, ImportError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
         return 1

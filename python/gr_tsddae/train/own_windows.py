@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings of one's own in three parts that lie apart in time, and noise as a class of its own."""
+"""Recordings of one's own, in three parts that lie apart in time, and noise as a class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 NOISE = "noise"
 FEWEST_WINDOWS = 10  # of a class: 6 to learn from, 2 to choose by, 2 to be measured on
 PLENTY_WINDOWS = 50  # to learn from; below, results of a class are left to luck
-HELD_WINDOWS = 500  # of a class to choose by and to be measured on, however long the recordings
+CHOOSE_WINDOWS, MEASURE_WINDOWS = 200, 500  # of a class at most, however long the recordings
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class OwnWindows:
         self.left_out = {reason: count for reason, count in notes.items() if count}
         _check_counts(dataset)
         parts = by_group(dataset, seed=seed)
-        limits = Split(shots, HELD_WINDOWS, HELD_WINDOWS)
+        limits = Split(shots, CHOOSE_WINDOWS, MEASURE_WINDOWS)
         self.split = Split(
             *(
                 part[thin_out(dataset.label[part], limit)]
@@ -189,7 +189,7 @@ def _check_classes(dataset: Dataset) -> None:
 
 def _check_counts(dataset: Dataset) -> None:
     counts = np.bincount(dataset.label, minlength=len(dataset.classes))
-    if (least := int(counts.argmin())) is not None and counts[least] < FEWEST_WINDOWS:
+    if counts[least := int(counts.argmin())] < FEWEST_WINDOWS:
         needed = FEWEST_WINDOWS * dataset.window_samples
         raise DatasetError(
             f"{dataset.path}: class {dataset.classes[least]!r} has {counts[least]} windows of "

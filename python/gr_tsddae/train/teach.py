@@ -93,7 +93,7 @@ class TeachConfig:
             raise ValueError("options.window_samples is the base model's; leave it out")
         if self.out.exists() and not self.out.is_dir():
             raise ValueError(f"out {self.out} is a file; give a folder")
-        if not self.model_name or self.model_name.startswith("."):
+        if not self.model_name or "/" in self.model_name or self.model_name.startswith("."):
             raise ValueError(f"name is {self.model_name!r}: use letters, digits, '-' and '_'")
 
     @property
@@ -190,7 +190,7 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
                     "head": rounded(adapted.head.recall),
                     "encoder": adapted.encoder and rounded(adapted.encoder.recall),
                 },
-                **calibration,
+                "calibration": calibration,
             },
             accuracy=accuracy,
         ),
