@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -121,7 +121,7 @@ class DatasetConfig:
     def pretraining(
         self, part: PretrainPart, folder: str, *, seed: int, options: dict[str, Any], **changes: Any
     ) -> PretrainConfig:
-        """Pre-training in a folder of `out`, with options of the network and changes of the part."""
+        """Pre-training in a folder of `out`; the changes are of the configuration's keys."""
         return PretrainConfig(**self._run(part, folder, seed, options) | changes)
 
     def classification(
@@ -170,6 +170,11 @@ class ExperimentConfig(DatasetConfig):
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds is {list(self.seeds)}: give different numbers from 1 to 1000")
 
+    @property
+    def column(self) -> str:
+        """The column of a table by which rows are compared."""
+        return "AUC all" if self.dataset == "icarus" else "average"
+
     def pretrain_job(
         self, folder: str, *, seed: int, options: dict[str, Any] | None = None, **changes: Any
     ) -> Job:
@@ -186,11 +191,21 @@ class ExperimentConfig(DatasetConfig):
         seed: int,
         start: Job | None,
         part: ClassifierPart | None = None,
-        train: Callable[[Any], Any] = finetune,
+        train: Callable[[Any], Any] | None = None,
         options: dict[str, Any] | None = None,
         **changes: Any,
     ) -> Job:
-        """Training a classifier as a job, from the network of another job or from nothing."""
+        """Training a classifier as a job, from the network of another job or from nothing.
+
+        Args:
+            folder: below `out`.
+            seed: of the run.
+            start: the job whose network to start from.
+            part: how to train; `self.finetune` when not given.
+            train: the command; `finetune` when not given.
+            options: of the network.
+            **changes: of the configuration.
+        """
         config = self.classification(
             part or self.finetune,
             folder,
@@ -199,7 +214,12 @@ class ExperimentConfig(DatasetConfig):
             init=start.folder if start else None,
             **changes,
         )
-        return Job(train=train, config=config, needs=start, evaluation=self._evaluation(config))
+        return Job(
+            train=train or finetune,
+            config=config,
+            needs=start,
+            evaluation=self._evaluation(config),
+        )
 
     def _evaluation(self, config: FinetuneConfig) -> EvaluateConfig | None:
         """On the test part: detectors are compared by the area under the ROC, per SIR."""
@@ -223,13 +243,3 @@ def few_shot(config: FewshotConfig) -> Any:
     """`fewshot` for one number of shots, with the model in `config.out` itself."""
     (shots,) = config.shots
     return train_classifier(config, DatasetSource(config.data, labelled=True).few_shot(shots))
-
-
-def distinct(jobs: Iterable[Job]) -> list[Job]:
-    """Jobs and what they need, each folder once, what is needed first."""
-    found: dict[Path, Job] = {}
-    for job in jobs:
-        for each in (job.needs, job):
-            if each:
-                found.setdefault(each.folder, each)
-    return list(found.values())

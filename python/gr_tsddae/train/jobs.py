@@ -13,7 +13,7 @@ import fcntl
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,16 @@ def run_all(jobs: Sequence[Job], *, report: Callable[[], None] = lambda: None) -
                 log.info("waiting for other processes to finish %s", names)
                 told = True
             time.sleep(POLL_S)
+
+
+def distinct(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs and what they need, each folder once, what is needed first."""
+    found: dict[Path, Job] = {}
+    for job in jobs:
+        for each in (job.needs, job):
+            if each:
+                found.setdefault(each.folder, each)
+    return list(found.values())
 
 
 @contextlib.contextmanager

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures of the paper (Liu, Wang, Wang, Shi: TS-DDAE), to be printed beside measured ones."""
+
+from __future__ import annotations
+
+# Table 1: dataset -> row -> (average over SNR, best SNR), per cent. And Table 2, likewise.
+_TABLE_1_KINDS = ("rml2016.10a", "rml2016.10b", "rml2018.01a", "techrec")
+_TABLE_1 = {
+    "TS-DDAE": ((63.61, 93.82), (65.50, 94.72), (64.15, 96.80), (89.62, 99.47)),
+    "TS-DDAE (probe)": ((54.40, 80.91), (56.15, 83.44), (33.41, 49.56), (86.00, 97.72)),
+    "TS-DDAE (25-shot)": ((48.91, 73.91), (47.11, 71.37), (43.95, 67.43), (80.42, 94.56)),
+    "TS-DDAE (100-shot)": ((55.47, 84.95), (57.73, 86.90), (56.07, 86.53), (84.00, 97.28)),
+}
+_TABLE_2_KINDS = ("rml2016.10a", "rml2016.10b", "techrec")
+_TABLE_2 = {
+    "TS-DDAE": ((63.61, 93.82), (65.50, 94.72), (89.62, 99.47)),
+    "w/o temporal": ((48.81, 75.95), (50.94, 75.68), (87.28, 99.05)),
+    "w/o spectral": ((62.97, 93.09), (64.79, 93.73), (37.48, 47.58)),
+    "w/o interactive": ((62.92, 93.27), (65.09, 93.97), (87.87, 99.21)),
+    "w/ single noise": ((63.01, 92.59), (65.12, 94.14), (89.27, 99.21)),
+}
+# Figure 5, of which the paper gives no numbers but its text.
+FIGURE_5 = {"AUC 0 dB": "nearly 1.0", "AUC 5 dB": "nearly 1.0", "AUC 10 dB": "over 0.9"}
+
+RATIO_TEXT = "Fig. 4: best near 0.5 (its text; the paper uses 0.414)"
+_LAYERS_TEXT = "Fig. 10: best with {} (its text; the paper uses 4)"
+
+
+def table_1(kind: str, row: str) -> dict[str, float | str]:
+    """What the paper says of a row; nothing where it says nothing."""
+    if kind == "icarus":
+        return dict(FIGURE_5) if row == "TS-DDAE" else {}
+    return _cell(_TABLE_1, _TABLE_1_KINDS, kind, row)
+
+
+def table_2(kind: str, row: str) -> dict[str, float | str]:
+    """What the paper says of an ablation."""
+    return _cell(_TABLE_2, _TABLE_2_KINDS, kind, row)
+
+
+def sweep_text(over: str, kind: str) -> str:
+    """What the paper says of a sweep."""
+    if kind not in _TABLE_2_KINDS:
+        return ""
+    return RATIO_TEXT if over == "ratio" else _LAYERS_TEXT.format(5 if kind == "techrec" else 4)
+
+
+def _cell(
+    table: dict[str, tuple[tuple[float, float], ...]], kinds: tuple[str, ...], kind: str, row: str
+) -> dict[str, float | str]:
+    if kind not in kinds or row not in table:
+        return {}
+    average, best = table[row][kinds.index(kind)]
+    return {"average": average, "best": best}

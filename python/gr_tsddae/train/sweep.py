@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Accuracy over lambda (Figure 4) or over the number of layers (Figure 10), as table and curve."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from gr_tsddae.train import table
+from gr_tsddae.train.experiments import ExperimentConfig
+from gr_tsddae.train.published import sweep_text
+from gr_tsddae.train.reproduce import NOTE
+from gr_tsddae.train.sources import DatasetSource
+from gr_tsddae.train.table import Row
+
+_DEFAULT = {"ratio": (0.2, 0.4, 0.6, 0.8, 1.0), "layers": (2.0, 3.0, 4.0, 5.0)}
+_AXIS = {"ratio": "λ, spectral over temporal noise", "layers": "layers"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig(ExperimentConfig):
+    """Pre-train and fine-tune with each value of lambda (Fig. 4) or of the layers (Fig. 10).
+
+    Attributes:
+        over: "ratio" is lambda of Eq. 7; "layers" the pairs of encoders.
+        at: Its values; by default 0.2 to 1.0, or 2 to 5 layers, as in the paper.
+    """
+
+    over: Literal["ratio", "layers"]
+    at: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.at)) < len(self.at):
+            raise ValueError(f"at is {list(self.at)}: give each value once")
+        for value in self.at:
+            if self.over == "layers" and (value < 1 or value % 1):
+                raise ValueError(f"at holds {value}: layers are whole numbers of at least 1")
+            if self.over == "ratio" and not 0 < value <= 1:
+                raise ValueError(f"at holds {value}: a ratio is over 0 and at most 1")
+
+
+def sweep(config: SweepConfig) -> dict[str, Any]:
+    """Run what is not done yet, and write the table and sweep.png to `config.out`.
+
+    Returns:
+        The content of table.json.
+
+    Raises:
+        ValueError: when data and configuration do not fit, or `config.out` holds other runs.
+    """
+    DatasetSource(config.data, labelled=True)  # fails now, not after hours
+    rows = {value: _row(config, value) for value in config.at or _DEFAULT[config.over]}
+    content = table.fill(config.out, list(rows.values()), lambda: _table(config, rows))
+    _draw(config, list(rows), content)
+    return content
+
+
+def _row(config: SweepConfig, value: float) -> Row:
+    options, changes = {}, {}
+    if config.over == "layers":
+        options = {"layers": int(value)}
+    else:
+        changes = {"ratio": value}
+    jobs = {}
+    for seed in config.seeds:
+        folder = f"{config.over}-{value:g}/seed-{seed}"
+        start = config.pretrain_job(f"{folder}/pretrained", seed=seed, options=options, **changes)
+        jobs[seed] = config.classifier_job(
+            f"{folder}/finetuned", seed=seed, start=start, options=options
+        )
+    return Row(name=f"{config.over} {value:g}", jobs=jobs)
+
+
+def _table(config: SweepConfig, rows: dict[float, Row]) -> dict[str, Any]:
+    return table.table(
+        f"{config.dataset} over {config.over}: {config.network.name} on {config.path}",
+        list(rows.values()),
+        findings=[sweep_text(config.over, config.dataset)],
+        note=NOTE,
+    )
+
+
+def _draw(config: SweepConfig, values: list[float], content: dict[str, Any]) -> Path:
+    """sweep.png: every column that is an average, its spread over seeds, and each seed."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    for column in content["columns"]:
+        if column == "best":  # far from the average; it is in the table
+            continue
+        found = [row["values"][column] for row in content["rows"]]
+        means = [value["mean"] for value in found]
+        spreads = [value["standard_deviation"] or 0.0 for value in found]
+        axis.errorbar(values, means, yerr=spreads, marker="o", capsize=3, label=column)
+        dots = [(x, y) for x, v in zip(values, found, strict=True) for y in v["per_seed"].values()]
+        axis.scatter(*zip(*dots, strict=True), s=8, color="0.5", zorder=1)
+    axis.set_xlabel(_AXIS[config.over])
+    axis.set_xticks(values)
+    axis.set_ylabel("area under the ROC" if config.dataset == "icarus" else "accuracy, %")
+    axis.grid(alpha=0.3)
+    axis.legend()
+    title = content["title"]
+    if text := sweep_text(config.over, config.dataset):
+        title += f"\n{text}"
+    axis.set_title(title, fontsize=9)
+    path = config.out / "sweep.png"
+    partial = path.with_name(f"sweep.{os.getpid()}.partial")
+    figure.savefig(partial, format="png", dpi=150)
+    partial.replace(path)
+    return path

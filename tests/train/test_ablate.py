@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ablations: each lacks what its name says, in pre-training and after."""
+
+import pytest
+
+from gr_tsddae import zoo
+from gr_tsddae.train.ablate import VARIANTS, AblateConfig, ablate
+from gr_tsddae.train.config import NetworkConfig, TrainerConfig
+from gr_tsddae.train.experiments import ClassifierPart, PretrainPart
+
+OPTIONS = {"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2}
+
+
+def test_each_variant_lacks_what_its_name_says(npz, tmp_path):
+    once = TrainerConfig(epochs=1, device="cpu", precision="32")
+    config = AblateConfig(
+        dataset="npz",
+        path=npz,
+        out=tmp_path,
+        network=NetworkConfig(name="tsnet-nano", options=OPTIONS),
+        seeds=(1,),
+        pretrain=PretrainPart(trainer=once),
+        finetune=ClassifierPart(trainer=once),
+    )
+    content = ablate(config)
+    assert [row["name"] for row in content["rows"]] == [v[0] for v in VARIANTS.values()]
+    assert all(len(row["values"]["average"]["per_seed"]) == 1 for row in content["rows"])
+    assert len(content["findings"]) == 4  # each against the whole
+    cards = {}
+    for variant in VARIANTS:
+        for part in ("pretrained", "finetuned"):
+            model = zoo.load(tmp_path / variant / "seed-1" / part)
+            cards[variant, part] = model.card
+            backbone = model.network.backbone.config
+            lacks = {k for k in ("temporal", "spectral", "interactive") if not getattr(backbone, k)}
+            assert lacks == {variant.removeprefix("without-")} & {
+                "temporal", "spectral", "interactive",
+            }  # fmt: skip
+    objectives = {v: cards[v, "pretrained"].training["objective"] for v in VARIANTS}
+    assert [v for v, o in objectives.items() if o == "single"] == ["single-noise"]
+    start = cards["single-noise", "finetuned"].training["init"]
+    assert start == str(tmp_path / "single-noise" / "seed-1" / "pretrained")
+
+
+def test_an_unknown_variant(npz, tmp_path):
+    with pytest.raises(ValueError, match=r"without-time.*there are full, without-temporal"):
+        AblateConfig(dataset="npz", path=npz, out=tmp_path, variants=("without-time",))
