@@ -182,6 +182,8 @@ def _reporting(path: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise DatasetError(f"{path} does not exist") from error
+    except PermissionError as error:
+        raise DatasetError(f"{path} cannot be read: check its permissions") from error
     except (OSError, RuntimeError, KeyError) as error:  # HDF5's own, for bytes that make no sense
         raise DatasetError(
             f"{path} is no HDF5 file, or one cut short (fetch it again): {error}"

@@ -21,7 +21,8 @@ class NetworkConfig:
 
     Attributes:
         name: One of tsnet-base (the paper's), tsnet-small, tsnet-nano.
-        options: What differs from that size, fields of TSNetConfig, e.g. {dropout: 0, layers: 3}.
+        options: What differs from that size: width, layers, heads, feedforward, dropout and other
+            fields of TSNetConfig, e.g. {dropout: 0, layers: 3}.
     """
 
     name: str = "tsnet-base"
@@ -37,12 +38,15 @@ class DataConfig:
     """The windows.
 
     Attributes:
-        kind: "synth" (endless windows, made while training) or the format of a dataset file.
+        kind: "synth" (endless windows, made while training), or the kind of a dataset file:
+            rml2016.10a, rml2016.10b, rml2016.04c, rml2018.01a, npz, techrec, icarus, captures.
         path: File or folder of the dataset; none for synth.
-        options: Options of the dataset's reader.
-        recipe: For synth, which windows; several joined by "+" take turns, e.g. live+rml.
+        options: Options of the dataset's reader, e.g. {window_samples: 1024}; `python -m
+            gr_tsddae.data kinds` lists them.
+        recipe: For synth, which windows: clean, rml, as-released or live; several joined by "+"
+            take turns, e.g. live+rml.
         window_samples: For synth, L; a dataset has its own.
-        scaling: What a window's gain is before the network.
+        scaling: What a window's gain is before the network: unit_power.
         split_seed: Of the split into training, validation and test part; evaluate uses the same.
         resident_gb: Windows that fit into so many GB stay on the device as one tensor; more are
             streamed from their file.

@@ -147,9 +147,9 @@ def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.
         training["calibration"] = calibrate(network, *source.validation_logits(network))
     accuracy = source.measure(network, config)
     origin = f"fine-tuned from {config.init}" if config.init else "trained from scratch"
-    kind = f"synthetic windows of the recipe '{config.data.recipe}'"
+    kind, level_name = f"synthetic windows of the recipe '{config.data.recipe}'", "SNR"
     if isinstance(source, DatasetSource):
-        kind = source.dataset.kind
+        kind, level_name = source.dataset.kind, source.dataset.level_name
     card = zoo.save(
         config.out,
         zoo.Card(
@@ -170,7 +170,7 @@ def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.
         network,
     )
     write_json(config.out / "metrics.json", {"model": config.name, **accuracy})
-    for line in summary_lines(accuracy):
+    for line in summary_lines({**accuracy, "level_name": level_name}):
         log.info("%s", line)
     log.info("wrote %s", config.out)
     return card

@@ -40,12 +40,15 @@ class Run:
         validated: whether there is a part to validate on, which then chooses the weights.
 
     Raises:
-        ValueError: when there is no such device.
+        ValueError: when there is no such device, or `out` is a file.
     """
 
     def __init__(self, config: RunConfig, *, validated: bool):
         self.config, self.validated = config, validated
-        config.out.mkdir(parents=True, exist_ok=True)
+        try:
+            config.out.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise ValueError(f"out is {config.out}, a file: choose a folder") from error
         device = config.trainer.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"

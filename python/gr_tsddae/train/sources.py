@@ -45,7 +45,7 @@ class Source(Protocol):
         window_samples: L.
         samples_per_symbol: of the signals, or None.
         licence: of weights learned from them.
-        about: for the card's `training`.
+        about: for the card's `training`, beside the configuration.
     """
 
     task: str
@@ -81,7 +81,7 @@ class SyntheticSource:
         self.window_samples = config.window_samples
         self.samples_per_symbol = recipes[0].samples_per_symbol
         self.about = {
-            "data": "gr_tsddae.synth, made while training; no recording, no released dataset"
+            "source": "gr_tsddae.synth, made while training; no recording, no released dataset"
         }
         # Recipes take turns, and each draws its classes alike, those that are empty in it left out.
         shares = [1 / (len(CLASSES) - len(each.empty_classes)) for each in recipes]
@@ -129,13 +129,14 @@ class DatasetSource:
         dataset = open_dataset(config.kind, config.path, **config.options)
         if labelled and len(dataset.classes) < 2:
             raise DatasetError(
-                f"{config.path} has {len(dataset.classes)} classes: a classifier needs at least 2"
+                f"{config.path} has {len(dataset.classes)} classes: a classifier needs at least 2 "
+                "(pretrain needs no labels)"
             )
         if labelled and (unlabelled := int((dataset.label == UNLABELLED).sum())):
             log.info("%d of %d windows have no label", unlabelled, len(dataset))
             dataset = dataset.select(dataset.label != UNLABELLED)
         for reason, count in dataset.skipped.items():
-            log.info("%s: %d windows left out: %s", config.path, count, reason)
+            log.info("%s: left out: %d, %s", config.path, count, reason)  # windows, or files
         self.config, self.dataset = config, dataset
         parts = split(dataset, seed=config.split_seed)
         self.train, self.validated, self.test = parts.train, parts.validation, parts.test
@@ -149,10 +150,7 @@ class DatasetSource:
     @property
     def about(self) -> dict[str, Any]:
         parts = {"train": self.train, "validation": self.validated, "test": self.test}
-        return {
-            "data": f"{self.dataset.kind}, {self.dataset.path}",
-            "windows": {name: len(part) for name, part in parts.items()},
-        }
+        return {"windows": {name: len(part) for name, part in parts.items()}}
 
     def few_shot(self, shots: int) -> DatasetSource:
         """The same dataset with so many windows per class and SNR to learn from."""
