@@ -30,10 +30,11 @@ ALLOWED = {
     "nets": {"iq"},
     "zoo": {"nets", "iq"},
     "synth": {"iq"},
+    "data": {"iq"},
     "recognizer": {"zoo", "decision", "nets", "iq"},
     "report": {"decision", "iq"},
     "classify": {"recognizer", "decision", "zoo", "report", "iq"},
-    "train": {"data", "synth", "nets", "zoo", "iq"},
+    "train": {"data", "synth", "nets", "zoo", "iq", "report", "recognizer"},
     "bindings": set(),
     "blocks": {"recognizer", "decision", "zoo", "iq", "bindings"},
 }

@@ -112,8 +112,9 @@ def test_a_running_block_takes_the_taught_model(model_folder, tmp_path):
         until(lambda: len(decisions) > seen + 3)
         assert {d["label"] for d in decisions[seen:]} == {"sensor"}
 
-        # Taught again while the block looks: new weights lie beside the old card for a moment.
-        shutil.move(tmp_path / "emitters" / "sensor", tmp_path / "emitters" / "tpms")
+        # Taught again while the block looks: new weights lie beside the old card for a moment. The
+        # new name sorts elsewhere, so that these are other weights.
+        shutil.move(tmp_path / "emitters" / "sensor", tmp_path / "emitters" / "beacon")
         teach(tmp_path / "next")
         shutil.copy(tmp_path / "next" / zoo.WEIGHTS_FILE, mine)
         load(mine)
@@ -127,7 +128,7 @@ def test_a_running_block_takes_the_taught_model(model_folder, tmp_path):
         until(lambda: decisions[-1]["model"] == "next")
         seen = len(decisions)
         until(lambda: len(decisions) > seen + 3)
-        assert {d["label"] for d in decisions[seen:]} == {"tpms"}
+        assert {d["label"] for d in decisions[seen:]} == {"beacon"}
         assert errors() == 1
     finally:
         flowgraph.stop()
@@ -136,7 +137,7 @@ def test_a_running_block_takes_the_taught_model(model_folder, tmp_path):
     classes = {
         base.name: set(base.classes),
         "mine": {"remote", "sensor", "noise"},
-        "next": {"remote", "tpms", "noise"},
+        "next": {"remote", "beacon", "noise"},
     }
     assert list(dict.fromkeys(d["model"] for d in decisions)) == list(classes)
     assert all(set(d["probabilities"]) == classes[d["model"]] for d in decisions)
@@ -147,4 +148,6 @@ def test_a_running_block_takes_the_taught_model(model_folder, tmp_path):
     parts = ("classified", "gated", "dropped", "flushed", "pending")
     assert counters["samples_in"] == sum(counters[f"samples_{part}"] for part in parts)
     assert counters["samples_gated"] == counters["samples_pending"] == 0
-    assert sum(d["windows"] for d in decisions) == counters["windows_classified"]
+    # What was decided after stop() had no one left to go to: less than an interval and a batch.
+    undelivered = counters["windows_classified"] - sum(d["windows"] for d in decisions)
+    assert 0 <= undelivered * L < 0.5 * RATE_HZ
