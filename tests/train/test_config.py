@@ -19,6 +19,7 @@ from gr_tsddae.train.config import (
     ProbeConfig,
     TrainerConfig,
     differences,
+    for_card,
     plain,
 )
 
@@ -161,3 +162,17 @@ def test_help_explains_every_key(capsys):
     text = " ".join(capsys.readouterr().out.split())
     for words in ("lambda of Eq. 7", "Passes over the training part", "AdamW's, on weight"):
         assert words in text
+
+
+def test_a_card_names_files_but_not_their_folders(tmp_path):
+    config = FinetuneConfig(
+        name="a",
+        out=tmp_path / "out",
+        init=tmp_path / "runs" / "pretrained",
+        data=DataConfig(kind="npz", path=tmp_path / "windows.npz"),
+    )
+    told = for_card(config)
+    assert str(tmp_path) not in str(told)
+    assert (told["init"], told["data"]["path"]) == ("pretrained", "windows.npz")
+    assert told["optimiser"] == plain(config)["optimiser"]
+    assert plain(config).keys() - told.keys() == {"out"}

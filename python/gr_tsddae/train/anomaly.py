@@ -21,7 +21,7 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.data import Dataset, DatasetError
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.nets.diffusion import STEPS, Diffusion
-from gr_tsddae.train.config import PretrainConfig, plain
+from gr_tsddae.train.config import PretrainConfig, for_card
 from gr_tsddae.train.experiments import DatasetConfig, PretrainPart
 from gr_tsddae.train.feed import seed_of
 from gr_tsddae.train.jobs import METRICS_FILE, Job, claimed
@@ -140,7 +140,7 @@ def _pretrain(config: PretrainConfig, source: DatasetSource) -> None:
         weights_sha256="",
         licence=source.licence,
         description=f"{config.network.name}, pre-trained by denoising normal windows alone.",
-        training={**source.about, **plain(config)},
+        training={**source.about, **for_card(config)},
     )
     zoo.save(config.out, card, network)
     write_json(config.out / METRICS_FILE, {"model": config.name, "losses": run.losses()})

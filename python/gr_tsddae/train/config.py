@@ -295,6 +295,21 @@ def plain(config: Any) -> Any:
     return str(config) if isinstance(config, Path) else config
 
 
+def for_card(config: Any) -> dict[str, Any]:
+    """A configuration for a model's card, which travels: files and folders by their names alone."""
+    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    del values["out"]
+    return plain(_named(values))
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, Path):
+        return value.name
+    if dataclasses.is_dataclass(value):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    return {k: _named(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Dotted keys in which two `plain` configurations differ, those out of band left out."""
     old, new = _flat(old), _flat(new)

@@ -16,7 +16,7 @@ from torch import nn
 from gr_tsddae import nets, zoo
 from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
 from gr_tsddae.train.calibration import calibrate
-from gr_tsddae.train.config import FinetuneConfig, plain
+from gr_tsddae.train.config import FinetuneConfig, for_card
 from gr_tsddae.train.method import Method
 from gr_tsddae.train.metric_details import summary_lines
 from gr_tsddae.train.run import Run, write_json
@@ -137,7 +137,7 @@ def take_backbone(ours: nn.Module, theirs: nn.Module, init: Path) -> None:
 
 def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.Card:
     """Calibrate, measure and write a trained classifier; its card."""
-    training: dict[str, Any] = {**source.about, **plain(config)}
+    training: dict[str, Any] = {**source.about, **for_card(config)}
     if isinstance(source, SyntheticSource):
         shift_noise_prior(
             network, source.classes.index("noise"), config.noise_prior, source.noise_share
@@ -146,7 +146,7 @@ def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.
     elif config.calibrate:
         training["calibration"] = calibrate(network, *source.validation_logits(network))
     accuracy = source.measure(network, config)
-    origin = f"fine-tuned from {config.init}" if config.init else "trained from scratch"
+    origin = f"fine-tuned from {config.init.name}" if config.init else "trained from scratch"
     kind, level_name = f"synthetic windows of the recipe '{config.data.recipe}'", "SNR"
     if isinstance(source, DatasetSource):
         kind, level_name = source.dataset.kind, source.dataset.level_name

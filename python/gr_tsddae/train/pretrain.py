@@ -11,7 +11,7 @@ from torch import nn
 
 from gr_tsddae import nets, zoo
 from gr_tsddae.nets.diffusion import Diffusion
-from gr_tsddae.train.config import PretrainConfig, plain
+from gr_tsddae.train.config import PretrainConfig, for_card
 from gr_tsddae.train.method import VALIDATION_LOSS, Method
 from gr_tsddae.train.run import Run, write_json
 from gr_tsddae.train.sources import DatasetSource, source_of
@@ -99,7 +99,7 @@ def pretrain(config: PretrainConfig) -> zoo.Card | None:
             weights_sha256="",
             licence=source.licence,
             description=f"{config.network.name}, pre-trained by denoising; knows no classes.",
-            training={**source.about, **plain(config)},
+            training={**source.about, **for_card(config)},
             accuracy=measured,
         ),
         network,

@@ -18,7 +18,7 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.train.adapt import Adapted, adapt, disturb, outputs
 from gr_tsddae.train.calibration import calibrate
-from gr_tsddae.train.config import plain
+from gr_tsddae.train.config import for_card
 from gr_tsddae.train.feed import Batch, seed_of
 from gr_tsddae.train.metric_details import summary_lines
 from gr_tsddae.train.metrics import metrics, rounded
@@ -175,9 +175,9 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
             licence=base.card.licence,
             description=f"{len(windows.classes)} classes, taught to {base.card.name} from "
             "recordings.",
-            training=plain(config)
+            training=for_card(config)
             | {
-                "data": f"captures, {config.captures}",
+                "data": f"captures, {config.captures.name}",
                 "data_licence": windows.dataset.licence,
                 "sample_rate_hz": windows.sample_rate_hz,
                 "base": base.card.name,
