@@ -406,7 +406,8 @@ def test_a_shipped_model_opens_and_says_what_it_is(folder):
     assert card.name.split("-")[0] == card.task
     assert card.network.rsplit("-", 1)[1] == card.name.rsplit("-", 1)[1]
     assert (folder / zoo.WEIGHTS_FILE).stat().st_size < 24 << 20
-    assert sorted(p.name for p in folder.iterdir()) == [zoo.CARD_FILE, zoo.WEIGHTS_FILE]
+    files = {p.name for p in folder.iterdir()} - {"log.jsonl"}  # how training went; not installed
+    assert files == {zoo.CARD_FILE, zoo.WEIGHTS_FILE}
     assert card.licence
     assert card.description
     assert card.training, "how it was made"
