@@ -180,3 +180,21 @@ def test_draws_are_by_chance():
     for seed in range(200):
         found[few_shot(dataset, np.arange(100), shots=10, seed=seed)] += 1
     assert found.min() >= 5 and found.max() <= 40  # 20 expected, sigma 4.2
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_unlabelled_windows_do_not_move_the_others(grouped):
+    """Else a model is measured on windows that its pre-training, or it itself, has seen."""
+    label = np.arange(120) % 3 - 1
+    group = np.arange(120) // 6 if grouped else None
+    if grouped:
+        label[group == 19] = UNLABELLED
+    dataset = made(label, group=group)
+    known = np.flatnonzero(label != UNLABELLED)
+    parts, alone = split(dataset, seed=3), split(dataset.select(known), seed=3)
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(120))
+    for part, same in zip(parts, alone, strict=True):
+        assert np.array_equal(part[label[part] != UNLABELLED], known[same])
+    if grouped:
+        assert not set(group[parts.train]) & set(group[parts.test])
+        assert 19 in group[parts.train]

@@ -30,7 +30,8 @@ def test_only_the_head_learns(settings, pretrained, augment, journal):
         assert torch.equal(model.network.backbone.state_dict()[name], value), name
     losses = list(journal(config.out, "loss").values())
     assert sum(losses[-8:]) < sum(losses[:8])
-    assert card.training["init"] == str(pretrained)
+    assert card.training["init"] == pretrained.name
+    assert "a head trained on the frozen pretrained" in card.description
     head = model.network.head[0].weight
     assert head.shape == (8, 16)
 

@@ -244,3 +244,19 @@ def test_a_loss_that_is_no_number_stops_the_run(settings, monkeypatch, value):
     state = torch.load(config.out / callbacks.LAST_FILE, weights_only=True)
     assert state["global_step"] == 2
     assert not (config.out / zoo.CARD_FILE).exists()
+
+
+def test_a_new_run_forgets_the_log_of_another(tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
+    callbacks._forget_after(log, 2)
+    assert log.read_text() == '{"step": 1}\n{"step": 2}\n'
+    callbacks._forget_after(log, 0)
+    assert log.read_text() == ""
+
+
+def test_torchrun_with_another_number_of_processes_is_refused(settings, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="torchrun started 2 processes"):
+        finetune(settings(FinetuneConfig))

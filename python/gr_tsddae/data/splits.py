@@ -26,11 +26,27 @@ def split(
 ) -> Split:
     """Split by group where the dataset knows groups, otherwise stratified.
 
+    Unlabelled windows do not change the parts of the labelled ones, so that training with them,
+    training without them, and measuring agree on what is tested. They go where their group goes;
+    those of groups without any label are for training.
+
     Raises:
         DatasetError: see `by_group` and `stratified`.
     """
     method = stratified if dataset.group is None else by_group
-    return method(dataset, seed=seed, test=test, validation=validation)
+    labelled = dataset.label != UNLABELLED
+    if labelled.all() or not labelled.any():
+        return method(dataset, seed=seed, test=test, validation=validation)
+    found = method(dataset.select(labelled), seed=seed, test=test, validation=validation)
+    part = np.zeros(len(dataset), np.int64)
+    for number, which in enumerate(found):
+        part[np.flatnonzero(labelled)[which]] = number
+    if dataset.group is not None:
+        groups, first = np.unique(dataset.group[labelled], return_index=True)
+        place = np.searchsorted(groups, dataset.group).clip(max=len(groups) - 1)
+        follows = ~labelled & (groups[place] == dataset.group)
+        part[follows] = part[labelled][first][place[follows]]
+    return Split(*(np.flatnonzero(part == number) for number in range(3)))
 
 
 def stratified(

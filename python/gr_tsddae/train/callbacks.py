@@ -178,6 +178,7 @@ class Journal(Callback):
         from torch.utils.tensorboard import SummaryWriter
         from tqdm import tqdm
 
+        _forget_after(self.folder / LOG_FILE, self._first)
         self._file = (self.folder / LOG_FILE).open("a")
         self._board = SummaryWriter(
             str(self.folder / "tensorboard"), purge_step=trainer.global_step or None
@@ -239,6 +240,18 @@ class Journal(Callback):
         if trainer.is_global_zero and hasattr(self, "_file"):
             for each in (self._bar, self._board, self._file):
                 each.close()
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop lines of a log behind a step: of a run that was begun anew, or goes on from there."""
+    kept = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError):  # half a line, of a crash
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("".join(kept))
+    partial.replace(path)
 
 
 def require_finite(loss: float, step: int) -> None:

@@ -27,7 +27,10 @@ def fewshot(config: FewshotConfig) -> dict[int, zoo.Card | None]:
     cards = {}
     for shots in config.shots:
         one = dataclasses.replace(
-            config, name=f"{config.name}-{shots}-shot", out=config.out / f"{shots}-shot"
+            config,
+            name=f"{config.name}-{shots}-shot",
+            out=config.out / f"{shots}-shot",
+            shots=(shots,),
         )
         cards[shots] = train_classifier(one, source.few_shot(shots))
     if all(cards.values()):

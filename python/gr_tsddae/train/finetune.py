@@ -16,7 +16,7 @@ from torch import nn
 from gr_tsddae import nets, zoo
 from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
 from gr_tsddae.train.calibration import calibrate
-from gr_tsddae.train.config import FinetuneConfig, for_card
+from gr_tsddae.train.config import FinetuneConfig, ProbeConfig, for_card
 from gr_tsddae.train.method import Method
 from gr_tsddae.train.metric_details import summary_lines
 from gr_tsddae.train.run import Run, write_json
@@ -93,11 +93,13 @@ def start_from(network: nn.Module, init: Path, *, config: FinetuneConfig, source
     """Give a classifier the backbone of a model, and its head where the classes are the same.
 
     Raises:
-        ValueError: when the model is of another network, length or scaling. A shallower one of the
-            same width will do.
+        ValueError: when the model is of another network, length or scaling, or would be
+            overwritten. A shallower one of the same width will do.
     """
     model = zoo.load(init)
     card = model.card
+    if model.folder.resolve() == config.out.resolve():
+        raise ValueError(f"out is {config.out}, the folder of init: choose another")
     for what, theirs, ours in (
         ("window_samples", card.window_samples, source.window_samples),
         ("scaling", card.scaling, config.data.scaling),
@@ -147,6 +149,8 @@ def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.
         training["calibration"] = calibrate(network, *source.validation_logits(network))
     accuracy = source.measure(network, config)
     origin = f"fine-tuned from {config.init.name}" if config.init else "trained from scratch"
+    if isinstance(config, ProbeConfig):
+        origin = f"a head trained on the frozen {config.init.name},"
     kind, level_name = f"synthetic windows of the recipe '{config.data.recipe}'", "SNR"
     if isinstance(source, DatasetSource):
         kind, level_name = source.dataset.kind, source.dataset.level_name

@@ -40,10 +40,12 @@ def probe(config: ProbeConfig) -> zoo.Card | None:
             rows, feed.label, batch=config.optimiser.batch, seed=feed.seed, place=run.place
         )
         held = [(features(network, rows, batch=len(rows)), label) for rows, label in validation]
-        run.fit(Classification(config, network.head), known, DataLoader(held, batch_size=None))
+        run.fit(
+            Classification(config, network.head.train()), known, DataLoader(held, batch_size=None)
+        )
     else:
-        run.fit(Classification(config, network, frozen="backbone"), feed, validation)
-    return conclude(config, source, network.cpu().eval()) if run.leads else None
+        run.fit(Classification(config, network, frozen="backbone").train(), feed, validation)
+    return conclude(config, source, network.to(run.place.device).eval()) if run.leads else None
 
 
 @torch.no_grad()

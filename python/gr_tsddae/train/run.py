@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 import warnings
 from collections.abc import Iterable
@@ -40,7 +41,8 @@ class Run:
         validated: whether there is a part to validate on, which then chooses the weights.
 
     Raises:
-        ValueError: when there is no such device, or `out` is a file.
+        ValueError: when there is no such device, torchrun started another number of processes, or
+            `out` is a file.
     """
 
     def __init__(self, config: RunConfig, *, validated: bool):
@@ -49,6 +51,13 @@ class Run:
             config.out.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise ValueError(f"out is {config.out}, a file: choose a folder") from error
+        processes = config.trainer.devices * config.trainer.nodes
+        started = int(os.environ.get("WORLD_SIZE", 1))
+        if "TORCHELASTIC_RUN_ID" in os.environ and started != processes:
+            raise ValueError(
+                f"torchrun started {started} processes, trainer.devices times trainer.nodes is "
+                f"{processes}: make them equal, or each process would train and write on its own"
+            )
         device = config.trainer.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -65,7 +74,7 @@ class Run:
             accelerator=device,
             devices=config.trainer.devices,
             num_nodes=config.trainer.nodes,
-            strategy="ddp" if config.trainer.devices * config.trainer.nodes > 1 else "auto",
+            strategy="ddp" if processes > 1 else "auto",
             precision=_precision(config.trainer.precision, device),
             gradient_clip_val=config.optimiser.clip_norm or None,
             max_epochs=-1,  # set when the length of an epoch is known
@@ -94,8 +103,8 @@ class Run:
         """Train to the end, from the folder's checkpoint if it has one.
 
         Returns:
-            The network, on the CPU and in evaluation mode, with the weights to keep: those of the
-            lowest validation loss, or of the last step; averaged, when the run averages.
+            The network, on the run's device and in evaluation mode, with the weights to keep: those
+            of the lowest validation loss, or of the last step; averaged, when the run averages.
 
         Raises:
             ValueError: when the checkpoint is damaged or of another configuration.
@@ -116,6 +125,8 @@ class Run:
                 augment=config.seed if config.augment else None,
                 rank=self.place.rank,
             )
+            # Running averages are made where the method is when the run begins.
+            method.to(self.place.device)
             if config.compile:
                 method.network.compile()
             try:
@@ -132,7 +143,7 @@ class Run:
         method.network.load_state_dict(
             {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         )
-        return method.network.cpu().eval().requires_grad_(True)
+        return method.network.to(self.place.device).eval().requires_grad_(True)
 
     def losses(self) -> list[dict[str, Any]]:
         """Lines of log.jsonl with a validation loss."""
@@ -165,6 +176,7 @@ class Run:
                 ModelCheckpoint(
                     dirpath=out, filename=Path(BEST_FILE).stem, monitor=VALIDATION_LOSS,
                     enable_version_counter=False, auto_insert_metric_name=False,
+                    save_on_train_epoch_end=False,  # before LastCheckpoint, which may end the run
                 )
             )  # fmt: skip
             chosen[-1].FILE_EXTENSION = Path(BEST_FILE).suffix

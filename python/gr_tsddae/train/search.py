@@ -115,7 +115,7 @@ def search(config: SearchConfig) -> dict[str, Any]:
         with holding:
             try:
                 value = _value(trial, config, source)
-            except (optuna.TrialPruned, FloatingPointError, torch.OutOfMemoryError) as error:
+            except (optuna.TrialPruned, FloatingPointError, torch.cuda.OutOfMemoryError) as error:
                 why = str(error) or "worse than the median"
                 log.info("trial %d ended early: %s", trial.number, why)
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)

@@ -112,6 +112,8 @@ def teach(config: TeachConfig) -> zoo.Card:
     """
     started = time.monotonic()
     base = zoo.load(config.base)
+    if base.folder.resolve() == config.out.resolve():
+        raise ValueError(f"out is {config.out}, the folder of base: choose another")
     windows = OwnWindows(
         config.captures,
         window_samples=base.card.window_samples,

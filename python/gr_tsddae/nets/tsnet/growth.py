@@ -41,7 +41,8 @@ def deepen(shallow: TSNet, deep: TSNet) -> None:
     deep.load_state_dict(shallow.state_dict(), strict=False)
     kept = shallow.config.layers
     for temporal in deep.temporal[kept:]:
-        temporal.cross_scale.zero_()
+        if deep.config.coupled:
+            temporal.cross_scale.zero_()
         _silence(
             temporal.step,
             temporal.feedforward_in.contract,
@@ -51,7 +52,8 @@ def deepen(shallow: TSNet, deep: TSNet) -> None:
         )
         temporal.norms[-1].load_state_dict(deep.temporal[kept - 1].norms[-1].state_dict())
     for spectral in deep.spectral[kept:]:
-        spectral.cross_scale.zero_()
+        if deep.config.coupled:
+            spectral.cross_scale.zero_()
         _silence(
             spectral.step,
             spectral.local.second,
