@@ -58,7 +58,7 @@ def test_a_row_is_run_and_compared(config, capsys):
             assert training["trainer"]["seed"] == seed
             assert training["windows"]["test"] == 32
             assert training["windows"]["train"] == (12 if "shot" in folder else 96)
-            start = None if "scratch" in folder else str(out / f"seed-{seed}" / "pretrained")
+            start = None if "scratch" in folder else "pretrained"
             assert training["init"] == start
     probed, pretrained = (zoo.load(out / "seed-1" / f).network for f in ("probe", "pretrained"))
     for name, value in probed.backbone.state_dict().items():

@@ -113,7 +113,11 @@ def test_sigkill(settings, tmp_path, npz, journal):
         "--trainer.device=cpu", "--trainer.checkpoint_steps=2", "--trainer.log_steps=1",
         "--trainer.stop_patience=0",
     ]  # fmt: skip
-    ended = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True)
+    # Sums depend in their last bit on how many threads share them.
+    threads = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, env=threads
+    )
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     finetune(config)
     finetune(settings(FinetuneConfig, tmp_path / "whole"))
