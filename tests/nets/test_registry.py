@@ -98,3 +98,10 @@ def test_unknown_name_lists_the_known_ones():
 def test_fewer_than_two_classes_are_refused(class_count):
     with pytest.raises(ValueError, match=f"class_count is {class_count}"):
         nets.create("tsnet-nano", class_count=class_count)
+
+
+@pytest.mark.parametrize("name", ["layers", "width", "feedforward"])
+@pytest.mark.parametrize("value", [0, 10**9])
+def test_sizes_that_no_machine_holds(name, value):
+    with pytest.raises(ValueError, match=f"{name} is {value}: it is from 1 to"):
+        nets.create("tsnet-nano", class_count=4, **{name: value})

@@ -41,6 +41,10 @@ class TSNetConfig:
     interactive: bool = True
 
     def __post_init__(self) -> None:
+        # Options come with model cards, too: what no machine holds is refused before it is built.
+        for name, limit in (("width", 4096), ("feedforward", 16384), ("layers", 64)):
+            if not 1 <= getattr(self, name) <= limit:
+                raise ValueError(f"{name} is {getattr(self, name)}: it is from 1 to {limit}")
         if not (self.temporal or self.spectral):
             raise ValueError("temporal and spectral are both false: no encoder would be left")
         if self.width % (2 * self.heads):
