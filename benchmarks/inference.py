@@ -18,7 +18,7 @@ import torch
 
 from gr_tsddae import nets
 from gr_tsddae.iq.windows import unit_power
-from gr_tsddae.recognizer import PRECISIONS, resolve_device
+from gr_tsddae.runner import PRECISIONS, resolve_device
 from machine import describe, results_folder
 
 WINDOW_SAMPLES = 128

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from gr_tsddae import nets
 from gr_tsddae.iq.windows import unit_power
 from gr_tsddae.nets.diffusion import Diffusion
-from gr_tsddae.recognizer import resolve_device
+from gr_tsddae.runner import resolve_device
 from gr_tsddae.synth import CLASSES, draw_random
 from gr_tsddae.train.config import (
     DataConfig,

@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 import gr_tsddae
-from gr_tsddae import Recognizer, recognizer, zoo
+from gr_tsddae import Recognizer, runner, zoo
 from gr_tsddae.decision import UNKNOWN
-from gr_tsddae.iq.windows import SCALINGS
+from gr_tsddae.iq.windows import SCALINGS, to_complex
 
 WINDOW = 128
 PACKAGE = Path(gr_tsddae.__file__).parent
@@ -31,12 +31,26 @@ ALLOWED = {
     "zoo": {"nets", "iq"},
     "synth": {"iq"},
     "data": {"iq"},
-    "recognizer": {"zoo", "decision", "nets", "iq"},
+    "runner": {"zoo", "nets", "iq"},
+    "recognizer": {"runner", "zoo", "decision", "nets", "iq"},
+    "denoiser": {"runner", "zoo", "nets", "iq"},
     "report": {"decision", "iq"},
+    "truth": set(),
     "classify": {"recognizer", "decision", "zoo", "report", "iq"},
-    "train": {"data", "synth", "nets", "zoo", "iq", "report", "recognizer"},
+    "train": {"data", "synth", "nets", "zoo", "iq", "report", "recognizer", "truth"},
     "bindings": set(),
-    "blocks": {"recognizer", "decision", "zoo", "iq", "bindings"},
+    "anomaly": {"recognizer", "denoiser", "decision", "zoo"},
+    "blocks": {
+        "recognizer",
+        "denoiser",
+        "decision",
+        "anomaly",
+        "truth",
+        "data",
+        "zoo",
+        "iq",
+        "bindings",
+    },  # fmt: skip
 }
 NEEDS_GNURADIO = {"blocks", "bindings", "doctor"}  # doctor looks whether it is there
 
@@ -133,6 +147,46 @@ def test_read_only_and_strided_input(untrained):
     wanted = untrained.predict(iq[::2].copy()).window_probabilities
     iq.flags.writeable = False
     assert np.array_equal(untrained.predict(iq[::2]).window_probabilities, wanted)
+
+
+# Embeddings
+
+
+def test_embeddings_are_what_the_head_takes(untrained, model_folder):
+    """The whole way by hand: scale, both encoders, mean over time, one behind the other."""
+    windows = mixture(3)
+    network = zoo.load(model_folder).network
+    rows = SCALINGS["unit_power"](torch.from_numpy(np.stack([windows.real, windows.imag], 1)))
+    bins = np.fft.fft(to_complex(rows).numpy(), norm="ortho").astype(np.complex64)
+    bins = torch.from_numpy(np.stack([bins.real, bins.imag], 1))
+    with torch.inference_mode():
+        both = network.backbone(rows, bins, torch.tensor([4 / 3000]))
+        logits = network(rows)
+    found = untrained.embed(windows)
+    assert found.dtype == np.float32
+    assert found.shape == (3, untrained.embedding_size) == (3, 2 * both[0].shape[2])
+    wanted = np.concatenate([embedding.mean(1).numpy() for embedding in both], 1)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert np.abs(found[0] - found[1]).max() > 0.01, "windows must differ, or this shows nothing"
+    with torch.inference_mode():
+        head = network.head(torch.from_numpy(found))
+    np.testing.assert_allclose(head, logits, atol=1e-4)
+
+
+def test_an_embedding_depends_on_its_window_alone_and_not_on_the_level(untrained):
+    windows = mixture(13)
+    together = untrained.embed(windows)
+    apart = np.concatenate([untrained.embed(windows[:5]), untrained.embed(windows[5:])])
+    assert np.array_equal(apart, together)
+    np.testing.assert_allclose(untrained.embed(windows * np.float32(300)), together, atol=1e-3)
+    assert untrained.embed(windows[:0]).shape == (0, untrained.embedding_size)
+    assert np.isfinite(untrained.embed(np.zeros((2, WINDOW), np.complex64))).all()
+
+
+@pytest.mark.parametrize("shape", [(128,), (2, 127), (1, 2, 128)])
+def test_windows_of_another_shape_have_no_embedding(untrained, shape):
+    with pytest.raises(ValueError, match=r"windows have shape .*takes \(B, 128\)"):
+        untrained.embed(np.zeros(shape, np.complex64))
 
 
 def test_no_windows_give_no_probabilities(untrained):
@@ -311,7 +365,7 @@ class Lost(nn.Module):
 def test_a_device_that_fails_at_once_is_left_for_the_cpu(
     untrained, model_folder, monkeypatch, caplog
 ):
-    monkeypatch.setattr(recognizer, "resolve_device", lambda word: torch.device("meta"))
+    monkeypatch.setattr(runner, "resolve_device", lambda word: torch.device("meta"))
     with caplog.at_level(logging.WARNING):
         fallen = Recognizer(model_folder, device="cuda", precision="float32", batch_windows=8)
     assert (fallen.device.type, fallen.device_failures) == ("cpu", 1)
@@ -350,11 +404,11 @@ def test_a_failure_on_the_cpu_is_not_hidden(model_folder):
 def test_falling_back_keeps_full_precision(model_folder, untrained, monkeypatch):
     """The CPU's network is the file's own, not a copy that went through bfloat16."""
     monkeypatch.setattr(
-        recognizer,
+        runner,
         "resolve_precision",
         lambda word, device: torch.float32 if device.type == "cpu" else torch.bfloat16,
     )
-    monkeypatch.setattr(recognizer, "resolve_device", lambda word: torch.device("meta"))
+    monkeypatch.setattr(runner, "resolve_device", lambda word: torch.device("meta"))
     fallen = Recognizer(model_folder, batch_windows=8)
     assert fallen.precision == "float32"
     windows = mixture(8)

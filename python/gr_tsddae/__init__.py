@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gr_tsddae.decision import Decision
+    from gr_tsddae.denoiser import Denoiser
     from gr_tsddae.recognizer import Recognition, Recognizer
 
 __version__ = "0.1.0"
-__all__ = ["Decision", "Recognition", "Recognizer", "__version__"]
+__all__ = ["Decision", "Denoiser", "Recognition", "Recognizer", "__version__"]
 
 _HOMES = {
     "Decision": "gr_tsddae.decision",
+    "Denoiser": "gr_tsddae.denoiser",
     "Recognition": "gr_tsddae.recognizer",
     "Recognizer": "gr_tsddae.recognizer",
 }

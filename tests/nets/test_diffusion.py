@@ -218,3 +218,26 @@ def test_buffers_move_with_the_module_and_stay_out_of_files():
 def test_an_unknown_split_is_refused():
     with pytest.raises(ValueError, match="split is 'even'"):
         Diffusion(split="even")
+
+
+@each_split
+def test_the_step_of_an_snr(split):
+    """Against the SNR that `corrupt` gives windows of unit power, and against a search."""
+    process = Diffusion(split=split)
+    snr_db = torch.tensor([40.0, 25.0, 10.0, 0.0, -10.0, -25.0])
+    step = process.step_at(snr_db)
+    torch.manual_seed(3)
+    clean = torch.ones(1, 2, 50_000) / 2**0.5
+    for wanted_db, at in zip(snr_db.tolist(), step, strict=True):
+        noises = torch.randn_like(clean), torch.randn_like(clean)
+        noise = process.corrupt(torch.zeros_like(clean), at[None], *noises)
+        signal = process.alpha_bar[at] * clean
+        found_db = 10 * math.log10(signal.square().sum() / noise.square().sum())
+        assert found_db == pytest.approx(wanted_db, abs=0.6 if wanted_db > 30 else 0.1)
+    # No other step comes nearer.
+    all_db = 10 * torch.log10(process.alpha_bar**2 / (2 * process.noise_power))
+    nearest = (all_db[1:] - snr_db[:, None]).abs().argmin(1) + 1
+    assert step.tolist() == nearest.tolist()
+    assert process.step_at(torch.tensor([math.inf, 90.0, -90.0, -math.inf])).tolist() == [
+        1, 1, STEPS, STEPS,
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gr_tsddae.iq.windows import to_complex, unit_power
-from gr_tsddae.synth import CLASSES, RECIPES, Recipe, draw
+from gr_tsddae.synth import CLASSES, RECIPES, Recipe, draw, draw_random
 
 RML2016_10A = ["8PSK", "AM-DSB", "AM-SSB", "BPSK", "CPFSK", "GFSK"]
 RML2016_10A += ["PAM4", "QAM16", "QAM64", "QPSK", "WBFM"]
@@ -154,3 +154,18 @@ def test_samples_per_symbol(samples_per_symbol):
     assert inside > 0.998
     core = density[frequency < symbol_rate * 0.65 / 2].sum() / density.sum()
     assert core.item() == pytest.approx(0.65, abs=0.03)
+
+
+def test_noise_free_windows_hold_the_signals_of_live_and_next_to_no_noise():
+    generator = torch.Generator().manual_seed(5)
+    _, label, level_db = draw_random("noise-free", 600, window_samples=128, generator=generator)
+    assert set(label.tolist()) == set(range(len(CLASSES) - 1)), "all classes but noise"
+    assert level_db.min() >= 30
+    label = every_class(20)[: 20 * (len(CLASSES) - 1)]
+    noisy = drawn(label, torch.full((len(label),), 30.0), recipe="noise-free")
+    clean = drawn(label, torch.full((len(label),), math.inf), recipe="noise-free")
+    error = (unit_power(noisy) - unit_power(clean)).square().sum(1).mean(1)
+    assert error.max() < 2e-3
+    # Channel by channel what `live` draws, whose noise alone is narrowed.
+    for name in ("rate_offset", "carrier_offset", "carrier_share", "echo_share"):
+        assert getattr(RECIPES["noise-free"], name) == getattr(RECIPES["live"], name)

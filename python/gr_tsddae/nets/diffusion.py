@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -12,6 +13,10 @@ STEPS = 3000  # T, the paper's max_step
 MIN_NOISE = 5.45e-6  # variance added by the first step
 MAX_NOISE = 0.0072  # variance added by the last step
 RATIO = 0.414  # the paper's lambda: spectral over temporal noise; tan 22.5 degrees
+# Where a window's denoising error is taken for a score: faint noise shows fine detail, strong noise
+# coarse shape; so many noises per step, as the score's own randomness falls with their root.
+SCORE_STEPS = (50, 100, 200, 400, 800)
+SCORE_DRAWS = 4
 
 
 class Diffusion(nn.Module):
@@ -105,6 +110,65 @@ class Diffusion(nn.Module):
             + self.gamma_bar[step].view(shape) * spectral_noise
         )
         return (noisy - noise) / self.alpha_bar[step].view(shape)
+
+    @property
+    def noise_power(self) -> torch.Tensor:
+        """Variance of both noises together in one row, at every step: (steps + 1,)."""
+        return self.beta_bar.square() + self.gamma_bar.square()
+
+    def step_at(self, snr_db: torch.Tensor) -> torch.Tensor:
+        """The step whose SNR comes nearest, 1..steps: (B,) -> int64 (B,).
+
+        For x_0 of unit power: |x_0|^2 = 1 on average over both rows together, while the noise is of
+        unit variance in each, so that SNR = abar^2 / (2 (bbar^2 + gbar^2)).
+        """
+        signal, noise = self.alpha_bar[1:].square(), 2 * self.noise_power[1:]
+        falling_db = 10 * (signal / noise).log10()
+        between_db = (falling_db[1:] + falling_db[:-1]) / 2
+        return 1 + torch.bucketize(-snr_db, -between_db)
+
+    @staticmethod
+    def standard_noises(
+        steps: int, draws: int, window_samples: int, *, seed: int = 1
+    ) -> torch.Tensor:
+        """The noises that `errors` takes, alike wherever they are drawn.
+
+        Returns:
+            float32 (steps, draws, 2, 1, 2, L), on the CPU: epsilon and eta for every draw.
+        """
+        shape = (steps, draws, 2, 1, 2, window_samples)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+    def errors(
+        self,
+        network: nn.Module,
+        clean: torch.Tensor,
+        steps: Sequence[int],
+        noises: torch.Tensor,
+    ) -> torch.Tensor:
+        """What a network leaves of given noises: the loss of Eq. 7, of each window at each step.
+
+        All windows meet the same noises, so that a window's errors depend on itself alone.
+
+        Args:
+            network: denoiser, (noisy (B, 2, L), step (B,)) -> two estimates (B, 2, L).
+            clean: x_0, (B, 2, L).
+            steps: S of them, each in 1..steps.
+            noises: what `standard_noises` gives for S steps, on the device of `clean`.
+
+        Returns:
+            float64 (B, S), averaged over draws.
+        """
+        dtype = next((p.dtype for p in network.parameters()), clean.dtype)
+        found = torch.zeros(len(clean), len(steps), dtype=torch.float64, device=clean.device)
+        for column, step in enumerate(steps):
+            times = torch.full((len(clean),), step, device=clean.device)
+            for temporal, spectral in noises[column]:
+                noisy = self.corrupt(clean, times, temporal, spectral).to(dtype)
+                estimates = [estimate.float() for estimate in network(noisy, times)]
+                error = (temporal - estimates[0]) + self.loss_ratio * (spectral - estimates[1])
+                found[:, column] += error.double().square().mean((1, 2))
+        return found / noises.shape[1]
 
     def loss(
         self,

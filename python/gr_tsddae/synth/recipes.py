@@ -91,6 +91,15 @@ RECIPES = {
         echo_share=0.6,
         filtered_share=0.3,
     ),
+    # The signals of `live` with next to no noise, and never nothing: what a denoiser should find.
+    "noise-free": Recipe(
+        rate_offset=0.01,
+        carrier_offset=0.02,
+        carrier_share=0.5,
+        echo_share=0.6,
+        levels_db=(30.0, 60.0),
+        empty_classes=frozenset({"noise"}),
+    ),
 }
 
 

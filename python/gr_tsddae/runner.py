@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A network at work: device, precision, batches of few sizes, and what happens when a GPU dies."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from gr_tsddae import zoo
+from gr_tsddae.iq.windows import SCALINGS, to_rows
+
+log = logging.getLogger(__name__)
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class Runner:
+    """What `Recognizer` and `Denoiser` share.
+
+    Passes through the network come in a few fixed sizes, the last one padded, so that what else is
+    in a batch changes no bit of a window's result.
+
+    Attributes:
+        card: the model's.
+        batch_windows: most windows per pass.
+        device_failures: GPUs that were left for the CPU.
+    """
+
+    def __init__(
+        self,
+        model: zoo.Model,
+        *,
+        device: str,
+        precision: str,
+        batch_windows: int | None,
+    ):
+        if batch_windows is not None and batch_windows < 1:
+            raise ValueError(f"batch_windows is {batch_windows}: it must be at least 1")
+        self.card = model.card
+        self.device_failures = 0
+        self._scale = SCALINGS[self.card.scaling]
+        self._float_network = model.network  # kept on the CPU, to fall back on
+        self._precision = precision
+        self._place(resolve_device(device))
+        self.batch_windows = batch_windows or suitable_batch(model.network, self._device)
+        # Passes come in few sizes: a trickle of windows must not cost a whole batch.
+        self._size_step = min(self.batch_windows, max(16, self.batch_windows // 16))
+
+    @property
+    def window_samples(self) -> int:
+        return self.card.window_samples
+
+    @property
+    def device(self) -> torch.device:
+        return self._device
+
+    @property
+    def precision(self) -> str:
+        return next(name for name, dtype in PRECISIONS.items() if dtype == self._dtype)
+
+    def _place(self, device: torch.device) -> None:
+        """Put a copy of the network on a device, in the precision that suits it."""
+        self._device = device
+        self._dtype = resolve_precision(self._precision, device)
+        # A copy, so that the CPU original stays float32 for a later fall-back.
+        self._network = copy.deepcopy(self._float_network).to(device=device, dtype=self._dtype)
+
+    def _silent_batch(self) -> np.ndarray:
+        """A full batch of zeros: run once, so that the first real one is as fast as the next."""
+        return np.zeros((self.batch_windows, self.window_samples), np.complex64)
+
+    def _fill(
+        self,
+        found: np.ndarray,
+        compute: Callable[[torch.Tensor], torch.Tensor],
+        windows: np.ndarray,
+    ) -> np.ndarray:
+        """Fill an array with what is computed of windows, one pass after another.
+
+        Args:
+            found: (N, ...), filled and returned.
+            compute: rows as received, float32 (B, 2, L), on `device`, to results (B, ...); what
+                it finds of a window depends on that window alone.
+            windows: complex64, (N, L); not changed.
+
+        Raises:
+            ValueError: for windows of another shape.
+        """
+        if windows.ndim != 2 or windows.shape[1] != self.window_samples:
+            raise ValueError(
+                f"windows have shape {windows.shape}: {self.card.name} takes "
+                f"(B, {self.window_samples})"
+            )
+        for start in range(0, len(windows), self.batch_windows):
+            part = windows[start : start + self.batch_windows]
+            found[start : start + len(part)] = self._run_guarded(compute, part)
+        return found
+
+    def _run_guarded(
+        self, compute: Callable[[torch.Tensor], torch.Tensor], windows: np.ndarray
+    ) -> np.ndarray:
+        """One pass; a GPU that fails is left for the CPU, once and for good."""
+        try:
+            return self._run(compute, windows)
+        except RuntimeError as error:  # torch raises it, or kinds of it, for all CUDA failures
+            if self._device.type == "cpu":
+                raise
+            self.device_failures += 1
+            log.warning(
+                "%s failed (%s); going on with the CPU", self._device, str(error).splitlines()[0]
+            )
+            self._place(torch.device("cpu"))
+            return self._run(compute, windows)
+
+    @torch.inference_mode()
+    def _run(
+        self, compute: Callable[[torch.Tensor], torch.Tensor], windows: np.ndarray
+    ) -> np.ndarray:
+        # A full batch goes to the device as it lies; only an odd one is copied, to be padded.
+        batch = torch.from_numpy(np.require(windows, np.complex64, ["C", "W"]))
+        if missing := -len(windows) % self._size_step:
+            batch = torch.cat((batch, batch.new_zeros(missing, self.window_samples)))
+        found = compute(to_rows(batch.to(self._device)))
+        return found[: len(windows)].cpu().numpy()
+
+
+def suitable_batch(network: torch.nn.Module, device: torch.device) -> int:
+    """Windows per pass: enough to be efficient, few enough for a CPU to answer within a second."""
+    parameters = sum(p.numel() for p in network.parameters())
+    if device.type != "cpu" or parameters < 500_000:
+        return 1024
+    return 256 if parameters < 2_000_000 else 64
+
+
+def resolve_device(device: str) -> torch.device:
+    """The torch device meant by a user's word.
+
+    Raises:
+        ValueError: for a word torch does not know, or a GPU that is not there.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        wanted = None
+    if wanted is None or wanted.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {device!r} is not known; use auto, cpu, cuda or cuda:1")
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device {device!r}: torch sees {torch.cuda.device_count()} CUDA devices; "
+            "use auto or cpu, or install a CUDA build of torch and its driver"
+        )
+    return wanted
+
+
+def _multiplies_bfloat16_fast() -> bool:
+    """Whether this processor has AMX tiles; torch has no public word for it."""
+    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(ask and ask())
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype meant by a user's word, on this device.
+
+    Raises:
+        ValueError: for an unknown word.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if _multiplies_bfloat16_fast() else torch.float32
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision {precision!r}: choose auto, {' or '.join(PRECISIONS)}")
+    return PRECISIONS[precision]
