@@ -72,6 +72,8 @@ class Card:
         training: how it was made (recipe, windows, steps, seed, command), free form.
         accuracy: measured results on data it never saw, free form; `per_snr_db` maps SNR to share.
         network_options: what differs from the named network, e.g. {"layers": 3}.
+        sample_rate_hz: of the recordings it was taught with, where they share one; None where the
+            rate has no meaning, or is not known.
         format_version: of the card itself.
     """
 
@@ -88,6 +90,7 @@ class Card:
     training: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     network_options: Mapping[str, Any] = field(default_factory=dict)
+    sample_rate_hz: float | None = None
     format_version: int = FORMAT_VERSION
 
 
@@ -196,11 +199,12 @@ def _checked(card: Card, path: Path) -> Card:
     for name in ("training", "accuracy", "network_options"):
         if not isinstance(value := getattr(card, name), dict):
             raise ModelCorruptError(f"{path}: {name} is {value!r}; it must be a mapping")
-    symbol = card.samples_per_symbol
-    if symbol is not None and not (type(symbol) in (int, float) and 0 < symbol < math.inf):
-        raise ModelCorruptError(
-            f"{path}: samples_per_symbol is {symbol!r}; it must be a positive number, or null"
-        )
+    for name in ("samples_per_symbol", "sample_rate_hz"):
+        value = getattr(card, name)
+        if value is not None and not (type(value) in (int, float) and 0 < value < math.inf):
+            raise ModelCorruptError(
+                f"{path}: {name} is {value!r}; it must be a positive number, or null"
+            )
     if card.task == DENOISING:
         if card.classes:
             raise ModelCorruptError(f"{path}: a model for denoising has no classes")
@@ -308,16 +312,14 @@ def save(folder: Path, card: Card, network: nn.Module, *, half: bool = True) -> 
     """
     from safetensors.torch import save as serialise
 
-    def stored(tensor: torch.Tensor) -> torch.Tensor:
-        tensor = tensor.detach().cpu().contiguous()
-        if not (half and tensor.is_floating_point()):
-            return tensor
-        halved = tensor.half()
-        return halved if halved.isfinite().all() else tensor
-
-    data = serialise({name: stored(t) for name, t in network.state_dict().items()})
+    state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
+    if half:
+        state = {name: _halved(tensor) for name, tensor in state.items()}
+    data = serialise({name: tensor.contiguous() for name, tensor in state.items()})
     card = dataclasses.replace(card, weights_sha256=hashlib.sha256(data).hexdigest())
     content = dataclasses.asdict(card) | {"classes": list(card.classes)}
+    if card.sample_rate_hz is None:  # a card that says nothing new can be read by older programs
+        del content["sample_rate_hz"]
     text = yaml.safe_dump(
         content, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
     )
@@ -327,6 +329,18 @@ def save(folder: Path, card: Card, network: nn.Module, *, half: bool = True) -> 
     _replace(folder / WEIGHTS_FILE, data)
     _replace(folder / CARD_FILE, text.encode())
     return card
+
+
+def round_as_stored(network: nn.Module) -> None:
+    """Round weights in place to what `save` stores of them, so that what is measured is shipped."""
+    state = network.state_dict()
+    network.load_state_dict({name: _halved(tensor) for name, tensor in state.items()})
+
+
+def _halved(tensor: torch.Tensor) -> torch.Tensor:
+    """As float16, if it is floating-point and its values fit."""
+    halved = tensor.half() if tensor.is_floating_point() else tensor
+    return halved if halved.isfinite().all() else tensor
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -24,6 +24,7 @@ from gr_tsddae.train.config import (
 )
 
 NEEDED = ["--name", "x", "--out", "o"]
+ENDLESS = [*NEEDED, "--trainer.steps=1", "--optimiser.schedule=constant"]
 
 
 def test_every_key_can_be_given_as_a_word():
@@ -45,12 +46,12 @@ def test_every_key_can_be_given_as_a_word():
 @pytest.mark.parametrize("name", [n for n in command.recipes() if not n.startswith("table")])
 def test_packaged_recipes_are_complete(name):
     """Words win over the recipe, the recipe over defaults."""
-    kind = "pretrain" if "pretrain" in name else "finetune"
+    kind = "pretrain" if name.startswith(("denoise", "paper-pretrain")) else "finetune"
     config = command.parse(kind, ["--config", name, *NEEDED, "--trainer.seed", "7"])
     assert config.trainer.seed == 7
-    if name.startswith("amc"):
+    if name.startswith(("amc", "denoise")):
         assert (config.data.kind, config.optimiser.schedule) == ("synth", "onecycle")
-        assert config.network.name == f"tsnet-{name.removeprefix('amc-')}"
+        assert config.network.name == f"tsnet-{name.partition('-')[2]}"
         assert config.network.options["dropout"] == 0
     else:
         assert config.network == NetworkConfig(name="tsnet-base")
@@ -86,6 +87,11 @@ def test_the_paper_is_the_default():
         ([*NEEDED, "--optimiser.schedule=cosine"], "optimiser.schedule"),
         ([*NEEDED, "--optimiser.learning_rate=0"], "optimiser.learning_rate is 0"),
         ([*NEEDED, "--noise_prior=1", "--trainer.steps=1"], "noise_prior is 1"),
+        ([*NEEDED, "--trainer.steps=1"], "optimiser.schedule is plateau"),
+        (
+            [*ENDLESS, "--trainer.stop_patience=10"],
+            "trainer.stop_patience is 10, which counts validations",
+        ),
         (["--name=../x", "--out=o", "--trainer.steps=1"], "name is '../x'"),
         (["--config", "nowhere", *NEEDED], "packaged recipes are amc-nano, amc-small"),
     ],
@@ -122,22 +128,36 @@ def test_an_unknown_command_and_none(monkeypatch, capsys):
     assert "amc-nano" in capsys.readouterr().out
 
 
-def test_a_stopped_run_says_how_to_go_on(monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("words", "how"),
+    [
+        (["finetune", *ENDLESS], "resumes from the last checkpoint"),
+        (["teach", "--captures=c", "--base=b", "--out=o"], "begins anew"),
+        (["fewshot", "--captures=c", "--base=b", "--out=o"], "begins anew"),
+        (["evaluate", "--model=m", "--out=o"], "begins anew"),
+    ],
+)
+def test_a_stopped_run_says_how_to_go_on(words, how, monkeypatch, capsys):
     def stopped(config):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gr_tsddae.train.finetune.finetune", stopped)
-    monkeypatch.setattr(sys, "argv", ["train", "finetune", *NEEDED, "--trainer.steps=1"])
+    for name in ("finetune", "teach", "evaluate"):
+        monkeypatch.setattr(f"gr_tsddae.train.{name}.{name}", stopped)
+    monkeypatch.setattr(sys, "argv", ["train", *words])
     assert command.main() == 130
-    assert "the same command resumes" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"stopped; the same command {how}\n"
 
 
 def test_differences_name_what_matters():
-    old = FinetuneConfig(name="x", out=Path("a"), trainer=TrainerConfig(steps=5))
+    constant = OptimiserConfig(schedule="constant")
+    old = FinetuneConfig(
+        name="x", out=Path("a"), optimiser=constant, trainer=TrainerConfig(steps=5)
+    )
     new = FinetuneConfig(
         name="x",
         out=Path("b"),
         network=NetworkConfig(options={"dropout": 0.1}),
+        optimiser=constant,
         trainer=TrainerConfig(steps=6, checkpoint_steps=1, device="cpu"),
     )
     assert differences(plain(old), plain(new)) == ["network.options.dropout", "trainer.steps"]
@@ -147,7 +167,7 @@ def test_differences_name_what_matters():
 def test_help_imports_no_torch():
     program = (
         "import sys; from gr_tsddae.train import __main__ as c; c.overview(); "
-        "c.parse('finetune', ['--name=x', '--out=o', '--trainer.steps=1']); "
+        "c.parse('pretrain', ['--name=x', '--out=o', '--trainer.steps=1']); "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

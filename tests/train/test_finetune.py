@@ -8,15 +8,19 @@ import pytest
 import torch
 
 from gr_tsddae import nets, zoo
+from gr_tsddae.data import DatasetError
 from gr_tsddae.synth import CLASSES
 from gr_tsddae.train import sources
-from gr_tsddae.train.config import FinetuneConfig, PretrainConfig
+from gr_tsddae.train.config import FewshotConfig, FinetuneConfig, PretrainConfig, ProbeConfig
+from gr_tsddae.train.fewshot import fewshot
 from gr_tsddae.train.finetune import classifier, finetune, shift_noise_prior
 from gr_tsddae.train.pretrain import pretrain
+from gr_tsddae.train.probe import probe
 from gr_tsddae.train.schedule import optimiser_of, schedule_of
 
 SYNTH = {"kind": "synth", "path": None, "recipe": "clean", "window_samples": 32}
 STEPS = {"steps": 6, "checkpoint_steps": 2}
+CONSTANT = {"schedule": "constant"}
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +38,9 @@ def weights_of(folder):
 
 def test_synthetic_windows_make_a_model_that_loads(settings, tmp_path, journal):
     out = tmp_path / "deep" / "amc-tiny"
-    config = settings(FinetuneConfig, out, data=SYNTH, trainer=STEPS, test_windows=2)
+    config = settings(
+        FinetuneConfig, out, data=SYNTH, trainer=STEPS, test_windows=2, optimiser=CONSTANT
+    )
     card = finetune(config)
     model = zoo.load(out)
     assert model.card == card
@@ -54,8 +60,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(settings, tmp
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         trainer = STEPS | {"steps": 2, "seed": seed}
         finetune(
-            settings(FinetuneConfig, tmp_path / name, data=SYNTH, trainer=trainer, test_windows=1)
-        )
+            settings(
+                FinetuneConfig, tmp_path / name, data=SYNTH, trainer=trainer, test_windows=1,
+                optimiser=CONSTANT,
+            )
+        )  # fmt: skip
     assert weights_of(tmp_path / "a") == weights_of(tmp_path / "b")
     assert weights_of(tmp_path / "a") != weights_of(tmp_path / "c")
 
@@ -94,6 +103,37 @@ def test_the_average_of_the_weights_is_kept(settings, tmp_path):
     moved = {decay: (weight - first).abs().mean().item() for decay, weight in kept.items()}
     assert moved[0.0] > 0.02
     assert moved[0.999] == pytest.approx(0.01, rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ["npz", "synth"])
+def test_the_card_is_of_the_weights_that_are_stored(settings, monkeypatch, kind):
+    """Calibrated and measured are float16 weights; the last layer is divided in between."""
+    source = {"npz": sources.DatasetSource, "synth": sources.SyntheticSource}[kind]
+    measured, calibrated = [], []
+
+    def copy(network):
+        return {name: value.clone() for name, value in network.state_dict().items()}
+
+    def measure(self, network, config, real=source.measure):
+        measured.append(copy(network))
+        return real(self, network, config)
+
+    def logits(self, network, real=sources.DatasetSource.validation_logits):
+        calibrated.append(copy(network))
+        return real(self, network)
+
+    monkeypatch.setattr(source, "measure", measure)
+    monkeypatch.setattr(sources.DatasetSource, "validation_logits", logits)
+    changes = {"data": SYNTH, "trainer": STEPS, "optimiser": CONSTANT} if kind == "synth" else {}
+    config = settings(FinetuneConfig, test_windows=1, **changes)
+    finetune(config)
+    stored = zoo.load(config.out).network.state_dict()
+    assert all(torch.equal(value, stored[name]) for name, value in measured[0].items())
+    assert len(calibrated) == (kind == "npz")
+    for state in calibrated:
+        assert all(torch.equal(v, v.half().to(v.dtype)) for v in state.values())
+        differing = [name for name, value in state.items() if not torch.equal(value, stored[name])]
+        assert all(name.startswith("head.") for name in differing)
 
 
 @pytest.mark.parametrize("prior", [0.02, 1 / len(CLASSES), 0.3, 0.9])
@@ -139,13 +179,35 @@ def test_a_classifier_starts_from_what_fits(settings, tmp_path, caplog):
     assert "backbone and head of tiny" in caplog.text
 
 
+def test_a_prior_is_not_folded_in_twice(settings, tmp_path):
+    """The head of a model that expects much noise begins as it was trained."""
+    more = {"data": SYNTH, "trainer": STEPS, "optimiser": CONSTANT, "test_windows": 1}
+    finetune(settings(FinetuneConfig, tmp_path / "base", noise_prior=0.9, **more))
+    head = zoo.load(tmp_path / "base").network.head[-1]
+    begun = start(settings, tmp_path / "base", **more).head[-1]
+    wanted = torch.zeros(len(CLASSES))
+    wanted[CLASSES.index("noise")] = -math.log(0.9 / 0.1 * (len(CLASSES) - 1))
+    torch.testing.assert_close(begun.bias - head.bias, wanted)
+    assert torch.equal(begun.weight, head.weight)
+    more["trainer"] = STEPS | {"steps": 1}
+    again = settings(
+        FinetuneConfig, tmp_path / "again", init=tmp_path / "base", noise_prior=0.9, **more
+    )
+    finetune(again)
+    moved = zoo.load(tmp_path / "again").network.head[-1].bias - head.bias
+    assert moved.abs().max() < 0.01  # one step of Adam, and float16
+
+
 def test_what_does_not_fit_is_named(settings, tmp_path):
     pretrain(settings(PretrainConfig, tmp_path / "p", trainer={"epochs": 1}))
     for changes, words in (
         ({"network": {"options": {"heads": 2}}}, "heads 1 where this run has 2"),
         ({"network": {"options": {"width": 16}}}, "width 8 where this run has 16"),
         ({"network": {"options": {"spectral": False}}}, "spectral True where this run has False"),
-        ({"data": SYNTH | {"window_samples": 64}, "trainer": STEPS}, "has window_samples 32"),
+        (
+            {"data": SYNTH | {"window_samples": 64}, "trainer": STEPS, "optimiser": CONSTANT},
+            "has window_samples 32",
+        ),
     ):
         with pytest.raises(ValueError, match=f"(?is){words}"):
             start(settings, tmp_path / "p", **changes)
@@ -154,10 +216,11 @@ def test_what_does_not_fit_is_named(settings, tmp_path):
 
 
 def test_windows_that_do_not_fit_the_network(settings):
+    more = {"trainer": STEPS, "optimiser": CONSTANT}
     with pytest.raises(ValueError, match="window of 36 samples"):
-        start(settings, None, data=SYNTH | {"window_samples": 36}, trainer=STEPS)
+        start(settings, None, data=SYNTH | {"window_samples": 36}, **more)
     with pytest.raises(ValueError, match="no recipe 'soup'"):
-        start(settings, None, data=SYNTH | {"recipe": "soup"}, trainer=STEPS)
+        start(settings, None, data=SYNTH | {"recipe": "soup"}, **more)
     with pytest.raises(ValueError, match=r"data\.scaling is 'max'"):
         start(settings, None, data={"scaling": "max"})
 
@@ -217,5 +280,29 @@ def test_validation_that_gets_no_better_stops_the_run(settings, journal):
 def test_nothing_to_learn_from(settings, npz, tmp_path):
     with np.load(npz) as file:
         np.savez(tmp_path / "bare.npz", X=file["X"])
-    with pytest.raises(ValueError, match="has 0 classes"):
+    with pytest.raises(ValueError, match="has no labelled window"):
         start(settings, None, data={"path": tmp_path / "bare.npz"})
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "more"),
+    [(probe, ProbeConfig, {"init": "p"}), (fewshot, FewshotConfig, {"shots": (2,)})],
+)
+def test_one_class_is_none(command, kind, more, settings, npz, tmp_path):
+    """Also where the kind of the data knows two, and the file holds one of them."""
+    with np.load(npz) as file:
+        rows, one = file["X"], np.repeat("slow", len(file["X"]))
+    nowhere = np.full(len(rows), np.nan)
+    np.savez(tmp_path / "bare.npz", X=rows)
+    np.savez(tmp_path / "one.npz", X=rows, y=one)
+    np.savez(tmp_path / "icarus.npz", X=rows, y=np.zeros(len(rows), int), sir=nowhere)
+    for name, words in (
+        ("bare", "has no labelled window: .* at least 2 classes"),
+        ("one", "has windows of one class, 'slow': .* at least 2 classes"),
+        ("icarus", "has windows of one class, 'normal': .* at least 2 classes"),
+    ):
+        data = {"path": tmp_path / f"{name}.npz"}
+        if name == "icarus":
+            data |= {"kind": "icarus", "options": {"window_samples": 32}}
+        with pytest.raises(DatasetError, match=words):
+            command(settings(kind, data=data, **more))

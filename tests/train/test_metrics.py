@@ -234,6 +234,22 @@ def test_negatives_without_interference_serve_every_level():
     found = roc_per_level(score, label, level)
     assert found[5]["auc"] == pytest.approx(8 / 9, abs=6e-5)
     assert -99 not in found
+    assert (found[5]["positives"], found[5]["negatives"]) == (3, 3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_level_without_a_class_has_no_curve_and_that_is_said(caplog):
+    score = torch.tensor([0.1, 0.2, 0.8, 0.9])
+    found = roc_per_level(score, torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 5, 10]))
+    assert list(found) == ["all", 10], "none of normal windows alone, and all of them where none is"
+    assert (found[10]["auc"], found[10]["positives"], found[10]["negatives"]) == (1.0, 1, 3)
+    assert [r.getMessage() for r in caplog.records] == [
+        "no ROC: no positive windows at 0 dB", "no ROC: no positive windows at 5 dB",
+    ]  # fmt: skip
+    caplog.clear()
+    assert roc_per_level(score, torch.ones(4).long(), torch.tensor([0, 0, 5, 5])) == {}
+    assert roc_per_level(score, torch.zeros(4).long(), None) == {}
+    assert "no ROC: no negative windows at all" in caplog.text
 
 
 def test_summary_says_what_there_is():

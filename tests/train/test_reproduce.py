@@ -13,6 +13,7 @@ from gr_tsddae.train.config import NetworkConfig, TrainerConfig
 from gr_tsddae.train.experiments import ClassifierPart, PretrainPart
 from gr_tsddae.train.published import sweep_text, table_1, table_2
 from gr_tsddae.train.reproduce import ReproduceConfig, reproduce, rows_of
+from gr_tsddae.train.reproduce import _table as filled
 
 TINY = NetworkConfig(
     name="tsnet-nano",
@@ -77,8 +78,14 @@ def test_a_row_is_run_and_compared(config, capsys):
     assert len(dates) == 12
     assert reproduce(config()) == content  # nothing is trained again
     assert dates == {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")}
+    assert "all of the validation part" in content["note"]
+    assert "shots" not in table_of(config(rows=("finetuned",)))["note"]
     with pytest.raises(ValueError, match=r"another configuration \(trainer\.epochs\)"):
         reproduce(config(finetune=ClassifierPart(trainer=dataclasses.replace(ONCE, epochs=2))))
+
+
+def table_of(asked):
+    return filled(asked, rows_of(asked))
 
 
 def test_only_what_is_asked_for(config):

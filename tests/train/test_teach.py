@@ -13,6 +13,7 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.data import DatasetError
 from gr_tsddae.iq.windows import unit_power
 from gr_tsddae.train import __main__ as command
+from gr_tsddae.train import teach as teach_module
 from gr_tsddae.train.own_windows import OwnWindows
 from gr_tsddae.train.teach import TeachConfig, teach
 
@@ -141,7 +142,7 @@ def test_the_model_knows_the_emitters_as_well_as_its_card_says(taught, emitters)
     model = zoo.load(config.out)
     assert model.card == card
     assert (card.name, card.classes, card.samples_per_symbol) == ("mine", ("a", "b", "noise"), None)
-    assert card.training["sample_rate_hz"] == 1e6
+    assert card.training["sample_rate_hz"] == card.sample_rate_hz == 1e6
     assert card.training["recordings"] == {"a": 2, "b": 1}
     assert card.training["windows"]["a"]["train"] == 30
     assert card.training["base"] == "base"
@@ -157,6 +158,35 @@ def test_the_model_knows_the_emitters_as_well_as_its_card_says(taught, emitters)
     assert in_noise[20] >= in_noise[0]
     written = json.loads((config.out / "metrics.json").read_text())
     assert written["confusion"] == card.accuracy["confusion"]
+
+
+def test_the_card_is_of_the_weights_that_are_stored(taught, tmp_path, monkeypatch):
+    """Calibrated and measured are float16 weights; the last layer is divided in between."""
+    seen = {}
+
+    def watch(name, real):
+        def watched(network, *arguments):
+            seen[name] = {k: v.clone() for k, v in network.state_dict().items()}
+            return real(network, *arguments)
+
+        monkeypatch.setattr(teach_module, name, watched)
+
+    watch("calibrate", teach_module.calibrate)
+    watch("_measured", teach_module._measured)
+    config = dataclasses.replace(taught[0], out=tmp_path / "mine", epochs=1)
+    teach(config)
+    stored = zoo.load(config.out).network.state_dict()
+    assert all(torch.equal(value, stored[name]) for name, value in seen["_measured"].items())
+    assert all(torch.equal(v, v.half().to(v.dtype)) for v in seen["calibrate"].values())
+
+
+def test_licences_of_base_and_recordings_hold(taught, base, tmp_path):
+    config, card = taught
+    assert card.licence == "GPL-3.0-or-later"  # the recordings state none
+    assert card.training["base_weights_sha256"] == zoo.read_card(base).weights_sha256
+    said = {"licence": "CC-BY-NC-SA-4.0"}
+    config = dataclasses.replace(config, out=tmp_path / "mine", epochs=0, options=said)
+    assert teach(config).licence == "GPL-3.0-or-later AND CC-BY-NC-SA-4.0"
 
 
 def test_the_same_seed_gives_the_same_weights(taught, tmp_path):

@@ -6,6 +6,7 @@ The way of a window: a reader (one file per format) -> `Dataset` -> `splits` -> 
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 from collections.abc import Callable
@@ -35,7 +36,8 @@ def open_dataset(kind: str, path: str | os.PathLike[str], **options: Any) -> Dat
     Args:
         kind: one of `KINDS`.
         path: file or folder.
-        **options: of the reader, see its `read`.
+        **options: of the reader, see its `read`; and `licence`, which wins over what the reader
+            knows of the format, e.g. for windows of one's own in the layout of a released file.
 
     Raises:
         DatasetError: naming the file, what is wrong and what to do.
@@ -45,7 +47,11 @@ def open_dataset(kind: str, path: str | os.PathLike[str], **options: Any) -> Dat
         raise DatasetError(
             f"{kind} has no option {', '.join(unknown)}; there are: {', '.join(known) or 'none'}"
         )
-    return _reader(kind)(kind, os.fspath(path), **options)
+    licence = options.pop("licence", None)
+    if licence is not None and (not isinstance(licence, str) or not licence):
+        raise DatasetError(f"licence is {licence!r}: give its SPDX identifier, e.g. CC-BY-4.0")
+    dataset = _reader(kind)(kind, os.fspath(path), **options)
+    return dataset if licence is None else dataclasses.replace(dataset, licence=licence)
 
 
 def reader_options(kind: str) -> dict[str, Any]:
@@ -55,7 +61,8 @@ def reader_options(kind: str) -> dict[str, Any]:
         DatasetError: when there is no such kind.
     """
     parameters = inspect.signature(_reader(kind)).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    own = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return own | {"licence": None}
 
 
 def _reader(kind: str) -> Callable[..., Dataset]:

@@ -82,7 +82,7 @@ def read(
         center_frequency_hz=center_frequency_hz,
     )
     captures = [recording.capture for recording in recordings]
-    _check_rates(captures)
+    shared_rate_hz = _shared_rate(captures)
     labelled = [_labelled(recording, label) for recording in recordings]
     classes = tuple(sorted({name for spans in labelled for _, _, name in spans if name}))
     stretches, torn = _stretches(captures, labelled, classes, window_samples)
@@ -117,6 +117,7 @@ def read(
         level_name=None,
         group=left.group,
         task=task,
+        sample_rate_hz=shared_rate_hz,
         licence=_licence(captures),
         skipped=dict(notes),
     )
@@ -193,10 +194,11 @@ def _without_conflicts(spans: Sequence[_Span]) -> tuple[list[_Span], int]:
     return clear, sum(b - a for a, b in contested)
 
 
-def _check_rates(captures: Sequence[Capture]) -> None:
+def _shared_rate(captures: Sequence[Capture]) -> float | None:
+    """The sample rate of all recordings, None when one of them does not say its own."""
     known = [capture for capture in captures if capture.sample_rate_hz is not None]
     if not known:
-        return
+        return None
     slow = min(known, key=lambda capture: capture.sample_rate_hz)
     fast = max(known, key=lambda capture: capture.sample_rate_hz)
     if fast.sample_rate_hz > slow.sample_rate_hz * (1 + _RATE_TOLERANCE):
@@ -205,6 +207,7 @@ def _check_rates(captures: Sequence[Capture]) -> None:
             f"{fast.sample_rate_hz:g}: a model cannot tell a signal from its speed; resample them "
             "to one rate, or give sample_rate_hz= if a file is wrong"
         )
+    return slow.sample_rate_hz if len(known) == len(captures) else None
 
 
 def _no_window(

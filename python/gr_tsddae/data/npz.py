@@ -11,7 +11,7 @@ import numpy as np
 from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError, MemoryStore, usable
 
 
-def read(kind: str, path: str, *, licence: str = "unknown") -> Dataset:
+def read(kind: str, path: str) -> Dataset:
     """Read an .npz into memory.
 
     Windows that are all zero, or have NaN or infinity in them, are left out and counted. An archive
@@ -21,7 +21,6 @@ def read(kind: str, path: str, *, licence: str = "unknown") -> Dataset:
     Args:
         kind: "npz".
         path: with the arrays X, floating-point (N, 2, L), y, text (N,), and snr, numbers (N,).
-        licence: of the data; the file does not say.
 
     Raises:
         DatasetError: no .npz, or its arrays do not fit together.
@@ -69,7 +68,6 @@ def read(kind: str, path: str, *, licence: str = "unknown") -> Dataset:
         level_db=level_db[keep],
         classes=classes,
         level_name="SNR" if "snr" in arrays else None,
-        licence=licence,
         skipped=skipped,
     )
 

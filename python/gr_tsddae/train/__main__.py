@@ -22,6 +22,7 @@ class Command:
     function: str  # "module:function", which takes it
     summary: str
     note: str = ""  # at the end of its --help
+    resumes: bool = True  # when it was stopped
 
 
 COMMANDS = {
@@ -39,12 +40,20 @@ COMMANDS = {
         "For recordings of your own: fewshot --captures FOLDER --base MODEL --out FOLDER, which is "
         "the command teach.",
     ),
-    "teach": Command("teach:TeachConfig", "teach:teach", "adapt a model to your own recordings"),
+    "teach": Command(
+        "teach:TeachConfig", "teach:teach", "adapt a model to your own recordings", resumes=False
+    ),
     "evaluate": Command(
-        "evaluate:EvaluateConfig", "evaluate:evaluate", "measure a model, and write a report"
+        "evaluate:EvaluateConfig",
+        "evaluate:evaluate",
+        "measure a model, and write a report",
+        resumes=False,
     ),
     "export": Command(
-        "export:ExportConfig", "export:export", "write a model for use elsewhere, and check it"
+        "export:ExportConfig",
+        "export:export",
+        "write a model for use elsewhere, and check it",
+        resumes=False,
     ),
     "reproduce": Command(
         "reproduce:ReproduceConfig",
@@ -85,7 +94,8 @@ def main() -> int:
         print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
         return 1
     except KeyboardInterrupt:
-        print("stopped; the same command resumes from the last checkpoint", file=sys.stderr)
+        how = "resumes from the last checkpoint" if COMMANDS[name].resumes else "begins anew"
+        print(f"stopped; the same command {how}", file=sys.stderr)
         return 130
     return 0
 

@@ -10,7 +10,6 @@ from gr_tsddae.train import table
 from gr_tsddae.train.experiments import ExperimentConfig
 from gr_tsddae.train.published import table_2
 from gr_tsddae.train.reproduce import NOTE
-from gr_tsddae.train.sources import DatasetSource
 from gr_tsddae.train.table import Row
 
 # Folder -> row of Table 2, options of the network, changes of pre-training.
@@ -49,20 +48,14 @@ def ablate(config: AblateConfig) -> dict[str, Any]:
     Raises:
         ValueError: when data and configuration do not fit, or `config.out` holds other runs.
     """
-    DatasetSource(config.data, labelled=True)  # fails now, not after hours
+    config.check()
     rows = [_row(config, variant) for variant in config.variants]
     return table.fill(config.out, rows, lambda: _table(config, rows))
 
 
 def _row(config: AblateConfig, variant: str) -> Row:
     name, options, changes = VARIANTS[variant]
-    jobs = {}
-    for seed in config.seeds:
-        folder = f"{variant}/seed-{seed}"
-        start = config.pretrain_job(f"{folder}/pretrained", seed=seed, options=options, **changes)
-        jobs[seed] = config.classifier_job(
-            f"{folder}/finetuned", seed=seed, start=start, options=options
-        )
+    jobs = config.tuned_jobs(variant, options=options, **changes)
     return Row(name=name, jobs=jobs, published=table_2(config.dataset, name))
 
 

@@ -17,17 +17,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from gr_tsddae import nets, zoo
+from gr_tsddae import zoo
 from gr_tsddae.data import Dataset, DatasetError
 from gr_tsddae.iq.windows import SCALINGS
-from gr_tsddae.nets.diffusion import STEPS, Diffusion
-from gr_tsddae.train.config import PretrainConfig, for_card
+from gr_tsddae.nets.diffusion import SCORE_DRAWS, SCORE_STEPS, STEPS, Diffusion
+from gr_tsddae.train.config import PretrainConfig
 from gr_tsddae.train.experiments import DatasetConfig, PretrainPart
-from gr_tsddae.train.feed import seed_of
 from gr_tsddae.train.jobs import METRICS_FILE, Job, claimed
 from gr_tsddae.train.metric_details import roc_per_level
-from gr_tsddae.train.pretrain import Pretraining
-from gr_tsddae.train.run import Run, write_json
+from gr_tsddae.train.pretrain import pretrain_on
+from gr_tsddae.train.run import write_json
 from gr_tsddae.train.sources import DatasetSource
 
 log = logging.getLogger(__name__)
@@ -51,8 +50,8 @@ class AnomalyConfig(DatasetConfig):
 
     dataset: str = "icarus"
     normal: tuple[str, ...] = ("normal",)
-    steps: tuple[int, ...] = (50, 100, 200, 400, 800)
-    draws: int = 4
+    steps: tuple[int, ...] = SCORE_STEPS
+    draws: int = SCORE_DRAWS
     batch: int = 512
     seed: int = 1
     pretrain: PretrainPart = field(default_factory=PretrainPart)
@@ -119,31 +118,7 @@ def anomaly(config: AnomalyConfig) -> dict[str, Any]:
 
 def _pretrain(config: PretrainConfig, source: DatasetSource) -> None:
     """`pretrain` on the windows a source has left."""
-    torch.manual_seed(config.trainer.seed)
-    network = nets.create_denoiser(config.network.name, **config.network.options)
-    network.check_window(source.window_samples)
-    run = Run(config, validated=True)
-    network = run.fit(
-        Pretraining(config, network),
-        source.feed(config, run.place),
-        source.validation(config, run.place),
-    )
-    card = zoo.Card(
-        name=config.name,
-        task=zoo.DENOISING,
-        network=config.network.name,
-        network_options=config.network.options,
-        classes=(),
-        window_samples=source.window_samples,
-        scaling=config.data.scaling,
-        samples_per_symbol=source.samples_per_symbol,
-        weights_sha256="",
-        licence=source.licence,
-        description=f"{config.network.name}, pre-trained by denoising normal windows alone.",
-        training={**source.about, **for_card(config)},
-    )
-    zoo.save(config.out, card, network)
-    write_json(config.out / METRICS_FILE, {"model": config.name, "losses": run.losses()})
+    pretrain_on(config, source, what="by denoising normal windows alone")
 
 
 @torch.inference_mode()
@@ -165,21 +140,15 @@ def scores(network: nn.Module, dataset: Dataset, config: AnomalyConfig) -> np.nd
     network = network.to(device).eval()
     diffusion = Diffusion(ratio=config.pretrain.ratio, split=config.pretrain.split).to(device)
     scale = SCALINGS[config.scaling]
-    shape = (len(config.steps), config.draws, 2, 1, 2, dataset.window_samples)
-    generator = torch.Generator().manual_seed(seed_of("anomaly", config.seed))
-    noises = torch.randn(shape, generator=generator).to(device)  # on the CPU: alike everywhere
-    found = np.zeros((len(dataset), len(config.steps)))
+    noises = diffusion.standard_noises(
+        len(config.steps), config.draws, dataset.window_samples, seed=config.seed
+    ).to(device)
+    found = np.empty((len(dataset), len(config.steps)))
     for start in range(0, len(dataset), config.batch):
         part = slice(start, start + config.batch)
         rows = scale(torch.from_numpy(dataset.rows(part)).to(device))
-        for column, step in enumerate(config.steps):
-            times = torch.full((len(rows),), step, device=device)
-            for temporal, spectral in noises[column]:
-                noisy = diffusion.corrupt(rows, times, temporal, spectral)
-                estimates = network(noisy, times)
-                error = (temporal - estimates[0]) + diffusion.loss_ratio * (spectral - estimates[1])
-                found[part, column] += error.double().square().mean((1, 2)).cpu().numpy()
-    return found / config.draws
+        found[part] = diffusion.errors(network, rows, config.steps, noises).cpu().numpy()
+    return found
 
 
 def _measure(

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import numpy as np
 
 from gr_tsddae.data import Dataset, DatasetError
+from gr_tsddae.truth import match_class
 
 
 def match_classes(
@@ -34,19 +34,14 @@ def match_classes(
             f"--rename names {', '.join(unknown)}, which {dataset.path} has not; "
             f"its classes: {', '.join(dataset.classes)}"
         )
-    loose: dict[str, list[int]] = {}
-    for index, name in enumerate(model_classes):
-        loose.setdefault(_loosely(name), []).append(index)
     found, missing = {}, []
     for label in np.unique(dataset.label).tolist():
         name = rename.get(dataset.classes[label], dataset.classes[label])
-        candidates = loose.get(_loosely(name), [])
-        if name in model_classes:
-            found[label] = model_classes.index(name)
-        elif len(candidates) == 1:
-            found[label] = candidates[0]
-        else:
+        index = match_class(name, model_classes)
+        if index is None:
             missing.append(name)
+        else:
+            found[label] = index
     if missing:
         raise DatasetError(
             f"{dataset.path} has classes the model does not know: {', '.join(missing)}; "
@@ -54,7 +49,3 @@ def match_classes(
             f"with another name, or --leave_out '[{', '.join(missing)}]'"
         )
     return found
-
-
-def _loosely(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name).casefold()

@@ -13,6 +13,7 @@ from gr_tsddae import nets
 from gr_tsddae.data import KINDS
 
 SYNTH = "synth"
+STOP_PATIENCE = 25  # epochs, of training a classifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +81,9 @@ class OptimiserConfig:
         learning_rate: Of plateau and constant from the start; of onecycle the peak.
         weight_decay: AdamW's, on weight matrices; biases and gains have none.
         batch: Windows per step, over all devices together.
-        schedule: "plateau" halves the rate when the loss stops falling; "onecycle" warms up for a
-            tenth of the run and falls to nothing; "constant".
+        schedule: "plateau" halves the rate when the loss stops falling (not for a classifier of
+            synth, which is not validated); "onecycle" warms up for a tenth of the run and falls to
+            nothing; "constant".
         plateau_patience: Of plateau: losses without a new minimum until the rate is halved.
             Pre-training counts steps, fine-tuning epochs.
         min_learning_rate: Of plateau: the rate never falls below.
@@ -118,7 +120,7 @@ class TrainerConfig:
         steps: Optimiser steps, instead of epochs; rounded up to whole epochs of a dataset. Synth
             needs it, its windows never end.
         stop_patience: Stop after so many losses without a new minimum; pre-training counts steps,
-            fine-tuning epochs (validation loss). 0 never stops early.
+            fine-tuning epochs (validation loss; synth has none). 0 never stops early.
         device: "auto" (a GPU when torch sees one), "cpu" or "cuda".
         devices: Of this machine; under torchrun and SLURM, processes per node.
         nodes: Machines, each of which runs the same command under torchrun or SLURM.
@@ -183,8 +185,8 @@ class RunConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainConfig(RunConfig):
-    """Pre-train a network by denoising (Sections 3.2 and 4.1 of the paper); labels are not used.
+class PretrainPart:
+    """Pre-training, without the network and the windows.
 
     Attributes:
         ratio: lambda of Eq. 7, spectral over temporal noise; the share r with published_code.
@@ -195,10 +197,9 @@ class PretrainConfig(RunConfig):
         objective: "noise" estimates both noises; "single" adds one noise and restores the window
             itself, the ablation "w/ single noise".
         optimiser: The optimiser.
-        trainer: The run.
+        trainer: The run; an experiment sets its seed.
     """
 
-    patience_in_steps: ClassVar[bool] = True
     ratio: float = 0.414
     split: Literal["paper", "published_code"] = "paper"
     weighted: bool = False
@@ -211,9 +212,19 @@ class PretrainConfig(RunConfig):
     )
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if not 0 < self.ratio <= 1:
             raise ValueError(f"ratio is {self.ratio}: it is over 0 and at most 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainConfig(PretrainPart, RunConfig):
+    """Pre-train a network by denoising (Sections 3.2 and 4.1 of the paper); labels are not used."""
+
+    patience_in_steps: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        RunConfig.__post_init__(self)
+        PretrainPart.__post_init__(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,13 +246,31 @@ class FinetuneConfig(RunConfig):
     noise_prior: float = 0.3
     test_windows: int = 200
     calibrate: bool = True
-    trainer: TrainerConfig = field(default_factory=lambda: TrainerConfig(stop_patience=25))
+    trainer: TrainerConfig = field(
+        default_factory=lambda: TrainerConfig(stop_patience=STOP_PATIENCE)
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _at_least(1, self, "", "test_windows")
         if not 0 < self.noise_prior < 1:
             raise ValueError(f"noise_prior is {self.noise_prior}: it must be between 0 and 1")
+        if self.data.kind == SYNTH:
+            self._need_no_validation()
+
+    def _need_no_validation(self) -> None:
+        """Every synthetic window is new, so there is no validation part to wait for."""
+        if self.optimiser.schedule == "plateau":
+            raise ValueError(
+                "optimiser.schedule is plateau, which follows the validation loss, and synthetic "
+                "windows have none: use onecycle or constant"
+            )
+        # What nobody has asked for, the default, does no harm.
+        if self.trainer.stop_patience not in (0, STOP_PATIENCE):
+            raise ValueError(
+                f"trainer.stop_patience is {self.trainer.stop_patience}, which counts validations, "
+                "and synthetic windows have none: use 0, trainer.steps says how long"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

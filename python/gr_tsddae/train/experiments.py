@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from gr_tsddae.train.config import (
     DataConfig,
@@ -16,6 +16,7 @@ from gr_tsddae.train.config import (
     NetworkConfig,
     OptimiserConfig,
     PretrainConfig,
+    PretrainPart,
     TrainerConfig,
 )
 from gr_tsddae.train.evaluate import EvaluateConfig
@@ -25,31 +26,6 @@ from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.sources import DatasetSource
 
 _Config = TypeVar("_Config", bound=FinetuneConfig)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PretrainPart:
-    """Pre-training; keys and defaults are those of `pretrain`.
-
-    Attributes:
-        ratio: lambda of Eq. 7, spectral over temporal noise.
-        split: "paper", or "published_code" for the authors' division of the noise.
-        weighted: Weight each window's loss by its step as Eq. 7 is written.
-        objective: "noise", or "single" to restore the window itself.
-        optimiser: The optimiser.
-        trainer: The run; its seed is the experiment's.
-    """
-
-    ratio: float = 0.414
-    split: Literal["paper", "published_code"] = "paper"
-    weighted: bool = False
-    objective: Literal["noise", "single"] = "noise"
-    optimiser: OptimiserConfig = field(
-        default_factory=lambda: OptimiserConfig(plateau_patience=250)
-    )
-    trainer: TrainerConfig = field(
-        default_factory=lambda: TrainerConfig(epochs=15, stop_patience=1000)
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +196,29 @@ class ExperimentConfig(DatasetConfig):
             needs=start,
             evaluation=self._evaluation(config),
         )
+
+    def tuned_jobs(
+        self, folder: str, *, options: dict[str, Any] | None = None, **changes: Any
+    ) -> dict[int, Job]:
+        """Seed -> fine-tuning of a network pre-trained with that seed.
+
+        Args:
+            folder: below `out`.
+            options: of the network.
+            **changes: of the configuration of pre-training.
+        """
+        jobs = {}
+        for seed in self.seeds:
+            here = f"{folder}/seed-{seed}"
+            start = self.pretrain_job(f"{here}/pretrained", seed=seed, options=options, **changes)
+            jobs[seed] = self.classifier_job(
+                f"{here}/finetuned", seed=seed, start=start, options=options
+            )
+        return jobs
+
+    def check(self) -> DatasetSource:
+        """The windows, opened; raises now what would else be raised after hours."""
+        return DatasetSource(self.data, labelled=True)
 
     def _evaluation(self, config: FinetuneConfig) -> EvaluateConfig | None:
         """On the test part: detectors are compared by the area under the ROC, per SIR."""

@@ -96,7 +96,7 @@ def _export_folder(model: zoo.Model, config: ExportConfig) -> float:
     half = config.precision == "float16"
     trial = copy.deepcopy(model.network)
     if half:  # what will be read again: zoo stores what fits into float16 so
-        trial.load_state_dict({name: _halved(value) for name, value in trial.state_dict().items()})
+        zoo.round_as_stored(trial)
     difference = _difference(model, trial)
     _check(difference, TOLERANCE[config.precision], "float16 weights", "use --precision float32")
     card = dataclasses.replace(model.card, **config._changes())
@@ -140,11 +140,6 @@ def _export_program(model: zoo.Model, config: ExportConfig) -> float:
         f"outputs differ by at most {difference:.1e}"
     )
     return difference
-
-
-def _halved(value: torch.Tensor) -> torch.Tensor:
-    halved = value.half() if value.is_floating_point() else value
-    return halved.to(value.dtype) if halved.isfinite().all() else value
 
 
 def _windows(card: zoo.Card) -> torch.Tensor:

@@ -8,7 +8,7 @@ import dataclasses
 from gr_tsddae import zoo
 from gr_tsddae.train.config import FewshotConfig
 from gr_tsddae.train.finetune import train_classifier
-from gr_tsddae.train.run import write_json
+from gr_tsddae.train.run import Run, write_json
 from gr_tsddae.train.sources import DatasetSource
 
 
@@ -25,17 +25,18 @@ def fewshot(config: FewshotConfig) -> dict[int, zoo.Card | None]:
     """
     source = DatasetSource(config.data, labelled=True)
     cards = {}
-    for shots in config.shots:
-        one = dataclasses.replace(
-            config,
-            name=f"{config.name}-{shots}-shot",
-            out=config.out / f"{shots}-shot",
-            shots=(shots,),
-        )
-        cards[shots] = train_classifier(one, source.few_shot(shots))
-    if all(cards.values()):
-        write_json(
-            config.out / "metrics.json",
-            {shots: dict(card.accuracy) for shots, card in cards.items()},
-        )
+    with Run(config, validated=True).alone():
+        for shots in config.shots:
+            one = dataclasses.replace(
+                config,
+                name=f"{config.name}-{shots}-shot",
+                out=config.out / f"{shots}-shot",
+                shots=(shots,),
+            )
+            cards[shots] = train_classifier(one, source.few_shot(shots))
+        if all(cards.values()):
+            write_json(
+                config.out / "metrics.json",
+                {shots: dict(card.accuracy) for shots, card in cards.items()},
+            )
     return cards

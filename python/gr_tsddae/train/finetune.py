@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import math
@@ -16,7 +17,8 @@ from torch import nn
 from gr_tsddae import nets, zoo
 from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
 from gr_tsddae.train.calibration import calibrate
-from gr_tsddae.train.config import FinetuneConfig, ProbeConfig, for_card
+from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, ProbeConfig, for_card
+from gr_tsddae.train.lineage import ancestry, base_of, joint_licence
 from gr_tsddae.train.method import Method
 from gr_tsddae.train.metric_details import summary_lines
 from gr_tsddae.train.run import Run, write_json
@@ -68,14 +70,15 @@ def finetune(config: FinetuneConfig) -> zoo.Card | None:
 def train_classifier(config: FinetuneConfig, source: Source) -> zoo.Card | None:
     """`finetune` on windows of any source."""
     torch.manual_seed(config.trainer.seed)
-    network = classifier(config, source)
+    network, base = classifier(config, source), base_of(config.init)
     run = Run(config, validated=isinstance(source, DatasetSource))
-    network = run.fit(
-        Classification(config, network),
-        source.feed(config, run.place),
-        source.validation(config, run.place),
-    )
-    return conclude(config, source, network) if run.leads else None
+    with run.alone():
+        network = run.fit(
+            Classification(config, network),
+            source.feed(config, run.place),
+            source.validation(config, run.place),
+        )
+        return conclude(config, source, network, base) if run.leads else None
 
 
 def classifier(config: FinetuneConfig, source: Source) -> nn.Module:
@@ -91,6 +94,10 @@ def classifier(config: FinetuneConfig, source: Source) -> nn.Module:
 
 def start_from(network: nn.Module, init: Path, *, config: FinetuneConfig, source: Source) -> None:
     """Give a classifier the backbone of a model, and its head where the classes are the same.
+
+    Of what was folded into that head, the prior of `noise` is undone: it is folded in again when
+    this run has ended. A temperature stays. It only makes the logits to start from larger or
+    smaller, and the one fitted at the end is of what this run has learned.
 
     Raises:
         ValueError: when the model is of another network, length or scaling, or would be
@@ -109,6 +116,7 @@ def start_from(network: nn.Module, init: Path, *, config: FinetuneConfig, source
     take_backbone(network.backbone, model.network.backbone, init)
     if card.classes == source.classes:
         network.head.load_state_dict(model.network.head.state_dict(), strict=True)
+        undo_noise_prior(network, card)
         log.info("started from backbone and head of %s", card.name)
     else:
         log.info("started from the backbone of %s; the head is new", card.name)
@@ -137,9 +145,15 @@ def take_backbone(ours: nn.Module, theirs: nn.Module, init: Path) -> None:
     ours.load_state_dict(theirs.state_dict(), strict=True)
 
 
-def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.Card:
-    """Calibrate, measure and write a trained classifier; its card."""
-    training: dict[str, Any] = {**source.about, **for_card(config)}
+def conclude(
+    config: FinetuneConfig, source: Source, network: nn.Module, base: zoo.Card | None
+) -> zoo.Card:
+    """Calibrate, measure and write a trained classifier; its card.
+
+    What is calibrated and measured are the weights as they are stored.
+    """
+    training: dict[str, Any] = {**source.about, **for_card(config), **ancestry(base)}
+    zoo.round_as_stored(network)
     if isinstance(source, SyntheticSource):
         shift_noise_prior(
             network, source.classes.index("noise"), config.noise_prior, source.noise_share
@@ -147,6 +161,7 @@ def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.
         training["windows"] = config.trainer.steps * config.optimiser.batch
     elif config.calibrate:
         training["calibration"] = calibrate(network, *source.validation_logits(network))
+    zoo.round_as_stored(network)  # the last layer has changed
     accuracy = source.measure(network, config)
     origin = f"fine-tuned from {config.init.name}" if config.init else "trained from scratch"
     if isinstance(config, ProbeConfig):
@@ -165,8 +180,9 @@ def conclude(config: FinetuneConfig, source: Source, network: nn.Module) -> zoo.
             window_samples=source.window_samples,
             scaling=config.data.scaling,
             samples_per_symbol=source.samples_per_symbol,
+            sample_rate_hz=source.sample_rate_hz,
             weights_sha256="",
-            licence=source.licence,
+            licence=joint_licence(base.licence, source.licence) if base else source.licence,
             description=f"{len(source.classes)} classes, {origin} on {kind}.",
             training=training,
             accuracy=accuracy,
@@ -189,3 +205,17 @@ def shift_noise_prior(network: nn.Module, noise: int, prior: float, training_sha
     """
     odds = prior / (1 - prior) / (training_share / (1 - training_share))
     network.head[-1].bias[noise] += math.log(odds)
+
+
+def undo_noise_prior(network: nn.Module, card: zoo.Card) -> None:
+    """Make a classifier expect `noise` as often as in its training, if its card says it does not.
+
+    Without this, a run that starts from it and is too short to unlearn the shift would end with
+    twice of it.
+    """
+    # A card's training is of free form: whatever else stands there tells of no prior.
+    with contextlib.suppress(LookupError, TypeError, ValueError, ArithmeticError):
+        data, prior = card.training["data"], card.training["noise_prior"]
+        if data["kind"] == SYNTH:
+            share = SyntheticSource(DataConfig(recipe=data["recipe"])).noise_share
+            shift_noise_prior(network, card.classes.index("noise"), share, prior)

@@ -1,32 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A list of training runs, shared by as many processes as are started; none is run twice.
 
-A job lives in its own folder. While a process is at it, it holds a lock on the file `lock` there,
-which the system releases when the process ends, however it ends; another one then takes the job
-over and goes on from its checkpoint. `job.json` is written last, and makes a job finished.
+A job lives in its own folder. While a process is at it, it holds the folder's lock, which dies with
+it; another one then takes the job over and goes on from its checkpoint. `job.json` is written last,
+and makes a job finished.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gr_tsddae.train.config import RunConfig, differences, plain
 from gr_tsddae.train.evaluate import EvaluateConfig, evaluate
+from gr_tsddae.train.lock import claimed
 from gr_tsddae.train.run import write_json
 
 log = logging.getLogger(__name__)
 
 RECORD_FILE = "job.json"
 METRICS_FILE = "metrics.json"
-LOCK_FILE = "lock"
 POLL_S = 5.0  # between looks at what other processes have finished
 
 
@@ -136,24 +134,3 @@ def distinct(jobs: Iterable[Job]) -> list[Job]:
             if each:
                 found.setdefault(each.folder, each)
     return list(found.values())
-
-
-@contextlib.contextmanager
-def claimed(folder: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Hold the lock of a folder, which dies with this process.
-
-    Args:
-        folder: is made when there is none.
-        wait: until it is free.
-
-    Yields:
-        Whether this process has it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_FILE).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True

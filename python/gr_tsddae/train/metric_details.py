@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import torch
 
 from gr_tsddae.train.metrics import confusion_matrix, reliability, rounded
+
+log = logging.getLogger(__name__)
 
 _ROC_POINTS = 200
 
@@ -91,7 +94,9 @@ def roc_per_level(
             negatives (a negative without interference has no SIR), all negatives are taken.
 
     Returns:
-        level -> `auc`, `false_positive_share` and `true_positive_share` (at most 200 points).
+        level -> `auc`, `false_positive_share` and `true_positive_share` (at most 200 points), of
+        so many `positives` and `negatives`. A level without positives has no curve, and nothing
+        has where there are no negatives at all; that is logged.
     """
     from sklearn.metrics import roc_auc_score, roc_curve
 
@@ -100,10 +105,13 @@ def roc_per_level(
     found = {}
     for level in ["all", *levels]:
         at = torch.ones_like(label, dtype=torch.bool) if level == "all" else level_db == level
-        if not (label[at] == 1).any():
-            continue
         if not (label[at] == 0).any():
             at = at | (label == 0)
+        positives, negatives = int((label[at] == 1).sum()), int((label[at] == 0).sum())
+        if not positives or not negatives:
+            where = "at all" if level == "all" else f"at {level} dB"
+            log.warning("no ROC: no %s windows %s", "negative" if positives else "positive", where)
+            continue
         false_share, true_share, _ = roc_curve(label[at].numpy(), score[at].numpy())
         # Thinned along the curve, ends kept.
         kept = torch.linspace(0, len(false_share) - 1, min(_ROC_POINTS, len(false_share)))
@@ -112,6 +120,8 @@ def roc_per_level(
             "auc": rounded(roc_auc_score(label[at].numpy(), score[at].numpy())),
             "false_positive_share": [rounded(x) for x in false_share[kept]],
             "true_positive_share": [rounded(x) for x in true_share[kept]],
+            "positives": positives,
+            "negatives": negatives,
         }
     return found
 

@@ -14,7 +14,7 @@ from gr_tsddae.nets.diffusion import Diffusion
 from gr_tsddae.train.config import PretrainConfig, for_card
 from gr_tsddae.train.method import VALIDATION_LOSS, Method
 from gr_tsddae.train.run import Run, write_json
-from gr_tsddae.train.sources import DatasetSource, source_of
+from gr_tsddae.train.sources import DatasetSource, Source, source_of
 
 log = logging.getLogger(__name__)
 
@@ -68,18 +68,29 @@ def pretrain(config: PretrainConfig) -> zoo.Card | None:
     Raises:
         ValueError: when configuration, data or checkpoint do not fit; the message says what to do.
     """
-    source = source_of(config, labelled=False)
+    return pretrain_on(config, source_of(config, labelled=False))
+
+
+def pretrain_on(
+    config: PretrainConfig, source: Source, *, what: str = "by denoising"
+) -> zoo.Card | None:
+    """`pretrain` on windows of any source; `what` goes into the card's description."""
     torch.manual_seed(config.trainer.seed)
     network = nets.create_denoiser(config.network.name, **config.network.options)
     network.check_window(source.window_samples)
     run = Run(config, validated=isinstance(source, DatasetSource))
-    network = run.fit(
-        Pretraining(config, network),
-        source.feed(config, run.place),
-        source.validation(config, run.place),
-    )
-    if not run.leads:
-        return None
+    with run.alone():
+        network = run.fit(
+            Pretraining(config, network),
+            source.feed(config, run.place),
+            source.validation(config, run.place),
+        )
+        return _written(config, source, network, run, what) if run.leads else None
+
+
+def _written(
+    config: PretrainConfig, source: Source, network: nn.Module, run: Run, what: str
+) -> zoo.Card:
     losses = run.losses()
     measured = {}
     if losses:
@@ -96,9 +107,10 @@ def pretrain(config: PretrainConfig) -> zoo.Card | None:
             window_samples=source.window_samples,
             scaling=config.data.scaling,
             samples_per_symbol=source.samples_per_symbol,
+            sample_rate_hz=source.sample_rate_hz,
             weights_sha256="",
             licence=source.licence,
-            description=f"{config.network.name}, pre-trained by denoising; knows no classes.",
+            description=f"{config.network.name}, pre-trained {what}; knows no classes.",
             training={**source.about, **for_card(config)},
             accuracy=measured,
         ),

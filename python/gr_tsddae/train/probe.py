@@ -11,6 +11,7 @@ from gr_tsddae import zoo
 from gr_tsddae.train.config import ProbeConfig
 from gr_tsddae.train.feed import ResidentFeed
 from gr_tsddae.train.finetune import Classification, classifier, conclude
+from gr_tsddae.train.lineage import base_of
 from gr_tsddae.train.run import Run
 from gr_tsddae.train.sources import DatasetSource, source_of
 
@@ -29,23 +30,25 @@ def probe(config: ProbeConfig) -> zoo.Card | None:
     """
     source = source_of(config, labelled=True)
     torch.manual_seed(config.trainer.seed)
-    network = classifier(config, source).eval()
+    network, base = classifier(config, source).eval(), base_of(config.init)
     fixed = isinstance(source, DatasetSource)
     run = Run(config, validated=fixed)
-    network.to(run.place.device)
-    feed, validation = source.feed(config, run.place), source.validation(config, run.place)
-    if fixed and not config.trainer.augment and isinstance(feed, ResidentFeed):
-        rows = features(network, feed.rows, batch=config.optimiser.batch)
-        known = ResidentFeed(
-            rows, feed.label, batch=config.optimiser.batch, seed=feed.seed, place=run.place
-        )
-        held = [(features(network, rows, batch=len(rows)), label) for rows, label in validation]
-        run.fit(
-            Classification(config, network.head.train()), known, DataLoader(held, batch_size=None)
-        )
-    else:
-        run.fit(Classification(config, network, frozen="backbone").train(), feed, validation)
-    return conclude(config, source, network.to(run.place.device).eval()) if run.leads else None
+    with run.alone():
+        network.to(run.place.device)
+        feed, validation = source.feed(config, run.place), source.validation(config, run.place)
+        if fixed and not config.trainer.augment and isinstance(feed, ResidentFeed):
+            rows = features(network, feed.rows, batch=config.optimiser.batch)
+            known = ResidentFeed(
+                rows, feed.label, batch=config.optimiser.batch, seed=feed.seed, place=run.place
+            )
+            held = [(features(network, rows, batch=len(rows)), label) for rows, label in validation]
+            method = Classification(config, network.head.train())
+            run.fit(method, known, DataLoader(held, batch_size=None))
+        else:
+            run.fit(Classification(config, network, frozen="backbone").train(), feed, validation)
+        if not run.leads:
+            return None
+        return conclude(config, source, network.to(run.place.device).eval(), base)
 
 
 @torch.no_grad()

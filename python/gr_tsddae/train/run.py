@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -28,6 +29,7 @@ from gr_tsddae.train.callbacks import (
 )
 from gr_tsddae.train.config import RunConfig, differences, plain
 from gr_tsddae.train.feed import Batch, Feed, Loader, Place
+from gr_tsddae.train.lock import alone_in
 from gr_tsddae.train.method import VALIDATION_LOSS, Method
 
 log = logging.getLogger(__name__)
@@ -96,6 +98,14 @@ class Run:
     def leads(self) -> bool:
         """Whether this process writes the files."""
         return self.trainer.is_global_zero
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other runs out of the folder; the processes of one run are led by one of them.
+
+        Raises:
+            ValueError: when another run is in it.
+        """
+        return alone_in(self.config.out) if self.leads else contextlib.nullcontext()
 
     def fit(
         self, method: Method, feed: Feed, validation: Iterable[Batch] | None = None

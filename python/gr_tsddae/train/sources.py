@@ -44,6 +44,7 @@ class Source(Protocol):
         classes: names of the labels.
         window_samples: L.
         samples_per_symbol: of the signals, or None.
+        sample_rate_hz: of the recordings, or None.
         licence: of weights learned from them.
         about: for the card's `training`, beside the configuration.
     """
@@ -52,6 +53,7 @@ class Source(Protocol):
     classes: tuple[str, ...]
     window_samples: int
     samples_per_symbol: float | None
+    sample_rate_hz: float | None
     licence: str
     about: dict[str, Any]
 
@@ -73,6 +75,7 @@ class SyntheticSource:
 
     task = "amc"
     classes = CLASSES
+    sample_rate_hz = None
     licence = "GPL-3.0-or-later"
 
     def __init__(self, config: DataConfig):
@@ -127,11 +130,8 @@ class DatasetSource:
         from gr_tsddae.data.splits import split
 
         dataset = open_dataset(config.kind, config.path, **config.options)
-        if labelled and len(dataset.classes) < 2:
-            raise DatasetError(
-                f"{config.path} has {len(dataset.classes)} classes: a classifier needs at least 2 "
-                "(pretrain needs no labels)"
-            )
+        if labelled:
+            _check_classes(dataset)
         if labelled and (unlabelled := int((dataset.label == UNLABELLED).sum())):
             log.info("%d of %d windows have no label", unlabelled, len(dataset))
             dataset = dataset.select(dataset.label != UNLABELLED)
@@ -146,6 +146,7 @@ class DatasetSource:
         self.task, self.classes = dataset.task, dataset.classes
         self.window_samples = dataset.window_samples
         self.samples_per_symbol, self.licence = dataset.samples_per_symbol, dataset.licence
+        self.sample_rate_hz = dataset.sample_rate_hz
 
     @property
     def about(self) -> dict[str, Any]:
@@ -219,6 +220,19 @@ def source_of(config: RunConfig, *, labelled: bool) -> SyntheticSource | Dataset
     if config.data.kind == SYNTH:
         return SyntheticSource(config.data)
     return DatasetSource(config.data, labelled=labelled)
+
+
+def _check_classes(dataset: Dataset) -> None:
+    """Some kinds know their classes beforehand, whatever a file of theirs holds."""
+    held = {name for i, name in enumerate(dataset.classes) if (dataset.label == i).any()}
+    if len(held) < 2:
+        found = f"windows of one class, {held.pop()!r}" if held else "no labelled window"
+        raise DatasetError(
+            f"{dataset.path} has {found}: a classifier needs at least 2 classes (pretrain needs no "
+            "labels)"
+        )
+    if empty := [name for name in dataset.classes if name not in held]:
+        log.warning("%s has no window of %s", dataset.path, ", ".join(empty))
 
 
 def _metrics(network: nn.Module, dataset: Dataset, scaling: str) -> dict[str, Any]:

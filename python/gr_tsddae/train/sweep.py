@@ -12,7 +12,6 @@ from gr_tsddae.train import table
 from gr_tsddae.train.experiments import ExperimentConfig
 from gr_tsddae.train.published import sweep_text
 from gr_tsddae.train.reproduce import NOTE
-from gr_tsddae.train.sources import DatasetSource
 from gr_tsddae.train.table import Row
 
 _DEFAULT = {"ratio": (0.2, 0.4, 0.6, 0.8, 1.0), "layers": (2.0, 3.0, 4.0, 5.0)}
@@ -51,7 +50,7 @@ def sweep(config: SweepConfig) -> dict[str, Any]:
     Raises:
         ValueError: when data and configuration do not fit, or `config.out` holds other runs.
     """
-    DatasetSource(config.data, labelled=True)  # fails now, not after hours
+    config.check()
     rows = {value: _row(config, value) for value in config.at or _DEFAULT[config.over]}
     content = table.fill(config.out, list(rows.values()), lambda: _table(config, rows))
     _draw(config, list(rows), content)
@@ -59,18 +58,8 @@ def sweep(config: SweepConfig) -> dict[str, Any]:
 
 
 def _row(config: SweepConfig, value: float) -> Row:
-    options, changes = {}, {}
-    if config.over == "layers":
-        options = {"layers": int(value)}
-    else:
-        changes = {"ratio": value}
-    jobs = {}
-    for seed in config.seeds:
-        folder = f"{config.over}-{value:g}/seed-{seed}"
-        start = config.pretrain_job(f"{folder}/pretrained", seed=seed, options=options, **changes)
-        jobs[seed] = config.classifier_job(
-            f"{folder}/finetuned", seed=seed, start=start, options=options
-        )
+    changed = {"options": {"layers": int(value)}} if config.over == "layers" else {"ratio": value}
+    jobs = config.tuned_jobs(f"{config.over}-{value:g}", **changed)
     return Row(name=f"{config.over} {value:g}", jobs=jobs)
 
 

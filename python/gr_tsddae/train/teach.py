@@ -20,6 +20,8 @@ from gr_tsddae.train.adapt import Adapted, adapt, disturb, outputs
 from gr_tsddae.train.calibration import calibrate
 from gr_tsddae.train.config import for_card
 from gr_tsddae.train.feed import Batch, seed_of
+from gr_tsddae.train.lineage import ancestry, joint_licence
+from gr_tsddae.train.lock import alone_in
 from gr_tsddae.train.metric_details import summary_lines
 from gr_tsddae.train.metrics import metrics, rounded
 from gr_tsddae.train.own_windows import NOISE, OwnWindows, Part
@@ -128,7 +130,8 @@ def teach(config: TeachConfig) -> zoo.Card:
     threads = torch.get_num_threads()
     torch.set_num_threads(config.threads)
     try:
-        card = _teach(config, base, windows)
+        with alone_in(config.out):
+            card = _teach(config, base, windows)
     finally:
         torch.set_num_threads(threads)
     log.info("wrote %s after %.0f s", config.out, time.monotonic() - started)
@@ -157,7 +160,10 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
     )
     log.info("%s", _verdict(adapted))
     network = adapted.network
+    # What is calibrated and measured are the weights as they are stored.
+    zoo.round_as_stored(network)
     calibration = calibrate(network, outputs(network, validation[0]), validation[1])
+    zoo.round_as_stored(network)  # the last layer has changed
     test = windows.part("test")
     accuracy = _measured(network, test, windows.classes, scaled, config.seed)
     for line in _result_lines(accuracy):
@@ -173,8 +179,9 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
             window_samples=base.card.window_samples,
             scaling=base.card.scaling,
             samples_per_symbol=None,
+            sample_rate_hz=windows.dataset.sample_rate_hz,
             weights_sha256="",
-            licence=base.card.licence,
+            licence=_licence(base.card.licence, windows.dataset.licence),
             description=f"{len(windows.classes)} classes, taught to {base.card.name} from "
             "recordings.",
             training=for_card(config)
@@ -182,8 +189,7 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
                 "data": f"captures, {config.captures.name}",
                 "data_licence": windows.dataset.licence,
                 "sample_rate_hz": windows.sample_rate_hz,
-                "base": base.card.name,
-                "base_weights_sha256": base.card.weights_sha256,
+                **ancestry(base.card),
                 "recordings": windows.recordings(),
                 "windows": windows.counts(),
                 "left_out": windows.left_out,
@@ -200,6 +206,11 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
     )
     write_json(config.out / "metrics.json", {"model": card.name, **accuracy})
     return card
+
+
+def _licence(base: str, recordings: str) -> str:
+    """Recordings that state no licence are taken for one's own: they demand none."""
+    return base if recordings == "unknown" else joint_licence(base, recordings)
 
 
 def _on_the_encoder_of(base: zoo.Model, class_count: int) -> nn.Module:
