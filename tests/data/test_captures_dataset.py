@@ -260,6 +260,15 @@ def test_rates_may_be_given_by_the_user(tmp_path):
     assert len(open_dataset("captures", tmp_path, sample_rate_hz=1e6)) == 14
 
 
+def test_the_rate_that_all_recordings_share(tmp_path):
+    write_sigmf(tmp_path / "am" / "a", iq_of(1000), sample_rate=1e6)
+    write_sigmf(tmp_path / "fm" / "b", iq_of(1000), sample_rate=1e6)
+    assert open_dataset("captures", tmp_path).sample_rate_hz == 1e6
+    write_raw(tmp_path / "fm" / "c.cf32", iq_of(1000))  # says no rate
+    assert open_dataset("captures", tmp_path).sample_rate_hz is None
+    assert open_dataset("captures", tmp_path, sample_rate_hz=2e6).sample_rate_hz == 2e6
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads everything")
 def test_unreadable_files_and_folders(tmp_path):
     path = write_raw(tmp_path / "am" / "a.cf32", iq_of(1000))

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.data`: what is in a dataset, before hours go into training on it."""
+"""`python -m gr_tsddae.data`: what is in a dataset, and a dataset as a recording to replay."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gr_tsddae.data import KINDS, DatasetError, open_dataset, reader_options
+from gr_tsddae.data import KINDS, Dataset, DatasetError, open_dataset, reader_options
+from gr_tsddae.data.selection import ORDERS, PARTS, Selection
+from gr_tsddae.data.to_file import write_recording
 
 _KINDS_HELP = {
     "rml2016.10a": "RML2016.10a_dict.pkl, plain or .gz",
@@ -36,18 +40,67 @@ def parser() -> argparse.ArgumentParser:
         epilog="example: python -m gr_tsddae.data summary captures my_emitters/ "
         "--option window_samples=1024",
     )
-    show.add_argument("kind", metavar="KIND", choices=KINDS, help=f"one of {', '.join(KINDS)}")
-    show.add_argument("path", metavar="PATH", help="file or folder")
+    _add_dataset(show)
     show.add_argument("--json", action="store_true", help="for machines")
-    show.add_argument(
+    _add_to_file(commands)
+    commands.add_parser("kinds", help="list the kinds of dataset and their options")
+    return top
+
+
+def _add_dataset(command: argparse.ArgumentParser) -> None:
+    command.add_argument("kind", metavar="KIND", choices=KINDS, help=f"one of {', '.join(KINDS)}")
+    command.add_argument("path", metavar="PATH", help="file or folder")
+    command.add_argument(
         "--option",
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="of the reader, the value in YAML; may be repeated",
     )
-    commands.add_parser("kinds", help="list the kinds of dataset and their options")
-    return top
+
+
+def _add_to_file(commands: Any) -> None:
+    write = commands.add_parser(
+        "to-file",
+        help="write a dataset as a SigMF recording, for a File Source",
+        description="Write windows back to back as OUT.sigmf-data (cf32_le) and, with label, SNR "
+        "and number of each window as annotations, OUT.sigmf-meta. Nothing is overwritten.",
+        epilog="example: python -m gr_tsddae.data to-file rml2016.10a RML2016.10a_dict.pkl replay "
+        "--part test --order by_snr --snr-min 0 --windows-per-key 50",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    _add_dataset(write)
+    write.add_argument("out", metavar="OUT", type=Path, help="name of the recording")
+    default = Selection()
+    write.add_argument("--order", choices=ORDERS, default=default.order, help="of the windows")
+    write.add_argument("--seed", type=int, default=default.seed, help="of the shuffled order")
+    write.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="only these")
+    write.add_argument("--snr-min", type=float, default=-math.inf, metavar="DB", help="lowest SNR")
+    write.add_argument("--snr-max", type=float, default=math.inf, metavar="DB", help="highest SNR")
+    write.add_argument(
+        "--snrs", nargs="+", type=float, default=(), metavar="DB", help="only these SNRs"
+    )
+    write.add_argument(
+        "--part",
+        choices=PARTS,
+        default=default.part,
+        help="of the split 60/20/20 that training and `train evaluate` use",
+    )
+    write.add_argument("--split-seed", type=int, default=default.split_seed, help="of that split")
+    write.add_argument(
+        "--windows-per-key",
+        type=int,
+        default=default.windows_per_key,
+        metavar="N",
+        help="at most so many of each class and SNR; 0: all",
+    )
+    write.add_argument("--gain", type=float, default=1.0, help="samples are multiplied with it")
+    write.add_argument("--rate", type=float, metavar="HZ", help="for core:sample_rate")
+    write.add_argument(
+        "--merge",
+        action="store_true",
+        help="one annotation for neighbours of the same label and SNR",
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,13 +110,43 @@ def main(arguments: list[str] | None = None) -> int:
         print(_kinds())
         return 0
     try:
-        options = _options(asked.kind, asked.option)
-        summary = open_dataset(asked.kind, asked.path, **options).summary()
+        dataset = open_dataset(asked.kind, asked.path, **_options(asked.kind, asked.option))
+        if asked.command == "to-file":
+            print(_to_file(asked, dataset))
+            return 0
+        summary = dataset.summary()
     except (ValueError, OSError, ImportError) as error:  # DatasetError is a ValueError
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     print(json.dumps(summary, indent=2) if asked.json else table(summary))
     return 0
+
+
+def _to_file(asked: argparse.Namespace, dataset: Dataset) -> str:
+    from tqdm import tqdm
+
+    dataset = Selection(
+        order=asked.order,
+        seed=asked.seed,
+        classes=asked.classes,
+        snr_min_db=asked.snr_min,
+        snr_max_db=asked.snr_max,
+        snrs_db=asked.snrs,
+        part=asked.part,
+        split_seed=asked.split_seed,
+        windows_per_key=asked.windows_per_key,
+    ).of(dataset)
+    with tqdm(total=len(dataset), unit="window", unit_scale=True, leave=False, disable=None) as bar:
+        written = write_recording(
+            dataset,
+            asked.out,
+            sample_rate_hz=asked.rate,
+            gain=asked.gain,
+            merge=asked.merge,
+            progress=bar.update,
+        )
+    samples = len(dataset) * dataset.window_samples
+    return f"wrote {written}: {len(dataset):,} windows, {samples:,} samples"
 
 
 def table(summary: dict[str, Any]) -> str:

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A dataset as a SigMF recording: any File Source or SigMF Source replays it, labels beside it.
+
+Both files are written beside their names a slice at a time, and renamed when they are whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from gr_tsddae.data.dataset import Dataset, DatasetError
+from gr_tsddae.data.selection import as_complex, truth_of
+
+_SLICE_SAMPLES = 1 << 20  # 8 MiB at a time
+_SUFFIXES = (".sigmf-meta", ".sigmf-data", ".sigmf")
+
+
+def write_recording(
+    dataset: Dataset,
+    out: Path,
+    *,
+    sample_rate_hz: float | None = None,
+    gain: float = 1.0,
+    merge: bool = False,
+    progress: Callable[[int], None] = lambda windows: None,
+) -> Path:
+    """Write OUT.sigmf-data (cf32_le) and OUT.sigmf-meta, windows back to back in their order.
+
+    Each window has an annotation: `core:label`, the level as `tsddae:snr_db` and in
+    `core:comment`, its number in the dataset's file as `tsddae:window`. What is not known is left
+    out, and so is the annotation of a window without a label.
+
+    Args:
+        dataset: at least one window.
+        out: with or without a SigMF suffix; its folder is made.
+        sample_rate_hz: for `core:sample_rate`, which is left out when None.
+        gain: that samples are multiplied with.
+        merge: one annotation for neighbours of the same label and level; without numbers.
+        progress: called with the number of windows of each slice that is written.
+
+    Returns:
+        The path of OUT.sigmf-meta.
+
+    Raises:
+        DatasetError: one of the files exists, cannot be written, or an argument makes no sense.
+    """
+    if sample_rate_hz is not None and not 0 < sample_rate_hz < float("inf"):
+        raise DatasetError(f"the rate is {sample_rate_hz} Hz: it must be above 0")
+    if not 0 < abs(gain) < float("inf"):
+        raise DatasetError(f"the gain is {gain}: it must be finite and not 0")
+    stem = out.with_suffix("") if out.suffix in _SUFFIXES else out
+    data, meta = (stem.with_name(stem.name + suffix) for suffix in (".sigmf-data", ".sigmf-meta"))
+    for path in (data, meta):
+        if path.exists():
+            raise DatasetError(f"{path} exists and is not overwritten: choose another name")
+    try:
+        meta.parent.mkdir(parents=True, exist_ok=True)
+        with _partial(data) as new_data, _partial(meta) as new_meta:
+            checksum = _write_samples(dataset, new_data, gain, progress)
+            with new_meta.open("w", encoding="utf-8") as file:
+                _write_meta(file, dataset, sample_rate_hz, checksum, merge)
+            new_data.replace(data)  # first: metadata without samples would be no recording
+            new_meta.replace(meta)
+    except OSError as error:
+        raise DatasetError(f"{stem} cannot be written: {error.strerror or error}") from error
+    return meta
+
+
+@contextlib.contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_samples(
+    dataset: Dataset, path: Path, gain: float, progress: Callable[[int], None]
+) -> str:
+    """Writes the samples and returns their SHA-512."""
+    step = max(1, _SLICE_SAMPLES // dataset.window_samples)
+    digest = hashlib.sha512()
+    with path.open("wb") as file:
+        for start in range(0, len(dataset), step):
+            rows = dataset.rows(slice(start, start + step))
+            samples = as_complex(rows, gain).astype("<c8", copy=False)
+            file.write(samples)
+            digest.update(samples)
+            progress(len(rows))
+    return digest.hexdigest()
+
+
+def _write_meta(
+    file: TextIO, dataset: Dataset, sample_rate_hz: float | None, checksum: str, merge: bool
+) -> None:
+    """Writes annotation by annotation: millions of them need not be in memory at once."""
+    info: dict[str, Any] = {
+        "core:datatype": "cf32_le",
+        "core:version": "1.2.0",
+        "core:sha512": checksum,
+        "core:description": f"{dataset.kind} windows of {dataset.window_samples} samples, "
+        f"{len(dataset)} of {Path(dataset.path).name}",
+        "core:recorder": "gr-tsddae",
+        "core:extensions": [{"name": "tsddae", "version": "1.0.0", "optional": True}],
+        "tsddae:window_samples": dataset.window_samples,
+        "tsddae:licence": dataset.licence,
+    }
+    if sample_rate_hz is not None:
+        info["core:sample_rate"] = sample_rate_hz
+    file.write('{\n"global": ' + json.dumps(info, indent=2, ensure_ascii=False))
+    file.write(',\n"captures": [{"core:sample_start": 0}],\n"annotations": [')
+    comma = "\n"
+    for annotation in _annotations(dataset, merge):
+        file.write(comma + json.dumps(annotation, ensure_ascii=False))
+        comma = ",\n"
+    file.write("\n]\n}\n")
+
+
+def _annotations(dataset: Dataset, merge: bool) -> Iterator[dict[str, Any]]:
+    # No core:generator: that is how a model's own opinion is told from the truth.
+    samples = dataset.window_samples
+    start = 0
+    while start < len(dataset):
+        label, level_db = truth_of(dataset, start)
+        end = start + 1
+        while merge and end < len(dataset) and truth_of(dataset, end) == (label, level_db):
+            end += 1
+        if label is not None:
+            annotation = {
+                "core:sample_start": start * samples,
+                "core:sample_count": (end - start) * samples,
+                "core:label": label,
+            }
+            if level_db is not None:
+                annotation["core:comment"] = f"{dataset.level_name} {level_db} dB"
+                annotation["tsddae:snr_db"] = level_db
+            if not merge:
+                annotation["tsddae:window"] = int(dataset.index[start])
+            yield annotation
+        start = end

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is true of each sample of a stream, and how well what was called agrees with it.
+
+A truth is a step function of the sample number: it holds until another is told. Label and level
+are two such functions, so that a stretch may have one label and several levels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+# Where a step function has no value: nothing was told; more than one is true; no longer known.
+NOTHING, SEVERAL, FORGOTTEN = -(2**31), -(2**31) + 1, -(2**31) + 2
+STEPS_KEPT = 1 << 17
+NAMES_KEPT = 1000
+OTHER_NAME = "(other)"
+_LEVEL_LIMIT_DB = 200
+
+
+class Steps:
+    """An integer for each sample, kept as its changes; the oldest are forgotten.
+
+    Args:
+        limit: how many changes are kept at least.
+    """
+
+    def __init__(self, limit: int = STEPS_KEPT):
+        self._limit = limit
+        self._starts = np.empty(2 * limit, np.int64)
+        self._values = np.empty(2 * limit, np.int64)
+        self._count = 0
+        self._first = NOTHING  # the value before the first change
+
+    def tell(self, sample: int, value: int) -> None:
+        """From this sample on it is `value`. Samples rise from call to call."""
+        if value == (self._values[self._count - 1] if self._count else self._first):
+            return
+        if self._count == 2 * self._limit:
+            for array in (self._starts, self._values):
+                array[: self._limit] = array[self._limit :]
+            self._count, self._first = self._limit, FORGOTTEN
+        self._starts[self._count], self._values[self._count] = sample, value
+        self._count += 1
+
+    def over(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """The value from one sample to another, inclusive; SEVERAL where it changes. int64 (n,)."""
+        starts, values = self._starts[: self._count], self._values[: self._count]
+        at, until = (np.searchsorted(starts, s, side="right") - 1 for s in (first, last))
+        found = np.full(len(at), self._first)
+        found[at >= 0] = values[at[at >= 0]]
+        return np.where((at != until) & (found != FORGOTTEN), SEVERAL, found)
+
+
+class Truth:
+    """Label and level of each sample of a stream. Told and asked from different threads.
+
+    Args:
+        limit: how many changes of label and of level are kept.
+        complete: all is known from the start, as it is of a file.
+    """
+
+    def __init__(self, limit: int = STEPS_KEPT, *, complete: bool = False):
+        self._lock = threading.Lock()
+        self._limit = limit
+        self._complete = complete
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all: a stream begins."""
+        with self._lock:
+            self._labels, self._levels = Steps(self._limit), Steps(self._limit)
+            self.names: list[str] = []
+            self._numbers: dict[str, int] = {}
+            self.known_until = math.inf if self._complete else 0
+
+    def tell(self, sample: int, label: str | None, level_db: float | None) -> None:
+        """From this sample on the truth is this; None: nobody knows. Levels are rounded to dB."""
+        with self._lock:
+            self._labels.tell(sample, NOTHING if label is None else self._number(label))
+            self._levels.tell(sample, _whole_db(level_db))
+
+    def tell_several(self, sample: int) -> None:
+        """From this sample on more than one thing is true."""
+        with self._lock:
+            self._labels.tell(sample, SEVERAL)
+            self._levels.tell(sample, SEVERAL)
+
+    def reached(self, sample: int) -> None:
+        """All is told of the samples before this one."""
+        with self._lock:
+            self.known_until = sample
+
+    def over(self, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """What is true throughout `count` samples from each of `first`, int64 (n,).
+
+        Returns:
+            Numbers of `names`, and levels in dB, int64 (n,); or NOTHING, SEVERAL, FORGOTTEN.
+        """
+        with self._lock:
+            last = first + count - 1
+            return self._labels.over(first, last), self._levels.over(first, last)
+
+    def _number(self, label: str) -> int:
+        if label not in self._numbers:
+            if len(self.names) >= NAMES_KEPT:  # a counter in a label must not fill the memory
+                label = OTHER_NAME
+            if label not in self._numbers:
+                self._numbers[label] = len(self.names)
+                self.names.append(label)
+        return self._numbers[label]
+
+
+def _whole_db(level_db: float | None) -> int:
+    if level_db is None or not abs(level_db) <= _LEVEL_LIMIT_DB:
+        return NOTHING
+    return round(level_db)
+
+
+class _Event(NamedTuple):
+    sample: int
+    change: int  # +1: it begins to be true, -1: it ends
+    truth: tuple[str, float | None]
+
+
+def read_annotations(path: Path) -> Truth:
+    """The truth that a SigMF recording's annotations tell; what a model wrote there is none.
+
+    Args:
+        path: of the .sigmf-meta; the samples need not be there.
+
+    Raises:
+        ValueError: the file cannot be read, or has no labelled annotation.
+    """
+    path = path.with_suffix(".sigmf-meta") if path.suffix == ".sigmf-data" else path
+    try:
+        metadata = json.loads(path.read_bytes())
+        events = _events(metadata)
+    except OSError as error:
+        raise ValueError(f"truth {path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"truth {path} is no SigMF metadata ({type(error).__name__}: {error}); "
+            "run sigmf_validate on it"
+        ) from error
+    if not events:
+        raise ValueError(f"truth {path} has no annotation with a label; label the recording first")
+    truth = Truth(len(events), complete=True)
+    active: Counter[tuple[str, float | None]] = Counter()
+    for number, event in enumerate(events):
+        active[event.truth] += event.change
+        if not active[event.truth]:
+            del active[event.truth]
+        if number + 1 < len(events) and events[number + 1].sample == event.sample:
+            continue
+        if len(active) > 1:
+            truth.tell_several(event.sample)
+        else:
+            truth.tell(event.sample, *next(iter(active), (None, None)))
+    return truth
+
+
+def _events(metadata: dict[str, Any]) -> list[_Event]:
+    offset = int(metadata["global"].get("core:offset", 0))
+    starts = sorted(int(c["core:sample_start"]) for c in metadata.get("captures", []))
+    events = []
+    for entry in metadata.get("annotations", []):
+        if "core:label" not in entry or "tsddae:model" in entry:
+            continue
+        first = int(entry["core:sample_start"])
+        # Without a length it goes to the end of its segment.
+        ends = [start for start in starts if start > first] or [2**62]
+        count = int(entry.get("core:sample_count", ends[0] - first))
+        level = entry.get("tsddae:snr_db")
+        truth = str(entry["core:label"]), None if level is None else float(level)
+        if count > 0 and first - offset + count > 0:
+            events.append(_Event(max(0, first - offset), 1, truth))
+            events.append(_Event(first - offset + count, -1, truth))
+    return sorted(events, key=lambda event: event.sample)
+
+
+def match_class(name: str, classes: Sequence[str]) -> int | None:
+    """Which class is meant by a name: exactly, or without regard to case, spaces, '-' and '_'.
+
+    Returns:
+        An index into `classes`; None when none fits, or more than one does loosely.
+    """
+    if name in classes:
+        return list(classes).index(name)
+    loose = [i for i, known in enumerate(classes) if _loosely(known) == _loosely(name)]
+    return loose[0] if len(loose) == 1 else None
+
+
+def _loosely(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).casefold()
+
+
+class Scores:
+    """Counts of what was true and what was called, per level, and what they say.
+
+    Args:
+        classes: K names.
+    """
+
+    def __init__(self, classes: Iterable[str]):
+        self.classes = tuple(classes)
+        self._confusion: dict[int, np.ndarray] = {}  # level in dB, or no value -> int64 (K, K)
+
+    def add(self, true: np.ndarray, called: np.ndarray, level_db: np.ndarray) -> None:
+        """Classes by index and level by window, int64 (n,); a level may have no value."""
+        size = len(self.classes)
+        for level in np.unique(level_db).tolist():
+            at = level_db == level
+            counts = np.bincount(true[at] * size + called[at], minlength=size**2)
+            empty = np.zeros((size, size), np.int64)
+            self._confusion[level] = self._confusion.get(level, empty) + counts.reshape(size, size)
+
+    def report(self) -> dict[str, Any]:
+        """Plain numbers, lists and dicts, named and rounded as in the metrics.json of training.
+
+        `confusion[i][j]` counts class i called class j. `recall`, `precision` and `macro_f1` are of
+        classes that were true somewhere. Shares are None, or left out, where nothing was counted.
+        """
+        size = len(self.classes)
+        total = sum(self._confusion.values(), np.zeros((size, size), np.int64))
+        true, called, hits = total.sum(1), total.sum(0), total.diagonal()
+        held = np.flatnonzero(true).tolist()
+        per_snr = {
+            level: _share(counts.trace(), counts.sum())
+            for level, counts in sorted(self._confusion.items())
+            if level > FORGOTTEN
+        }
+        known = [counts for level, counts in self._confusion.items() if level > FORGOTTEN]
+        shares = [counts.trace() / counts.sum() for counts in known]
+        f1 = [2 * hits[k] / (true[k] + called[k]) for k in held]
+        name = self.classes.__getitem__
+        return {
+            "windows": int(total.sum()),
+            "accuracy": _share(hits.sum(), total.sum()),
+            "accuracy_per_snr": per_snr,
+            "average_over_snr": _share(sum(shares), len(shares)),
+            "macro_f1": _share(sum(f1), len(f1)),
+            "recall": {name(k): _share(hits[k], true[k]) for k in held},
+            "precision": {name(k): _share(hits[k], max(called[k], 1)) for k in held},
+            "classes": list(self.classes),
+            "confusion": total.tolist(),
+        }
+
+
+def _share(part: float, whole: float) -> float | None:
+    return round(float(part / whole), 4) if whole else None
