@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The TS-DDAE Qt Recognition Display block: decisions and status in, a widget to look at.
+
+The block only passes messages to an inbox; the widget (`qt_display_widget`) reads it by a timer on
+the GUI's thread. PyQt5 is imported when a block is made, not before.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pmt
+from gnuradio import gr
+
+from gr_tsddae.blocks.qt_display_state import Inbox
+
+if TYPE_CHECKING:
+    from PyQt5.QtWidgets import QWidget
+
+log = logging.getLogger(__name__)
+
+PALETTES = ("auto", "dark", "light")
+
+
+class qt_display(gr.basic_block):
+    """Shows what a classifier says: for an operator, across the room, for days.
+
+    Message ports in: `decisions`, `status`; out: `selected`. Their formats are in the block's
+    documentation (grc/tsddae_qt_display.block.yml).
+
+    Args:
+        title: stands at the top; empty: the model's name.
+        history_s: seconds of the past that the raster shows.
+        classes_shown: most classes with a bar; 0: all that fit.
+        palette: "dark", "light", or "auto": as the application.
+        update_rate_hz: most paintings per second.
+
+    Raises:
+        ValueError: when an argument is out of its range.
+        ImportError: without PyQt5.
+        RuntimeError: without a QApplication, or not on its thread.
+    """
+
+    def __init__(
+        self,
+        title: str = "",
+        history_s: float = 60.0,
+        classes_shown: int = 0,
+        palette: str = "auto",
+        update_rate_hz: float = 10.0,
+    ):
+        try:
+            from PyQt5.QtCore import QThread
+            from PyQt5.QtWidgets import QApplication
+        except ImportError as error:
+            raise ImportError(
+                f"qt_display needs PyQt5, which this Python cannot import ({error}); install it "
+                "(Debian, Ubuntu: apt install python3-pyqt5)"
+            ) from error
+        application = QApplication.instance()
+        if not isinstance(application, QApplication):
+            raise RuntimeError(
+                "qt_display needs a QApplication, and there is none: make one first, or in GNU "
+                "Radio Companion choose 'QT GUI' as the Generate Options of the flowgraph"
+            )
+        if application.thread() != QThread.currentThread():
+            raise RuntimeError("qt_display must be made on the thread of the QApplication")
+        from gr_tsddae.blocks.qt_display_widget import RecognitionWidget, Settings
+
+        gr.basic_block.__init__(self, name="TS-DDAE Qt Display", in_sig=None, out_sig=None)
+        self._settings = Settings(
+            title=_text(title),
+            history_s=_history_s(history_s),
+            classes_shown=_classes_shown(classes_shown),
+            palette=_palette(palette),
+            update_rate_hz=_update_rate_hz(update_rate_hz),
+        )
+        self._inbox = Inbox()
+        self._widget = RecognitionWidget(self._settings, self._inbox)
+        self._widget.selected.connect(self._publish_selected)
+        for name, handler in (("decisions", self._on_decision), ("status", self._on_status)):
+            self.message_port_register_in(pmt.intern(name))
+            self.set_msg_handler(pmt.intern(name), handler)
+        self._selected_port = pmt.intern("selected")
+        self.message_port_register_out(self._selected_port)
+
+    def qwidget(self) -> QWidget:
+        """The widget, for a layout. It may be closed and deleted at any time."""
+        return self._widget
+
+    # --- called by the scheduler ----------------------------------------------------------------
+
+    def start(self) -> bool:
+        self._settings.running = True
+        return True
+
+    def stop(self) -> bool:
+        self._settings.running = False
+        return True
+
+    def _on_decision(self, message: pmt.pmt_base) -> None:
+        self._inbox.put("decisions", message)
+
+    def _on_status(self, message: pmt.pmt_base) -> None:
+        self._inbox.put("status", message)
+
+    def _publish_selected(self, stretch: dict[str, Any]) -> None:
+        wanted = ("label", "first_sample", "sample_count", "time_s")
+        message = pmt.to_pmt({name: stretch[name] for name in wanted})
+        self.message_port_pub(self._selected_port, message)
+
+    # --- parameters. A bad value is shown, and the old one stays. ---------------------------------
+
+    def set_title(self, title: str) -> None:
+        """Change the text at the top."""
+        self._set("title", _text, title)
+
+    def set_history_s(self, history_s: float) -> None:
+        """Change how much of the past is shown."""
+        self._set("history_s", _history_s, history_s)
+
+    def set_classes_shown(self, classes_shown: int) -> None:
+        """Change how many classes have a bar; 0: all that fit."""
+        self._set("classes_shown", _classes_shown, classes_shown)
+
+    def set_palette(self, palette: str) -> None:
+        """Change to "dark", "light" or "auto"."""
+        self._set("palette", _palette, palette)
+
+    def set_update_rate_hz(self, update_rate_hz: float) -> None:
+        """Change how often it is painted at most."""
+        self._set("update_rate_hz", _update_rate_hz, update_rate_hz)
+
+    def _set(self, name: str, checked: Callable[[Any], Any], value: Any) -> None:
+        try:
+            setattr(self._settings, name, checked(value))
+            self._settings.complaint = ""
+        except (ValueError, TypeError, OverflowError) as error:
+            self._settings.complaint = f"{name} not changed: {error}"
+            log.error("%s", self._settings.complaint)
+
+
+def _text(value: Any) -> str:
+    return str(value)
+
+
+def _history_s(value: Any) -> float:
+    if not 1 <= value <= 86400:
+        raise ValueError(f"history_s is {value}: give from 1 to 86400 seconds")
+    return float(value)
+
+
+def _classes_shown(value: Any) -> int:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"classes_shown is {value}: give a number of classes, or 0 for all")
+    return int(value)
+
+
+def _palette(value: Any) -> str:
+    if value not in PALETTES:
+        raise ValueError(f"palette is {value!r}: choose one of {', '.join(PALETTES)}")
+    return str(value)
+
+
+def _update_rate_hz(value: Any) -> float:
+    if not 2 <= value <= 60:
+        raise ValueError(f"update_rate_hz is {value}: give from 2 to 60 per second")
+    return float(value)
