@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import filecmp
+import functools
 import importlib.metadata
 import json
 import math
@@ -27,8 +28,8 @@ from .capture import Capture
 from .capture_errors import CaptureError, CaptureRangeError
 from .file_meta import SegmentedCapture
 
-_EXTENSION = {"name": "tsddae", "version": "1.0.0", "optional": True}
-_SIGMF_VERSION = "1.2.0"
+EXTENSION = {"name": "tsddae", "version": "1.0.0", "optional": True}
+SIGMF_VERSION = "1.2.0"
 
 # What the written samples share with the capture: all of `global` but what is said anew below.
 _NOT_COPIED = {
@@ -80,9 +81,37 @@ class Run:
     center_frequency_hz: float | None
     sample_rate_hz: float | None
 
+    def __post_init__(self) -> None:
+        self._weight = self.sample_count  # samples of its decisions, overlaps counted twice
+
     @property
     def end_sample(self) -> int:
         return self.first_sample + self.sample_count
+
+    @classmethod
+    def of(cls, decision: Decision) -> Run:
+        """A single decision, to be lengthened."""
+        return cls(
+            first_sample=int(decision.first_sample),
+            sample_count=int(decision.sample_count),
+            label=decision.label,
+            model=decision.model,
+            confidence=float(decision.confidence),
+            center_frequency_hz=decision.center_frequency_hz,
+            sample_rate_hz=decision.sample_rate_hz,
+        )
+
+    def take_in(self, later: Run) -> bool:
+        """Joins a run that starts no earlier, if it touches and agrees; whether it did."""
+        if later.first_sample > self.end_sample or not _alike(self, later):
+            return False
+        self._weight += later.sample_count
+        if self._weight:
+            self.confidence += (
+                (later.confidence - self.confidence) * later.sample_count / self._weight
+            )
+        self.sample_count = max(self.end_sample, later.end_sample) - self.first_sample
+        return True
 
 
 def merge_runs(decisions: Iterable[Decision]) -> list[Run]:
@@ -95,18 +124,9 @@ def merge_runs(decisions: Iterable[Decision]) -> list[Run]:
         Runs in order of their start.
     """
     runs: list[Run] = []
-    weights: list[int] = []  # samples that the decisions of each run cover, overlaps counted twice
     for new in _as_runs(decisions):
-        last = runs[-1] if runs else None
-        if last is None or new.first_sample > last.end_sample or not _alike(last, new):
+        if not (runs and runs[-1].take_in(new)):
             runs.append(new)
-            weights.append(new.sample_count)
-            continue
-        weight = weights[-1] + new.sample_count
-        if weight:
-            last.confidence += (new.confidence - last.confidence) * new.sample_count / weight
-        last.sample_count = max(last.end_sample, new.end_sample) - last.first_sample
-        weights[-1] = weight
     return runs
 
 
@@ -139,19 +159,10 @@ def write_annotations(
         CaptureRangeError: If a decision reaches beyond the capture.
         CaptureError: If the target is someone else's recording, or cannot be written.
     """
-    meta_path = _meta_path(Path(path))
-    conforming = not (capture.header_bytes or capture.trailing_bytes)
-    data_path = (
-        meta_path.with_suffix(".sigmf-data")
-        if conforming
-        else meta_path.with_name(capture.data_path.name)
-    )
+    target = meta_path(Path(path))
+    data_path = _data_path(target, capture)
     runs = merge_runs(decisions) if merge else _as_runs(decisions)
-    if isinstance(capture, SegmentedCapture) and len(capture.segment_bytes) > 1:
-        raise CaptureError(
-            f"{capture.path} has headers among its samples, which SigMF viewers would take for "
-            "signal; record it with a detached header, or without one"
-        )
+    _check_contiguous(capture)
     for run in runs:
         if run.first_sample < 0 or run.end_sample > capture.sample_count:
             raise CaptureRangeError(
@@ -164,38 +175,33 @@ def write_annotations(
                 "give a number from 0 to 1"
             )
     try:
-        meta_path.parent.mkdir(parents=True, exist_ok=True)
-        _check_replaceable(meta_path, data_path, capture)
-        _link(capture.data_path.resolve(), data_path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _check_replaceable(target, data_path, capture)
+        link(capture.data_path.resolve(), data_path)
         metadata = {
-            "global": _global(capture, None if conforming else data_path.name, model_name),
+            "global": _global(capture, data_path) | {"tsddae:model": model_name},
             "captures": _captures(capture),
-            "annotations": [_annotation(run, capture) for run in runs],
+            "annotations": [
+                annotation(
+                    run,
+                    sample_rate_hz=capture.sample_rate_hz,
+                    center_frequency_hz=capture.center_frequency_at(run.first_sample),
+                )
+                for run in runs
+            ],
         }
         text = json.dumps(metadata, indent=2, ensure_ascii=False, allow_nan=False)
-        meta_path.write_text(text + "\n", encoding="utf-8")
+        target.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise CaptureError(
-            f"the annotations cannot be written to {meta_path} ({error.strerror}); "
+            f"the annotations cannot be written to {target} ({error.strerror}); "
             "choose another folder"
         ) from error
-    return meta_path
+    return target
 
 
 def _as_runs(decisions: Iterable[Decision]) -> list[Run]:
-    runs = [
-        Run(
-            first_sample=int(decision.first_sample),
-            sample_count=int(decision.sample_count),
-            label=decision.label,
-            model=decision.model,
-            confidence=float(decision.confidence),
-            center_frequency_hz=decision.center_frequency_hz,
-            sample_rate_hz=decision.sample_rate_hz,
-        )
-        for decision in decisions
-    ]
-    return sorted(runs, key=lambda run: run.first_sample)
+    return sorted(map(Run.of, decisions), key=lambda run: run.first_sample)
 
 
 def _alike(left: Run, right: Run) -> bool:
@@ -207,7 +213,7 @@ def _alike(left: Run, right: Run) -> bool:
     )
 
 
-def _meta_path(path: Path) -> Path:
+def meta_path(path: Path) -> Path:
     if path.suffix in (".sigmf-meta", ".sigmf-data", ".sigmf"):
         return path.with_suffix(".sigmf-meta")
     return path.with_name(path.name + ".sigmf-meta")
@@ -238,7 +244,7 @@ def _same_bytes(left: Path, right: Path) -> bool:
     return left.samefile(right) or filecmp.cmp(left, right, shallow=False)
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
     """Makes `target` the same file as `source`: hard link, else symbolic link, else copy."""
     if target.exists() and _same_bytes(source, target):
         return
@@ -252,22 +258,62 @@ def _link(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def _global(capture: Capture, data_name: str | None, model_name: str) -> dict[str, Any]:
+def metadata_beside(capture: Capture, target: Path) -> tuple[dict[str, Any], Path]:
+    """Metadata without annotations for a capture that has none, to be written to `target`.
+
+    Returns:
+        The metadata, and where they expect the samples: a link to the capture's, or its own file.
+
+    Raises:
+        CaptureError: If SigMF cannot describe the file.
+    """
+    _check_contiguous(capture)
+    data_path = _data_path(target, capture)
+    if data_path.exists() and not _same_bytes(data_path, capture.data_path):
+        raise CaptureError(
+            f"{data_path} holds other samples than {capture.data_path}; move one of them away"
+        )
+    metadata = {
+        "global": _global(capture, data_path),
+        "captures": _captures(capture),
+        "annotations": [],
+    }
+    return metadata, data_path
+
+
+def _data_path(target: Path, capture: Capture) -> Path:
+    """Where metadata at `target` expect the samples of a capture."""
+    conforming = not (capture.header_bytes or capture.trailing_bytes)
+    return (
+        target.with_suffix(".sigmf-data")
+        if conforming
+        else target.with_name(capture.data_path.name)
+    )
+
+
+def _check_contiguous(capture: Capture) -> None:
+    if isinstance(capture, SegmentedCapture) and len(capture.segment_bytes) > 1:
+        raise CaptureError(
+            f"{capture.path} has headers among its samples, which SigMF viewers would take for "
+            "signal; record it with a detached header, or without one"
+        )
+
+
+def _global(capture: Capture, data_path: Path) -> dict[str, Any]:
     info = {key: value for key, value in capture.metadata.items() if key not in _NOT_COPIED}
-    info["core:version"] = _SIGMF_VERSION
+    info["core:version"] = SIGMF_VERSION
     info["core:datatype"] = capture.sample_format.sigmf_datatype
     info["core:extensions"] = [
         *(e for e in capture.metadata.get("core:extensions", []) if e["name"] != "tsddae"),
-        _EXTENSION,
+        EXTENSION,
     ]
     if capture.sample_rate_hz is not None:
         info["core:sample_rate"] = capture.sample_rate_hz
-    if data_name is not None:
-        info["core:dataset"] = data_name
+    if data_path.suffix != ".sigmf-data":
+        info["core:dataset"] = data_path.name
         info["core:trailing_bytes"] = capture.trailing_bytes
     elif "core:sha512" in capture.metadata and "core:dataset" not in capture.metadata:
         info["core:sha512"] = capture.metadata["core:sha512"]
-    info["tsddae:model"] = model_name
     return info
 
 
@@ -285,8 +331,11 @@ def _captures(capture: Capture) -> list[dict[str, Any]]:
     return captures
 
 
-def _annotation(run: Run, capture: Capture) -> dict[str, Any]:
-    annotation: dict[str, Any] = {
+def annotation(
+    run: Run, *, sample_rate_hz: float | None, center_frequency_hz: float | None
+) -> dict[str, Any]:
+    """A run as SigMF has it; rate and centre are the recording's, where the run knows none."""
+    return {
         "core:sample_start": run.first_sample,
         "core:sample_count": run.sample_count,
         "core:label": run.label,
@@ -294,25 +343,25 @@ def _annotation(run: Run, capture: Capture) -> dict[str, Any]:
         "core:generator": generator(),
         "tsddae:confidence": round(run.confidence, 4),
         "tsddae:model": run.model,
+        **_frequency_edges(
+            run.sample_rate_hz or sample_rate_hz,
+            center_frequency_hz if run.center_frequency_hz is None else run.center_frequency_hz,
+        ),
     }
-    annotation |= _frequency_edges(run, capture)
-    return annotation
 
 
-def _frequency_edges(run: Run, capture: Capture) -> dict[str, float]:
+def _frequency_edges(rate_hz: float | None, centre_hz: float | None) -> dict[str, float]:
     """The whole band that was listened to; around 0 Hz where its centre is unknown."""
-    rate_hz = run.sample_rate_hz or capture.sample_rate_hz
     if rate_hz is None:
         return {}
-    centre_hz = run.center_frequency_hz
-    if centre_hz is None:
-        centre_hz = capture.center_frequency_at(run.first_sample) or 0.0
+    centre_hz = centre_hz or 0.0
     return {
         "core:freq_lower_edge": centre_hz - rate_hz / 2,
         "core:freq_upper_edge": centre_hz + rate_hz / 2,
     }
 
 
+@functools.cache  # a look through the installed packages, for every annotation
 def generator() -> str:
     """Name and version of this program, as annotations carry it."""
     try:

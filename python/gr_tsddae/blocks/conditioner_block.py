@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The TS-DDAE Conditioner block: one signal of a wide stream, as the model's training had it.
+
+Stock blocks in a row, each of which protects against its own aliases only:
+
+    DC removal -> rotator -> decimating FIR -> arbitrary resampler -> band filter -> tags
+
+The FIR decimates by the largest integer that leaves at least the output rate. Its number of taps
+grows with the decimation and an output is computed that much more rarely, so that one stage costs
+the same at any decimation: 4 % of a core at 2.4 MS/s with the rotator, where two stages save
+nothing that is worth their code. The rotator is a block of its own because it tags the very sample
+of a retune. There is no level control: the model scales each window itself, an AGC would
+disturb amplitude modulations, and with a gain of 1 the classifier's power gate keeps its meaning.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import pmt
+from gnuradio import blocks, filter, gr
+from gnuradio.fft import window
+from gnuradio.filter import firdes
+
+from gr_tsddae import zoo
+from gr_tsddae.blocks.retagger import Retagger
+
+log = logging.getLogger(__name__)
+
+USABLE_BAND = 0.9  # of the output rate; the rest is where the filters fall
+ATTENUATION_DB = 60.0
+LARGEST_DECIMATION = 4096
+NARROWEST_BAND = 0.01  # of the output rate: 2000 taps
+RESAMPLER_FILTERS = 32
+DC_TIME_CONSTANT_S = 0.05  # a notch of 3 Hz
+
+
+class conditioner(gr.hier_block2):
+    """Tunes to one signal, filters it, and brings it to a model's samples per symbol.
+
+    Complex stream in and out. Parameters and tags are described in the block's documentation
+    (grc/tsddae_conditioner.block.yml).
+
+    Args:
+        model: name or folder of the model that comes next; its card says the samples per symbol.
+        sample_rate_hz: of the input.
+        symbol_rate_hz: symbols per second of the signal.
+        offset_hz: where the signal lies, from the receiver's centre.
+        bandwidth_hz: width of the band that is let through, both sides of the signal's centre
+            together; 0: all that the output can hold, as the models were trained.
+        samples_per_symbol: of the output; 0: what the model's card says.
+        remove_dc: whether to take out the receiver's own carrier at its centre.
+        center_frequency_hz: of the receiver while no rx_freq tag was seen; 0: unknown.
+
+    Raises:
+        gr_tsddae.zoo.ModelError: when the card is needed and cannot be read.
+        ValueError: when an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        model: str = "amc-nano",
+        sample_rate_hz: float = 2.4e6,
+        symbol_rate_hz: float = 25e3,
+        offset_hz: float = 0.0,
+        bandwidth_hz: float = 0.0,
+        samples_per_symbol: float = 0.0,
+        remove_dc: bool = False,
+        center_frequency_hz: float = 0.0,
+    ):
+        for name, value in (("sample_rate_hz", sample_rate_hz), ("symbol_rate_hz", symbol_rate_hz)):
+            if not 0 < value < math.inf:
+                raise ValueError(f"{name} is {value}: it must be above 0")
+        if symbol_rate_hz > sample_rate_hz:
+            raise ValueError(
+                f"symbol_rate_hz is {symbol_rate_hz:g}, above the sample rate of "
+                f"{sample_rate_hz:g}: such a signal is not in the stream; receive at a higher rate"
+            )
+        self._sample_rate_hz = float(sample_rate_hz)
+        self._output_rate_hz = float(symbol_rate_hz) * _samples_per_symbol(
+            model, samples_per_symbol
+        )
+        decimation = max(1, math.floor(self._sample_rate_hz / self._output_rate_hz * (1 + 1e-9)))
+        if decimation > LARGEST_DECIMATION:
+            raise ValueError(
+                f"symbol_rate_hz is {symbol_rate_hz:g}: from {sample_rate_hz:g} to "
+                f"{self._output_rate_hz:g} samples per second is more than a factor of "
+                f"{LARGEST_DECIMATION}; decimate before this block, or receive at a lower rate"
+            )
+        offset_hz = self._checked_offset(offset_hz)
+        bandwidth_hz = self._checked_bandwidth(bandwidth_hz)
+        center_frequency_hz = _checked_center(center_frequency_hz)
+        gr.hier_block2.__init__(
+            self,
+            "TS-DDAE Conditioner",
+            gr.io_signature(1, 1, gr.sizeof_gr_complex),
+            gr.io_signature(1, 1, gr.sizeof_gr_complex),
+        )
+        # Children stay referenced here: GNU Radio does not keep Python blocks alive.
+        self.rotator = blocks.rotator_cc(self._phase_increment(offset_hz), True)
+        self.decimator = self._make_decimator(decimation)
+        self.resampler = self._make_resampler(decimation)
+        self.band = filter.fir_filter_ccf(1, self._band_taps(bandwidth_hz))
+        self.retagger = Retagger(
+            input_rate_hz=self._sample_rate_hz,
+            output_rate_hz=self._output_rate_hz,
+            center_frequency_hz=center_frequency_hz,
+            offset_hz=offset_hz,
+        )
+        first = self
+        if remove_dc:
+            self.dc = filter.single_pole_iir_filter_cc(
+                -math.expm1(-1 / (DC_TIME_CONSTANT_S * self._sample_rate_hz))
+            )
+            self.without_dc = blocks.sub_cc()
+            self.connect(self, (self.without_dc, 0))
+            self.connect(self, self.dc, (self.without_dc, 1))
+            first = self.without_dc
+        stages = [self.rotator, self.decimator, self.resampler, self.band, self.retagger]
+        self.connect(first, *[stage for stage in stages if stage is not None], self)
+        self._decimation = decimation
+        self._note_delay()
+
+    # Setters are called from GUI slots, where an exception ends the process: a bad value is
+    # logged, and the old one stays.
+
+    def set_offset_hz(self, offset_hz: float) -> None:
+        """Tune to another place in the band; the first sample there is tagged rx_freq."""
+        try:
+            increment = self._phase_increment(self._checked_offset(offset_hz))
+        except (ValueError, TypeError) as error:
+            log.error("offset not changed: %s", error)
+            return
+        command = pmt.dict_add(pmt.make_dict(), pmt.intern("inc"), pmt.from_double(increment))
+        self.rotator.to_basic_block()._post(pmt.intern("cmd"), command)
+
+    def set_bandwidth_hz(self, bandwidth_hz: float) -> None:
+        """Let a wider or narrower band through; 0: all that the output can hold."""
+        try:
+            taps = self._band_taps(self._checked_bandwidth(bandwidth_hz))
+        except (ValueError, TypeError) as error:
+            log.error("bandwidth not changed: %s", error)
+            return
+        self.band.set_taps(taps)
+        self._note_delay()
+
+    def set_center_frequency_hz(self, center_frequency_hz: float) -> None:
+        """Where the receiver is tuned, for sources that do not tag it themselves."""
+        try:
+            self.retagger.set_center_frequency_hz(_checked_center(center_frequency_hz))
+        except (ValueError, TypeError) as error:
+            log.error("centre frequency not changed: %s", error)
+
+    @property
+    def output_rate_hz(self) -> float:
+        """Samples per second of the output: symbol rate times samples per symbol."""
+        return self._output_rate_hz
+
+    @property
+    def delay_s(self) -> float:
+        """How long the filters hold a sample back."""
+        return self.retagger.delay_s
+
+    # --- the stages ---------------------------------------------------------------------------
+
+    def _make_decimator(self, decimation: int) -> filter.fir_filter_ccf | None:
+        if decimation == 1:
+            return None
+        rate_hz, pass_hz = self._sample_rate_hz, USABLE_BAND / 2 * self._output_rate_hz
+        stop_hz = rate_hz / decimation - pass_hz  # folds back onto the edge of the usable band
+        return filter.fir_filter_ccf(decimation, _low_pass(1, rate_hz, pass_hz, stop_hz))
+
+    def _make_resampler(self, decimation: int) -> filter.pfb_arb_resampler_ccf | None:
+        rate_hz = self._sample_rate_hz / decimation
+        ratio = self._output_rate_hz / rate_hz
+        if abs(ratio - 1) < 1e-9:
+            return None
+        pass_hz = USABLE_BAND / 2 * min(rate_hz, self._output_rate_hz)
+        stop_hz = min(rate_hz, self._output_rate_hz) - pass_hz  # images, or aliases
+        taps = _low_pass(RESAMPLER_FILTERS, RESAMPLER_FILTERS * rate_hz, pass_hz, stop_hz)
+        return filter.pfb_arb_resampler_ccf(ratio, taps, RESAMPLER_FILTERS)
+
+    def _band_taps(self, bandwidth_hz: float) -> list[float]:
+        pass_hz = bandwidth_hz / 2
+        stop_hz = min(1.1 * pass_hz, self._output_rate_hz / 2)
+        return _low_pass(1, self._output_rate_hz, pass_hz, stop_hz)
+
+    def _note_delay(self) -> None:
+        """All filters are symmetric: each delays by half its length."""
+        delay_s = (len(self.band.taps()) - 1) / 2 / self._output_rate_hz
+        if self.decimator is not None:
+            delay_s += (len(self.decimator.taps()) - 1) / 2 / self._sample_rate_hz
+        if self.resampler is not None:
+            length = self.resampler.taps_per_filter() - 1
+            delay_s += length / 2 * self._decimation / self._sample_rate_hz
+        self.retagger.delay_s = delay_s
+
+    # --- checks -------------------------------------------------------------------------------
+
+    def _phase_increment(self, offset_hz: float) -> float:
+        return -2 * math.pi * offset_hz / self._sample_rate_hz
+
+    def _checked_offset(self, offset_hz: float) -> float:
+        limit_hz = self._sample_rate_hz / 2
+        if not abs(offset_hz) <= limit_hz:
+            raise ValueError(
+                f"offset_hz is {offset_hz:g}: at {self._sample_rate_hz:g} samples per second the "
+                f"stream ends at +-{limit_hz:g}; tune the receiver nearer to the signal"
+            )
+        return float(offset_hz)
+
+    def _checked_bandwidth(self, bandwidth_hz: float) -> float:
+        """What is asked for, or for 0 all there is."""
+        widest_hz = USABLE_BAND * min(self._output_rate_hz, self._sample_rate_hz)
+        if bandwidth_hz == 0:
+            return widest_hz
+        if not NARROWEST_BAND * self._output_rate_hz <= bandwidth_hz <= widest_hz * (1 + 1e-9):
+            raise ValueError(
+                f"bandwidth_hz is {bandwidth_hz:g}: an output of {self._output_rate_hz:g} samples "
+                f"per second can have {NARROWEST_BAND * self._output_rate_hz:g} to {widest_hz:g}; "
+                "give 0 for the widest, or another symbol rate"
+            )
+        return float(bandwidth_hz)
+
+
+def _samples_per_symbol(model: str, asked: float) -> float:
+    if not 0 <= asked < math.inf:
+        raise ValueError(f"samples_per_symbol is {asked}: give a number above 0, or 0 for the card")
+    if asked:
+        return float(asked)
+    known = zoo.read_card(zoo.find(model)).samples_per_symbol
+    if known is None:
+        raise ValueError(f"the card of model {model!r} names no samples_per_symbol: give them")
+    return float(known)
+
+
+def _checked_center(center_frequency_hz: float) -> float:
+    if not math.isfinite(center_frequency_hz):
+        raise ValueError(
+            f"center_frequency_hz is {center_frequency_hz}: give hertz, or 0 when unknown"
+        )
+    return float(center_frequency_hz)
+
+
+def _low_pass(gain: float, rate_hz: float, pass_hz: float, stop_hz: float) -> list[float]:
+    """A filter by Kaiser's rules; firdes' own rule of thumb makes it a third too short."""
+    length_db = 22 * (ATTENUATION_DB - 7.95) / 14.36
+    beta = 0.1102 * (ATTENUATION_DB - 8.7)
+    return firdes.low_pass_2(
+        gain, rate_hz, (pass_hz + stop_hz) / 2, stop_hz - pass_hz, length_db,
+        window.WIN_KAISER, beta,
+    )  # fmt: skip

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stream sink that writes samples to a file on a thread of its own.
+
+Stock File Sink writes inside `work()`: a slow disk holds up the radio, and a full one ends the
+block with an exception. Here a slow disk costs samples, which are counted and left as a hole of
+zeros in the file, so that sample numbers stay those of the stream; or, with `wait`, time. A full
+one ends the recording and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+SAMPLE_BYTES = 8  # cf32_le
+CAPACITY_BYTES = 128 << 20  # seven seconds at 2.4 MS/s
+
+
+class SampleWriter:
+    """Blocks of samples in, a file out, on a thread.
+
+    Args:
+        path: must not exist yet.
+        wait: whether `put` waits for a slow disk, instead of refusing.
+        report: is called with what went wrong, once.
+
+    Raises:
+        OSError: when the file cannot be made.
+    """
+
+    def __init__(self, path: Path, *, wait: bool, report: Callable[[str, BaseException], None]):
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        self._wait = wait
+        self._report = report
+        self._blocks: deque[tuple[int, np.ndarray]] = deque()
+        self._changed = threading.Condition()
+        self._pending_bytes = 0
+        self._closing = False
+        self.failed = False
+        self.samples_written = 0
+        self.end_sample = 0  # samples that the file holds, holes among them
+        self._thread = threading.Thread(target=self._run, name="tsddae recorder", daemon=True)
+        self._thread.start()
+
+    @property
+    def samples_pending(self) -> int:
+        return self._pending_bytes // SAMPLE_BYTES
+
+    def put(self, first_sample: int, iq: np.ndarray) -> bool:
+        """Takes a copy of (N,) complex64 to be written; False: it was not taken."""
+        with self._changed:
+            if self._wait:
+                self._changed.wait_for(self._has_room)
+            if self.failed or self._closing or not self._has_room():
+                return False
+            self._blocks.append((first_sample, iq.copy()))
+            self._pending_bytes += iq.nbytes
+            self._changed.notify_all()
+        return True
+
+    def close(self) -> None:
+        """Writes what was taken, and closes the file."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _has_room(self) -> bool:
+        return self._pending_bytes < CAPACITY_BYTES or self.failed or self._closing
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._blocks or self._closing)
+                if not self._blocks:
+                    break
+                first_sample, iq = self._blocks[0]
+            if not self.failed:
+                self._write(first_sample, iq)
+            with self._changed:
+                self._blocks.popleft()
+                self._pending_bytes -= iq.nbytes
+                self._changed.notify_all()
+        try:
+            os.ftruncate(self._file, self.end_sample * SAMPLE_BYTES)  # no half sample at the end
+        except OSError as error:
+            self._report("recording", error)
+        os.close(self._file)
+
+    def _write(self, first_sample: int, iq: np.ndarray) -> None:
+        data, done = memoryview(iq).cast("B"), 0
+        try:
+            while done < len(data):  # a disk that is nearly full takes a part, and then refuses
+                done += os.pwrite(self._file, data[done:], first_sample * SAMPLE_BYTES + done)
+        except OSError as error:
+            self.failed = True
+            self._report("recording stopped", error)
+        whole = done // SAMPLE_BYTES
+        self.samples_written += whole
+        if whole:
+            self.end_sample = first_sample + whole
+
+
+class Recorder(gr.sync_block):
+    """Gives every block of samples to a writer, and tells of receiver tags and losses.
+
+    What is to be done at the start of a run is the owner's: `open_writer` makes the writer.
+
+    Args:
+        open_writer: called at each start; returns a writer, or None when there can be none.
+        on_tags: called with the first sample's number and the rx_* tags among the samples.
+        on_lost: called with first sample and count of a stretch that was not written.
+        report: called with what went wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_writer: Callable[[], SampleWriter | None],
+        on_tags: Callable[[int, list[gr.tag_t]], None],
+        on_lost: Callable[[int, int], None],
+        report: Callable[[str, BaseException], None],
+    ):
+        gr.sync_block.__init__(self, "recorder", [np.complex64], None)
+        self.message_port_register_out(pmt.intern("drain"))  # ties the annotator to the stream
+        self._open_writer = open_writer
+        self._on_tags = on_tags
+        self._on_lost = on_lost
+        self._report = report
+        self.writer: SampleWriter | None = None
+        self.samples_in = 0
+        self._lost_from: int | None = None
+        self.ended = threading.Event()
+
+    def start(self) -> bool:
+        self.ended.clear()
+        self.samples_in = 0
+        self._lost_from = None
+        self.writer = self._open_writer()
+        return True
+
+    def stop(self) -> bool:
+        if self.writer is not None:
+            self.writer.close()
+        self.ended.set()
+        return True
+
+    def work(self, input_items, output_items):
+        iq = input_items[0]
+        try:
+            self._take(self.nitems_read(0), iq)
+        except Exception as error:  # raised from here, it would leave the flowgraph hanging
+            self._report("recorder", error)
+        self.samples_in += len(iq)
+        return len(iq)
+
+    def _take(self, first: int, iq: np.ndarray) -> None:
+        writer = self.writer
+        if writer is None or writer.failed:
+            return
+        self._on_tags(first, self.get_tags_in_window(0, 0, len(iq)))
+        if writer.put(first, iq):
+            if self._lost_from is not None:
+                self._on_lost(self._lost_from, first - self._lost_from)
+                self._lost_from = None
+        elif self._lost_from is None:
+            self._lost_from = first

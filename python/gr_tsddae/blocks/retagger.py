@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Receiver tags that stay true behind a tuner and resampler.
+
+Stock blocks move tags to the right sample and leave their values alone: behind a decimator
+`rx_rate` is still the receiver's. Whoever believes tags, as the classifier does, would be misled.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+log = logging.getLogger(__name__)
+
+RX_TIME, RX_RATE, RX_FREQ = (pmt.intern(key) for key in ("rx_time", "rx_rate", "rx_freq"))
+TUNED = pmt.intern("rot_phase_inc")  # what blocks.rotator_cc says when its frequency changes
+
+
+class Retagger(gr.sync_block):
+    """Copies samples; rewrites `rx_rate`, `rx_freq` and `rx_time` for what was done before it.
+
+    Says them itself at the first sample, where the source did not: the rate always, the frequency
+    when it is known. Other tags pass.
+
+    Args:
+        input_rate_hz: samples per second where the tags come from.
+        output_rate_hz: samples per second here.
+        center_frequency_hz: of the receiver while no `rx_freq` tag was seen; 0: unknown.
+        offset_hz: what lay at this distance from the receiver's centre lies at 0 Hz here.
+    """
+
+    def __init__(
+        self,
+        *,
+        input_rate_hz: float,
+        output_rate_hz: float,
+        center_frequency_hz: float,
+        offset_hz: float,
+    ):
+        gr.sync_block.__init__(self, "retagger", [np.complex64], [np.complex64])
+        self.set_tag_propagation_policy(gr.TPP_DONT)
+        self._input_rate_hz = input_rate_hz
+        self._output_rate_hz = output_rate_hz
+        self._nominal_hz = center_frequency_hz
+        self._offset_hz = offset_hz
+        self._tagged_hz: float | None = None
+        self._news = False  # the nominal frequency changed
+        self.delay_s = 0.0  # how much later a sample comes out than its time says
+
+    def set_center_frequency_hz(self, value: float) -> None:
+        """From the next samples on, unless the source tags its frequency itself."""
+        self._nominal_hz = value
+        self._news = True
+
+    def start(self) -> bool:
+        self._tagged_hz = None  # another run may have another source
+        return True
+
+    def work(self, input_items, output_items):
+        count = len(input_items[0])
+        output_items[0][:] = input_items[0]
+        first = self.nitems_read(0)
+        try:
+            self._pass_tags(first, count)
+        except Exception:  # raised from here, it would leave the flowgraph hanging for ever
+            log.exception("tags near sample %d lost", first)
+        return count
+
+    def _pass_tags(self, first: int, count: int) -> None:
+        tags = self.get_tags_in_window(0, 0, count)
+        at_first = [tag.key for tag in tags if tag.offset == first]
+        if first == 0 and not any(pmt.eq(key, RX_RATE) for key in at_first):
+            self._say(first, RX_RATE, pmt.from_double(self._output_rate_hz))
+        told = self._tagged_hz is not None or any(pmt.eq(key, RX_FREQ) for key in at_first)
+        if (first == 0 or self._news) and not told:
+            self._say_frequency(first)
+        self._news = False
+        for tag in tags:
+            self._pass(tag)
+
+    def _pass(self, tag: gr.tag_t) -> None:
+        key, value = tag.key, tag.value
+        if pmt.eq(key, TUNED):
+            self._offset_hz = -pmt.to_double(value) * self._input_rate_hz / (2 * math.pi)
+            self._say_frequency(tag.offset)
+            return
+        if pmt.eq(key, RX_FREQ) and pmt.is_number(value):
+            self._tagged_hz = pmt.to_double(value)
+            self._say_frequency(tag.offset)
+            return
+        if pmt.eq(key, RX_RATE) and pmt.is_number(value):
+            told_hz = pmt.to_double(value)
+            if abs(told_hz / self._input_rate_hz - 1) > 1e-3:
+                log.warning(
+                    "the stream comes at %g samples per second, but sample_rate_hz is %g: symbol "
+                    "rate, offset and bandwidth are wrong by that; set sample_rate_hz to %g",
+                    told_hz, self._input_rate_hz, told_hz,
+                )  # fmt: skip
+            value = pmt.from_double(told_hz * self._output_rate_hz / self._input_rate_hz)
+        elif pmt.eq(key, RX_TIME) and pmt.is_tuple(value):
+            value = self._earlier(value)
+        self._say(tag.offset, key, value)
+
+    def _earlier(self, rx_time: pmt.pmt_base) -> pmt.pmt_base:
+        """The filters hold a sample back: what leaves them now arrived `delay_s` before."""
+        whole_s = pmt.to_uint64(pmt.tuple_ref(rx_time, 0))
+        part_s = pmt.to_double(pmt.tuple_ref(rx_time, 1)) - self.delay_s
+        carry_s = math.floor(part_s)
+        if whole_s + carry_s < 0:
+            return rx_time
+        return pmt.make_tuple(pmt.from_uint64(whole_s + carry_s), pmt.from_double(part_s - carry_s))
+
+    def _say_frequency(self, offset: int) -> None:
+        centre_hz = self._nominal_hz if self._tagged_hz is None else self._tagged_hz
+        if centre_hz:
+            self._say(offset, RX_FREQ, pmt.from_double(centre_hz + self._offset_hz))
+
+    def _say(self, offset: int, key: pmt.pmt_base, value: pmt.pmt_base) -> None:
+        self.add_item_tag(0, offset, key, value)

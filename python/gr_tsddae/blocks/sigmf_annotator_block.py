@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The TS-DDAE SigMF Annotator block: decisions become annotations of a recording.
+
+Inside: `Recorder` writes the stream (unless a recording exists already), `AnnotationWorker`
+writes what is said about it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pmt
+from gnuradio import gr
+
+from gr_tsddae.blocks.annotation_worker import AnnotationWorker
+from gr_tsddae.blocks.receiver_tags import ReceiverTags
+from gr_tsddae.blocks.recorder import Recorder, SampleWriter
+from gr_tsddae.iq.annotated_recording import AnnotatedRecording
+
+log = logging.getLogger(__name__)
+
+RECORD_MODES = ("drop", "block", "off")
+
+
+class sigmf_annotator(gr.hier_block2):
+    """Records a stream as SigMF with decisions as annotations, or annotates what is recorded.
+
+    Message ports in: `decisions`; out: `status`; a complex stream input unless `record` is "off".
+    Formats are in the block's documentation (grc/tsddae_sigmf_annotator.block.yml).
+
+    Args:
+        path: name of the recording, with or without .sigmf-meta. A new recording never overwrites
+            another: NAME-2, NAME-3, ... are taken.
+        record: "drop" records and loses samples (and counts them) when the disk is too slow,
+            "block" records and makes the stream wait, "off" annotates the recording that is there
+            and which the flowgraph plays from its start.
+        sample_rate_hz: used while no rx_rate tag was seen; 0: unknown.
+        center_frequency_hz: used while no rx_freq tag was seen; 0: unknown.
+        ignore: labels that are not written: names separated by commas, or a list of them.
+        minimum_confidence: decisions below it are not written.
+        merge: whether consecutive decisions for one label become one annotation.
+        author, description, hardware: for people, written when not empty.
+
+    Raises:
+        gr_tsddae.iq.captures.CaptureError: when the recording to annotate cannot be used.
+        ValueError: when an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        path: str = "recording",
+        record: str = "drop",
+        sample_rate_hz: float = 0.0,
+        center_frequency_hz: float = 0.0,
+        ignore: str | Iterable[str] = "noise",
+        minimum_confidence: float = 0.0,
+        merge: bool = True,
+        author: str = "",
+        description: str = "",
+        hardware: str = "",
+    ):
+        if record not in RECORD_MODES:
+            raise ValueError(f"record is {record!r}: choose one of {', '.join(RECORD_MODES)}")
+        if not str(path):
+            raise ValueError("path is empty: give the name of the recording")
+        if not 0 <= sample_rate_hz < math.inf:
+            raise ValueError(f"sample_rate_hz is {sample_rate_hz}: give hertz, or 0 when unknown")
+        if not math.isfinite(center_frequency_hz):
+            raise ValueError(
+                f"center_frequency_hz is {center_frequency_hz}: give hertz, or 0 when unknown"
+            )
+        self._path = Path(path).expanduser()
+        self._record = record
+        self._rate_hz = float(sample_rate_hz) or None
+        self._center_hz = float(center_frequency_hz) or None
+        self._about = {"author": author, "description": description, "hw": hardware}
+        if record == "off":
+            self._open_existing()  # what cannot work is said now, not when the flowgraph runs
+        gr.hier_block2.__init__(
+            self,
+            "TS-DDAE SigMF Annotator",
+            gr.io_signature(*((0, 0, 0) if record == "off" else (1, 1, gr.sizeof_gr_complex))),
+            gr.io_signature(0, 0, 0),
+        )
+        # Children stay referenced here: GNU Radio does not keep Python blocks alive.
+        self.recorder = None
+        if record != "off":
+            self.recorder = Recorder(
+                open_writer=self._open_new,
+                on_tags=self._note_tags,
+                on_lost=self._note_loss,
+                report=self._report,
+            )
+        self.worker = AnnotationWorker(
+            open_recording=self._open_existing if record == "off" else None,
+            status=self._sample_counts,
+            samples_written=self._samples_there,
+            stream_ended=None if self.recorder is None else self.recorder.ended,
+        )
+        self.worker.ignore = _labels(ignore)
+        self.worker.minimum_confidence = _checked_confidence(minimum_confidence)
+        self.worker.merge = bool(merge)
+        if self.recorder is not None:
+            self.connect(self, self.recorder)
+            # No message ever flows here; it ties the worker's end to the stream's.
+            self.msg_connect(self.recorder, "drain", self.worker, "drain")
+        self.message_port_register_hier_in("decisions")
+        self.msg_connect(self, "decisions", self.worker, "decisions")
+        self.message_port_register_hier_out("status")
+        self.msg_connect(self.worker, "status", self, "status")
+
+    # Setters are called from GUI slots, where an exception ends the process: a bad value is
+    # reported in `status`, and the old one stays.
+
+    def set_ignore(self, ignore: str | Iterable[str]) -> None:
+        """Leave out other labels, from the next decision on."""
+        try:
+            self.worker.ignore = _labels(ignore)
+        except TypeError as error:
+            self._report("ignore not changed", error)
+
+    def set_minimum_confidence(self, minimum_confidence: float) -> None:
+        """Leave out decisions of less confidence, from the next one on."""
+        try:
+            self.worker.minimum_confidence = _checked_confidence(minimum_confidence)
+        except (ValueError, TypeError) as error:
+            self._report("minimum confidence not changed", error)
+
+    @property
+    def recording_path(self) -> Path | None:
+        """The .sigmf-meta file that is written in this run; None before it."""
+        recording = self.worker.recording
+        return None if recording is None else recording.meta_path
+
+    # --- called by the children ---------------------------------------------------------------
+
+    def _report(self, what: str, error: BaseException) -> None:
+        self.worker.report(what, error)
+
+    def _open_existing(self) -> AnnotatedRecording:
+        return AnnotatedRecording.existing(self._path, sample_rate_hz=self._rate_hz)
+
+    def _open_new(self) -> SampleWriter | None:
+        """At the start of each run, whose sample numbers begin at 0: a recording of its own."""
+        self.worker.recording = None
+        # The clock is good for a live stream only; a replayed one is from another day.
+        clock_s = time.time() if self._record == "drop" else None
+        self._tags = ReceiverTags(self._rate_hz, self._center_hz, clock_s)
+        try:
+            recording = AnnotatedRecording.new(
+                self._path, sample_rate_hz=self._rate_hz, **self._about
+            )
+            writer = SampleWriter(
+                recording.data_path, wait=self._record == "block", report=self._report
+            )
+        except (OSError, ValueError) as error:  # the flowgraph goes on
+            self._report("nothing is recorded", error)
+            return None
+        recording.add_segment(*self._tags.segment(0))
+        self.worker.recording = recording
+        log.info("recording to %s", recording.meta_path)
+        return writer
+
+    def _note_tags(self, first_sample: int, tags: list[gr.tag_t]) -> None:
+        recording = self.worker.recording
+        for offset in sorted({tag.offset for tag in tags}):
+            there = {
+                pmt.symbol_to_string(tag.key): tag.value for tag in tags if tag.offset == offset
+            }
+            if not self._tags.take(offset, there):
+                continue
+            recording.add_segment(*self._tags.segment(offset))
+            if self._tags.rate_changed_from is not None:
+                self._report(
+                    "sample rate changed",
+                    ValueError(
+                        f"from {self._tags.rate_changed_from:g} to {self._tags.rate_hz:g} at "
+                        f"sample {offset}, but a SigMF recording has one; start another"
+                    ),
+                )
+            elif self._tags.rate_hz is not None:
+                recording.set_sample_rate_hz(self._tags.rate_hz)
+            self.worker.changed()
+
+    def _note_loss(self, first_sample: int, sample_count: int) -> None:
+        self._report(
+            "samples lost", OSError(f"the disk is too slow: {sample_count} from {first_sample} on")
+        )
+        remark = "samples lost, the disk was too slow: the file holds zeros"
+        self.worker.recording.add_remark(first_sample, sample_count, remark)
+        self.worker.changed()
+
+    def _samples_there(self) -> int:
+        """How far annotations may reach."""
+        if self.recorder is None:
+            return self.worker.recording.sample_count
+        return 0 if self.recorder.writer is None else self.recorder.writer.end_sample
+
+    def _sample_counts(self) -> dict[str, Any]:
+        if self.recorder is None:
+            return {"record": "off"}
+        writer = self.recorder.writer
+        # Read in this order, a block that is on its way is never counted as lost.
+        written = 0 if writer is None else writer.samples_written
+        pending = 0 if writer is None or writer.failed else writer.samples_pending
+        samples_in = max(self.recorder.samples_in, written + pending)
+        return {
+            "record": self._record,
+            "recording": writer is not None and not writer.failed,
+            "samples_in": samples_in,
+            "samples_written": written,
+            "samples_pending": pending,
+            "samples_lost": samples_in - written - pending,
+        }
+
+
+def _labels(ignore: str | Iterable[str]) -> frozenset[str]:
+    if isinstance(ignore, str):
+        ignore = ignore.split(",")
+    return frozenset(label.strip() for label in map(str, ignore)) - {""}
+
+
+def _checked_confidence(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise ValueError(f"minimum_confidence is {value}: give a number from 0 to 1")
+    return float(value)

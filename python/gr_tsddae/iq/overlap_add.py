@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Half-overlapping windows back to a stream: one sample out for each in, whatever was lost.
+
+A sample comes out as the weighted mean of the windows that cover it, which are two, one beside a
+lost window or a gap, or none: then it is zero. The weights are a Hann window whose two halves add
+up to one, with its zeros between samples, so that even a stream's first sample has a weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+PIECE_SAMPLES = 65536  # a long gap comes out in pieces of zeros of this size
+
+
+class OverlapAdd:
+    """Puts windows of L samples, L/2 apart, together again.
+
+    What comes out is one stream from sample 0 on without a gap; `position` says how far it is.
+
+    Args:
+        window_samples: L, even.
+
+    Attributes:
+        hop_samples: L/2.
+        position: number of the sample that comes out next.
+
+    Raises:
+        ValueError: when L is odd or under 2.
+    """
+
+    def __init__(self, window_samples: int):
+        if window_samples < 2 or window_samples % 2:
+            raise ValueError(
+                f"window_samples is {window_samples}: halves can overlap only with an even number, "
+                "so take a model with windows of an even length"
+            )
+        self.hop_samples = window_samples // 2
+        phase = (np.arange(window_samples) + 0.5) / window_samples
+        self._weight = (np.sin(np.pi * phase) ** 2).astype(np.float32)  # (L,)
+        self.restart()
+
+    def restart(self) -> None:
+        """Another stream begins, at sample 0."""
+        self.position = 0
+        # What the last window adds to the samples [position, position + L/2), and with what weight.
+        self._tail = np.zeros(self.hop_samples, np.complex64)
+        self._tail_weight = np.zeros(self.hop_samples, np.float32)
+
+    def add(self, windows: np.ndarray, first_samples: np.ndarray) -> Iterator[np.ndarray]:
+        """Take windows in stream order.
+
+        Args:
+            windows: complex64 (B, L).
+            first_samples: number of each window's first sample, (B,), rising, L/2 or more apart,
+                none in front of `position`.
+
+        Yields:
+            complex64 (n,), what no later window can change; read-only. `position` is the end of
+            what was yielded last.
+
+        Raises:
+            ValueError: when a window comes too late.
+        """
+        firsts = np.asarray(first_samples, np.int64)
+        edges = np.flatnonzero(np.diff(firsts) != self.hop_samples) + 1
+        for start, stop in zip([0, *edges], [*edges, len(firsts)], strict=True):
+            if start == stop:
+                return
+            if firsts[start] < self.position:
+                raise ValueError(
+                    f"a window starts at sample {firsts[start]}, but the stream has come to "
+                    f"{self.position}"
+                )
+            yield from self.advance(int(firsts[start]))
+            yield self._add_run(windows[start:stop])
+
+    def advance(self, sample: int) -> Iterator[np.ndarray]:
+        """No window to come starts in front of this sample: all before it can come out.
+
+        Yields:
+            complex64 (n,), read-only; nothing when `sample` is not behind `position`.
+        """
+        count = min(sample - self.position, self.hop_samples)
+        if count > 0:
+            piece = _mean(self._tail[:count], self._tail_weight[:count])
+            for kept in (self._tail, self._tail_weight):
+                kept[: -count or None] = kept[count:].copy()
+                kept[-count:] = 0
+            self.position += count
+            yield piece
+        while (count := min(sample - self.position, PIECE_SAMPLES)) > 0:
+            self.position += count
+            yield _zeros(count)
+
+    def _add_run(self, windows: np.ndarray) -> np.ndarray:
+        """Windows without a gap between them, (B, L), of which the first begins at `position`."""
+        hop = self.hop_samples
+        count = len(windows) * hop
+        weighted = windows * self._weight
+        total = np.zeros(count + hop, np.complex64)
+        weight = np.zeros(count + hop, np.float32)
+        total[:hop], weight[:hop] = self._tail, self._tail_weight
+        total[:count] += weighted[:, :hop].reshape(-1)
+        total[hop:] += weighted[:, hop:].reshape(-1)
+        weight[:count] += np.tile(self._weight[:hop], len(windows))
+        weight[hop:] += np.tile(self._weight[hop:], len(windows))
+        self._tail, self._tail_weight = total[count:].copy(), weight[count:].copy()
+        self.position += count
+        return _mean(total[:count], weight[:count])
+
+
+def _mean(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+
+
+def _zeros(count: int) -> np.ndarray:
+    """Complex zeros (count,) that take no memory, however many there are."""
+    return np.broadcast_to(np.complex64(0), (count,))
