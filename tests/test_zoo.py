@@ -116,6 +116,15 @@ def test_saving_replaces_the_model_in_a_folder(model, fill):
     assert zoo.load(model).card.classes == ("a", "b")
 
 
+def test_a_card_without_a_sample_rate_is_as_older_programs_know_it(model):
+    loaded = zoo.load(model)
+    assert loaded.card.sample_rate_hz is None
+    zoo.save(model, loaded.card, loaded.network)
+    assert "sample_rate_hz" not in (model / zoo.CARD_FILE).read_text()
+    zoo.save(model, dataclasses.replace(loaded.card, sample_rate_hz=2.4e6), loaded.network)
+    assert zoo.read_card(model).sample_rate_hz == 2.4e6
+
+
 def test_a_card_that_cannot_be_written_leaves_the_old_model_alone(model):
     loaded = zoo.load(model)
     loaded.network.head[-1].bias += 1
@@ -349,6 +358,8 @@ def test_entries_that_are_no_text(model):
         (zoo.ModelCorruptError, {"samples_per_symbol": "eight"}, ["samples_per_symbol is 'eight'"]),
         (zoo.ModelCorruptError, {"samples_per_symbol": -8}, ["samples_per_symbol is -8"]),
         (zoo.ModelCorruptError, {"samples_per_symbol": float("nan")}, ["samples_per_symbol"]),
+        (zoo.ModelCorruptError, {"sample_rate_hz": 0}, ["sample_rate_hz is 0"]),
+        (zoo.ModelCorruptError, {"sample_rate_hz": "fast"}, ["sample_rate_hz is 'fast'"]),
     ],
 )
 def test_a_card_that_says_what_cannot_be(model, kind, change, words):

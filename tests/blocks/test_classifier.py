@@ -325,9 +325,9 @@ def test_control_messages_change_parameters_and_bad_ones_do_not(arguments):
         post(control, pmt.cons(pmt.intern("gate_dbfs"), pmt.from_double(-float("inf"))))
         until(lambda: any(d["label"] == "unknown" for d in flowgraph.collector.decisions))
         for bad in ({"confidence_threshold": 7}, {"volume": 11}, 5, {"model": 3}):
-            before = flowgraph.classifier.worker._errors
+            before = flowgraph.classifier.worker.errors
             post(control, pmt.to_pmt(bad))
-            until(lambda before=before: flowgraph.classifier.worker._errors > before)
+            until(lambda before=before: flowgraph.classifier.worker.errors > before)
     finally:
         flowgraph.stop()
         flowgraph.wait()
@@ -439,6 +439,7 @@ def test_works_with_nothing_connected_to_its_messages(arguments):
         ({"confidence_threshold": 1.5}, "confidence_threshold is 1.5"),
         ({"gate_dbfs": float("nan")}, "gate_dbfs"),
         ({"sample_rate_hz": -1}, "sample_rate_hz is -1"),
+        ({"symbol_rate_hz": -1}, "symbol_rate_hz is -1"),
         ({"max_wait_s": -1}, "max_wait_s"),
         ({"device": "toaster"}, "device 'toaster'"),
         ({"precision": "float3"}, "precision 'float3'"),
@@ -453,3 +454,51 @@ def test_alias_package():
     from gnuradio import tsddae
 
     assert tsddae.classifier is classifier
+
+
+def test_warns_when_the_rate_is_not_what_the_model_was_trained_with(arguments, caplog):
+    """The model of these tests was trained with 8 samples per symbol."""
+    flowgraph = Flowgraph(
+        blocks.null_source(gr.sizeof_gr_complex), batch_windows=8, sample_rate_hz=1e6,
+        symbol_rate_hz=1e5, **arguments,
+    )  # fmt: skip
+    status = flowgraph.collector.status
+
+    def warned(text):
+        return lambda: status and text in status[-1]["warning"]
+
+    flowgraph.start()
+    try:
+        until(lambda: status)
+        assert status[-1]["warning"] == ""  # 10 is no more than 25 % away
+        flowgraph.classifier.set_symbol_rate_hz(50e3)
+        until(warned("20 samples per symbol"))
+        assert "was trained with 8: resample to 400000 samples/s" in status[-1]["warning"]
+        seen = len(status)
+        until(lambda: len(status) > seen + 1)
+        flowgraph.classifier.set_sample_rate_hz(410e3)
+        until(lambda: status[-1]["warning"] == "")
+        flowgraph.classifier.set_symbol_rate_hz(-1)
+        until(lambda: status[-1]["errors"] == 1)
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    assert caplog.text.count("20 samples per symbol") == 1
+
+
+def test_warns_by_the_tagged_rate_of_a_model_taught_at_one_rate(model_folder, tmp_path):
+    import dataclasses
+
+    model = zoo.load(model_folder)
+    card = dataclasses.replace(model.card, sample_rate_hz=250e3)
+    zoo.save(tmp_path / "taught", card, model.network)
+    assert zoo.read_card(tmp_path / "taught").sample_rate_hz == 250e3
+    for told_hz, words in ((260e3, None), (300e3, "300000 samples/s, amc-untrained"), (None, None)):
+        tags = [tag(0, "rx_rate", pmt.from_double(told_hz))] if told_hz else []
+        flowgraph = Flowgraph(
+            vector_source(noise(20 * L), tags=tags), overflow="block", device="cpu",
+            model=str(tmp_path / "taught"), sample_rate_hz=250e3,
+        )  # fmt: skip
+        flowgraph.run()
+        warning = flowgraph.collector.status[-1]["warning"]
+        assert (words in warning) if words else warning == ""

@@ -10,10 +10,31 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ["classifier", "window_batcher"]
+__all__ = [
+    "accuracy_probe",
+    "anomaly_detector",
+    "classifier",
+    "conditioner",
+    "denoiser",
+    "embedding",
+    "json_publisher",
+    "qt_display",
+    "rml_source",
+    "sigmf_annotator",
+    "window_batcher",
+]
 
 _HOMES = {
+    "accuracy_probe": "gr_tsddae.blocks.accuracy_probe_block",
+    "anomaly_detector": "gr_tsddae.blocks.anomaly_detector_block",
     "classifier": "gr_tsddae.blocks.classifier_block",
+    "conditioner": "gr_tsddae.blocks.conditioner_block",
+    "denoiser": "gr_tsddae.blocks.denoiser_block",
+    "embedding": "gr_tsddae.blocks.embedding_block",
+    "json_publisher": "gr_tsddae.blocks.json_publisher_block",
+    "qt_display": "gr_tsddae.blocks.qt_display_block",
+    "rml_source": "gr_tsddae.blocks.rml_source_block",
+    "sigmf_annotator": "gr_tsddae.blocks.sigmf_annotator_block",
     "window_batcher": "gr_tsddae.bindings",
 }
 

@@ -1,24 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The TS-DDAE Classifier block: a complex stream in, decisions out as messages.
-
-Inside: `window_batcher` (C++) cuts the stream and never waits for the network unless it is told
-to; `classifier_worker` (Python) takes whole batches on a thread of its own.
-"""
+"""The TS-DDAE Classifier block: a complex stream in, decisions out as messages."""
 
 from __future__ import annotations
 
 import math
 
-from gnuradio import gr
-
-from gr_tsddae.bindings import window_batcher
 from gr_tsddae.blocks.classifier_worker import ClassifierWorker
+from gr_tsddae.blocks.window_block import WindowBlock
 from gr_tsddae.recognizer import Recognizer
 
-OVERFLOW_POLICIES = ("drop_oldest", "drop_newest", "block")
 
-
-class classifier(gr.hier_block2):
+class classifier(WindowBlock):
     """Recognises what is in a stream while it runs.
 
     Message ports out: `decisions`, `results`, `status`; in: `control`. Their formats are in the
@@ -40,6 +32,8 @@ class classifier(gr.hier_block2):
         precision: "auto", "float32", "bfloat16".
         sample_rate_hz: used while no rx_rate tag was seen; 0: unknown.
         center_frequency_hz: used while no rx_freq tag was seen; 0: unknown.
+        symbol_rate_hz: of the signal looked for; 0: unknown. `status` warns when it, or the sample
+            rate, is not what the model's card says it was trained on.
 
     Raises:
         gr_tsddae.zoo.ModelError: when the model cannot be loaded.
@@ -61,66 +55,30 @@ class classifier(gr.hier_block2):
         precision: str = "auto",
         sample_rate_hz: float = 0.0,
         center_frequency_hz: float = 0.0,
+        symbol_rate_hz: float = 0.0,
     ):
-        if hop_samples < 0:
-            raise ValueError(
-                f"hop_samples is {hop_samples}: give the distance between windows in samples, "
-                "or 0 for the window length"
-            )
-        if overflow not in OVERFLOW_POLICIES:
-            raise ValueError(
-                f"overflow is {overflow!r}: choose one of {', '.join(OVERFLOW_POLICIES)}"
-            )
-        gr.hier_block2.__init__(
-            self,
-            "TS-DDAE Classifier",
-            gr.io_signature(1, 1, gr.sizeof_gr_complex),
-            gr.io_signature(0, 0, 0),
-        )
         recognizer = Recognizer(
             model, device=device, precision=precision, batch_windows=batch_windows or None
         )
-        # Children stay referenced here: GNU Radio does not keep Python blocks alive.
-        self.batcher = window_batcher(
-            window_samples=recognizer.window_samples,
-            hop_samples=hop_samples or recognizer.window_samples,
-            batch_windows=recognizer.batch_windows,
+        super().__init__(
+            "TS-DDAE Classifier",
+            recognizer,
+            hop_samples=hop_samples,
             capacity_batches=capacity_batches,
-            policy=overflow,
+            overflow=overflow,
             gate_dbfs=gate_dbfs,
             max_wait_s=max_wait_s,
         )
-        self.worker = ClassifierWorker(
+        worker = ClassifierWorker(
             self.batcher,
             recognizer,
             decision_interval_s=decision_interval_s,
             confidence_threshold=confidence_threshold,
             sample_rate_hz=sample_rate_hz,
             center_frequency_hz=center_frequency_hz,
+            symbol_rate_hz=symbol_rate_hz,
         )
-        self.connect(self, self.batcher)
-        # No message ever flows here; it ties the worker's start and stop to the stream's.
-        self.msg_connect(self.batcher, "drain", self.worker, "drain")
-        for port in ("decisions", "results", "status"):
-            self.message_port_register_hier_out(port)
-            self.msg_connect(self.worker, port, self, port)
-        self.message_port_register_hier_in("control")
-        self.msg_connect(self, "control", self.worker, "control")
-
-    # Setters are called from GUI slots, where an exception ends the process: a bad value is
-    # reported in `status`, and the old one stays.
-
-    def set_model(self, model: str) -> None:
-        """Load another model in the background and swap it in between two batches.
-
-        The same name or folder again reloads it. When the new model is bad, or its windows have
-        another length, the old one keeps working and `status` says why.
-        """
-        self.worker.try_to_set(model=model)
-
-    def set_gate_dbfs(self, gate_dbfs: float) -> None:
-        """Change the power gate, from the next window on."""
-        self.worker.try_to_set(gate_dbfs=gate_dbfs)
+        self._connect(worker, ports=("decisions", "results", "status"))
 
     def set_decision_interval_s(self, decision_interval_s: float) -> None:
         """Change the stretch one decision is about, from the next decision on."""
@@ -138,11 +96,11 @@ class classifier(gr.hier_block2):
         """Change the frequency assumed while no rx_freq tag was seen."""
         self.worker.try_to_set(center_frequency_hz=center_frequency_hz)
 
+    def set_symbol_rate_hz(self, symbol_rate_hz: float) -> None:
+        """Change the symbol rate that `status` warns by."""
+        self.worker.try_to_set(symbol_rate_hz=symbol_rate_hz)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Labels of the running model."""
         return self.worker.classes
-
-    def counters(self) -> dict[str, int]:
-        """Where every sample and window went; see `window_batcher.counters`."""
-        return self.batcher.counters()

@@ -4,8 +4,20 @@
 from __future__ import annotations
 
 import threading
+from typing import Protocol
 
-from gr_tsddae.recognizer import Recognizer
+from gr_tsddae import zoo
+
+
+class Network(Protocol):
+    """What a worker runs, such as a `Recognizer`; made of a model's name and the last three."""
+
+    card: zoo.Card
+    window_samples: int
+    device_failures: int
+    device: object
+    precision: str
+    batch_windows: int
 
 
 class ModelLoader:
@@ -16,17 +28,18 @@ class ModelLoader:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wanted: tuple[str, Recognizer] | None = None
+        self._wanted: tuple[str, Network] | None = None
         self._thread: threading.Thread | None = None
-        self._outcome: Recognizer | Exception | None = None
+        self._outcome: Network | Exception | None = None
 
-    def request(self, model: str, running: Recognizer) -> None:
+    def request(self, model: str, running: Network) -> None:
         """Ask for a model; returns at once.
 
         Args:
             model: name or folder.
-            running: the recogniser in use. The new one takes over its device, precision and batch
-                size, and must have its window length, which the stream is already cut to.
+            running: the network in use. The new one is of its class, takes over its device,
+                precision and batch size, and must have its window length, which the stream is
+                already cut to.
 
         Raises:
             ValueError: when `model` is not a name.
@@ -41,7 +54,7 @@ class ModelLoader:
                 )
                 self._thread.start()
 
-    def outcome(self) -> Recognizer | Exception | None:
+    def outcome(self) -> Network | Exception | None:
         """What has been loaded, or why it could not be, once; None when there is no news."""
         if self._outcome is None:  # the usual case, without the lock
             return None
@@ -68,9 +81,9 @@ class ModelLoader:
                     self._outcome = outcome
 
     @staticmethod
-    def _load(model: str, running: Recognizer) -> Recognizer | Exception:
+    def _load(model: str, running: Network) -> Network | Exception:
         try:
-            loaded = Recognizer(
+            loaded = type(running)(
                 model,
                 device=str(running.device),
                 precision=running.precision,

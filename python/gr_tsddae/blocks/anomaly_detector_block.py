@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The TS-DDAE Anomaly Detector block: a complex stream in, scores out, and messages of events."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from gnuradio import gr
+
+from gr_tsddae.anomaly.scorer import AnomalyScorer
+from gr_tsddae.blocks.anomaly_worker import AnomalyWorker
+from gr_tsddae.blocks.result_source import ResultQueue, ResultSource
+from gr_tsddae.blocks.window_block import WindowBlock
+
+
+class anomaly_detector(WindowBlock):
+    """Scores every window by how far it is from normal, and tells when that passes a threshold.
+
+    The stream out has one float per hop: score i is that of the window that starts at sample i *
+    hop (behind a retune: within the hop that begins there). Windows that were dropped or gated are
+    NaN, so that the scores keep step with time.
+
+    Message ports: `anomalies`, `status` out, `control` in; see
+    grc/tsddae_anomaly_detector.block.yml.
+
+    Args:
+        model: name or folder of a model for "anomaly", whose score is the probability that a window
+            is not normal; or of one for "denoising", whose score is its denoising error.
+        hop_samples: from one window's start to the next; 0 takes the window length.
+        threshold: a score above it is an anomaly; used while `learn_s` is 0.
+        learn_s: learn the threshold from the first so many seconds of signal, which must be normal.
+            While the sample rate is unknown, from 1000 windows.
+        false_alarm_rate: share of normal windows that may pass a learned threshold.
+        batch_windows: most windows per pass through the network; 0 takes what suits the model.
+        max_wait_s: a batch that is not full goes to the network after this time.
+        capacity_batches: batches that may exist at once, waiting or worked on.
+        overflow: what gives when network or reader are slower than the stream: "drop_oldest" or
+            "drop_newest" lose windows (and count them), "block" makes the stream wait.
+        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) are not looked at; -inf: none.
+        device: "auto", "cpu", "cuda", ...
+        precision: "auto", "float32", "bfloat16".
+        sample_rate_hz: used while no rx_rate tag was seen; 0: unknown.
+        center_frequency_hz: used while no rx_freq tag was seen; 0: unknown.
+
+    Raises:
+        gr_tsddae.zoo.ModelError: when the model cannot be loaded, or is of another task.
+        ValueError: when an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        model: str = "denoise-nano",
+        hop_samples: int = 0,
+        threshold: float = 0.5,
+        learn_s: float = 5.0,
+        false_alarm_rate: float = 1e-3,
+        batch_windows: int = 0,
+        max_wait_s: float = 0.1,
+        capacity_batches: int = 8,
+        overflow: str = "drop_oldest",
+        gate_dbfs: float = -math.inf,
+        device: str = "auto",
+        precision: str = "auto",
+        sample_rate_hz: float = 0.0,
+        center_frequency_hz: float = 0.0,
+    ):
+        scorer = AnomalyScorer(
+            model, device=device, precision=precision, batch_windows=batch_windows or None
+        )
+        super().__init__(
+            "TS-DDAE Anomaly Detector",
+            scorer,
+            hop_samples=hop_samples,
+            capacity_batches=capacity_batches,
+            overflow=overflow,
+            gate_dbfs=gate_dbfs,
+            max_wait_s=max_wait_s,
+            output_bytes=gr.sizeof_float,
+        )
+        queue = ResultQueue()
+        worker = AnomalyWorker(
+            self.batcher,
+            scorer,
+            queue,
+            hop_samples=hop_samples or scorer.window_samples,
+            threshold=threshold,
+            learn_s=learn_s,
+            false_alarm_rate=false_alarm_rate,
+            sample_rate_hz=sample_rate_hz,
+            center_frequency_hz=center_frequency_hz,
+        )
+        source = ResultSource("anomaly_detector", np.float32, queue)
+        self._connect(worker, ports=("anomalies", "status"), source=source)
+
+    def set_threshold(self, threshold: float) -> None:
+        """Use this threshold from now on, and learn none."""
+        self.worker.try_to_set(threshold=threshold)
+
+    def set_learn_s(self, learn_s: float) -> None:
+        """Learn the threshold again, from so many seconds; 0: go back to the fixed one."""
+        self.worker.try_to_set(learn_s=learn_s)
+
+    def set_false_alarm_rate(self, false_alarm_rate: float) -> None:
+        """Change what the threshold is learned for; one that is learned already follows."""
+        self.worker.try_to_set(false_alarm_rate=false_alarm_rate)
+
+    def set_sample_rate_hz(self, sample_rate_hz: float) -> None:
+        """Change the rate assumed while no rx_rate tag was seen."""
+        self.worker.try_to_set(sample_rate_hz=sample_rate_hz)
+
+    def set_center_frequency_hz(self, center_frequency_hz: float) -> None:
+        """Change the frequency assumed while no rx_freq tag was seen."""
+        self.worker.try_to_set(center_frequency_hz=center_frequency_hz)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The TS-DDAE Denoiser block: a complex stream in, its signal part out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from gnuradio import gr
+
+from gr_tsddae.blocks.denoiser_worker import DenoiserWorker
+from gr_tsddae.blocks.result_source import ResultQueue, ResultSource
+from gr_tsddae.blocks.window_block import WindowBlock
+from gr_tsddae.denoiser import Denoiser
+from gr_tsddae.iq.overlap_add import OverlapAdd
+
+
+class denoiser(WindowBlock):
+    """Streams a network's estimate of the signal in a noisy stream, at the same rate and level.
+
+    Windows overlap by half; sample n out is about sample n in. Where no window was denoised
+    (dropped, gated, not finite, or the rest in front of a retune or the end that is too short for
+    a window), zeros come out. The tags rx_time, rx_freq and rx_rate pass.
+
+    Message ports: `status` out, `control` in; see grc/tsddae_denoiser.block.yml.
+
+    Args:
+        model: name or folder of a model for "denoising".
+        estimate_snr: whether each window's SNR is estimated; else it is taken to be `snr_db`.
+        snr_db: power of the signal over that of the noise in the whole band, -50 to 49 dB.
+        batch_windows: most windows per pass through the network; 0 takes what suits the model.
+        max_wait_s: a batch that is not full goes to the network after this time.
+        capacity_batches: batches that may exist at once, waiting or worked on.
+        overflow: what gives when network or reader are slower than the stream: "drop_oldest" or
+            "drop_newest" lose windows (and count them), "block" makes the stream wait.
+        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) become zeros; -inf: none.
+        device: "auto", "cpu", "cuda", ...
+        precision: "auto", "float32", "bfloat16".
+
+    Raises:
+        gr_tsddae.zoo.ModelError: when the model cannot be loaded.
+        ValueError: when an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        model: str = "denoise-nano",
+        estimate_snr: bool = True,
+        snr_db: float = 10.0,
+        batch_windows: int = 0,
+        max_wait_s: float = 0.1,
+        capacity_batches: int = 8,
+        overflow: str = "drop_oldest",
+        gate_dbfs: float = -math.inf,
+        device: str = "auto",
+        precision: str = "auto",
+    ):
+        network = Denoiser(
+            model, device=device, precision=precision, batch_windows=batch_windows or None
+        )
+        overlap = OverlapAdd(network.window_samples)
+        super().__init__(
+            "TS-DDAE Denoiser",
+            network,
+            hop_samples=overlap.hop_samples,
+            capacity_batches=capacity_batches,
+            overflow=overflow,
+            gate_dbfs=gate_dbfs,
+            max_wait_s=max_wait_s,
+            output_bytes=gr.sizeof_gr_complex,
+        )
+        queue = ResultQueue()
+        worker = DenoiserWorker(
+            self.batcher, network, queue, overlap, estimate_snr=estimate_snr, snr_db=snr_db
+        )
+        source = ResultSource("denoiser", np.complex64, queue)
+        self._connect(worker, ports=("status",), source=source)
+
+    def set_estimate_snr(self, estimate_snr: bool) -> None:
+        """Estimate the SNR or not, from the next batch on."""
+        self.worker.try_to_set(estimate_snr=estimate_snr)
+
+    def set_snr_db(self, snr_db: float) -> None:
+        """Change the SNR that is assumed while none is estimated, from the next batch on."""
+        self.worker.try_to_set(snr_db=snr_db)
