@@ -162,10 +162,10 @@ def test_the_small_recipe_is_complete():
     words = ["--config", "table-nano", "--dataset=npz", "--path=f", "--out=o"]
     found = command.parse("reproduce", [*words, "--seeds=[7]", "--probe.trainer.epochs=3"])
     assert (found.network.name, found.seeds, found.probe.trainer.epochs) == ("tsnet-nano", (7,), 3)
-    assert found.pretrain.trainer == TrainerConfig(epochs=15, stop_patience=1000)
+    assert found.pretrain.trainer == TrainerConfig(epochs=12, stop_patience=1000)
     assert command.parse("ablate", words).network.name == "tsnet-nano"
     swept = command.parse("sweep", [*words, "--over=ratio", "--at=[0.2, 0.6]"])
-    assert (swept.at, swept.finetune.trainer.epochs) == ((0.2, 0.6), 25)
+    assert (swept.at, swept.finetune.trainer.epochs) == ((0.2, 0.6), 12)
 
 
 def test_the_paper_is_the_default():
