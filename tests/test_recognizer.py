@@ -35,6 +35,8 @@ ALLOWED = {
     "recognizer": {"runner", "zoo", "decision", "nets", "iq"},
     "denoiser": {"runner", "zoo", "nets", "iq"},
     "report": {"decision", "iq"},
+    "rtl_tcp": {"iq", "rtl_tcp_tuner"},
+    "rtl_tcp_tuner": {"iq"},
     "truth": set(),
     "classify": {"recognizer", "decision", "zoo", "report", "iq"},
     "train": {"data", "synth", "nets", "zoo", "iq", "report", "recognizer", "truth"},

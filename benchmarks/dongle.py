@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A recording served as a dongle, by a process of its own.
+
+It has to be another process: the osmosdr source is made without letting other Python threads run,
+and waits for the server's first bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+STALE_S = 0.1
+
+
+class Dongle:
+    """`python -m gr_tsddae.rtl_tcp RECORDING --repeat`, inside `with`.
+
+    Args:
+        recording: what it plays, over and over.
+        options: further options of the command, by their names with underscores; None: not given.
+
+    Attributes:
+        port: where it listens.
+        device: device arguments for the osmosdr source.
+    """
+
+    def __init__(self, recording: Path, **options: object):
+        command = [sys.executable, "-m", "gr_tsddae.rtl_tcp", str(recording), "--repeat"]
+        for name, value in ({"port": 0, "status": 0.25} | options).items():
+            if value is not None:
+                command += [f"--{name.replace('_', '-')}", str(value)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        ready = self._process.stdout.readline()
+        if not ready:
+            raise RuntimeError(f"{' '.join(command)} ended with {self._process.wait()}")
+        self.port = int(ready.rsplit(":", 1)[1])
+        self.device = f"rtl_tcp=127.0.0.1:{self.port},psize=1048576"
+
+    def next_status(self) -> dict:
+        """The next line about the client; waits for it. Lines from before now are passed over."""
+        while True:
+            line = json.loads(self._process.stdout.readline())
+            if line["now_s"] > time.monotonic() - STALE_S:
+                return line
+
+    def __enter__(self) -> Dongle:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=30)
+        self._process.stdout.close()

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decisions as JSON lines and as ZMQ messages, as other programs get them."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
+pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
+import pmt  # noqa: E402
+from gnuradio import blocks  # noqa: E402
+
+from gr_tsddae.blocks import classifier, json_publisher  # noqa: E402
+from gr_tsddae.blocks.json_publisher_block import _LineFile  # noqa: E402
+
+UTC = datetime.timezone.utc
+L = 128
+
+
+def lines(path) -> list[dict]:
+    text = path.read_text()
+    assert text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def decide(made, content) -> None:
+    made._on_decisions(pmt.to_pmt(content))
+
+
+@pytest.fixture
+def subscriber():
+    zmq = pytest.importorskip("zmq", reason="pyzmq is not installed")
+    made = zmq.Context.instance().socket(zmq.SUB)
+    made.rcvtimeo = 20_000
+    yield made
+    made.close(linger=0)
+
+
+def test_a_classifier_s_decisions_reach_a_file_and_a_subscriber(model_folder, tmp_path, subscriber):
+    address = f"ipc://{tmp_path}/station"
+    path = tmp_path / "decisions.jsonl"
+    rng = np.random.default_rng(1)
+    iq = (rng.normal(size=200 * L) + 1j * rng.normal(size=200 * L)).astype(np.complex64)
+
+    class Flowgraph(gr.top_block):
+        def __init__(self):
+            gr.top_block.__init__(self)
+            self.source = blocks.vector_source_c(iq.tolist())
+            self.classifier = classifier(
+                str(model_folder), device="cpu", precision="float32", overflow="block",
+                sample_rate_hz=100 * L, decision_interval_s=0.1, batch_windows=5,
+            )  # fmt: skip
+            self.publisher = json_publisher(file=str(path), address=address, topic="site/7")
+            self.keeper = blocks.message_debug()
+            self.connect(self.source, self.classifier)
+            for port in ("decisions", "status"):
+                self.msg_connect(self.classifier, port, self.publisher, port)
+            self.msg_connect(self.classifier, "decisions", self.keeper, "store")
+
+    flowgraph = Flowgraph()
+    subscriber.connect(address)
+    subscriber.subscribe("site/7/")
+    time.sleep(0.5)  # a subscription takes a moment, and PUB does not wait for it
+    flowgraph.run()
+    heard = [subscriber.recv_multipart()]
+    while subscriber.poll(1000):
+        heard.append(subscriber.recv_multipart())
+    said = [json.loads(payload) for topic, payload in heard if topic == b"site/7/decisions"]
+    status = [json.loads(payload) for topic, payload in heard if topic == b"site/7/status"]
+    written = lines(path)
+    assert said == written and len(said) == 20
+    for number, line in enumerate(written):
+        expected = pmt.to_python(flowgraph.keeper.get_message(number))
+        published = line.pop("published")
+        stamp = datetime.datetime.fromisoformat(published.replace("Z", "+00:00"))
+        assert abs((datetime.datetime.now(UTC) - stamp).total_seconds()) < 60
+        assert line == expected
+        assert line["first_sample"] == number * 10 * L and line["time_s"] is None
+    assert status[-1]["samples_in"] == len(iq)
+    assert flowgraph.publisher.counters()["lines_lost"] == 0
+    assert flowgraph.publisher.counters()["refused"] == 0
+
+
+def test_a_file_goes_on_where_it_ended(tmp_path):
+    path = tmp_path / "d.jsonl"
+    path.write_text('{"label": "BPSK"}\n{"label": "QP')  # the power went off
+    made = json_publisher(file=str(path))
+    decide(made, {"label": "GFSK"})
+    made.stop()
+    decide(made, {"label": "WBFM"})  # started again
+    first, broken, *rest = path.read_text().splitlines()
+    assert json.loads(first) == {"label": "BPSK"} and broken == '{"label": "QP'
+    assert [json.loads(line)["label"] for line in rest] == ["GFSK", "WBFM"]
+
+
+def test_files_by_size_lose_no_line(tmp_path):
+    path = tmp_path / "d.jsonl"
+    made = json_publisher(file=str(path), rotate_mb=0.001)
+    for number in range(100):
+        decide(made, {"number": number, "padding": 50 * "x"})
+    made.stop()
+    files = sorted(tmp_path.iterdir(), key=lambda p: lines(p)[0]["number"])
+    assert len(files) > 5 and files[-1] == path
+    assert all(file.stat().st_size <= 1000 for file in files)
+    assert [line["number"] for file in files for line in lines(file)] == list(range(100))
+
+
+def test_files_by_day(tmp_path):
+    path = tmp_path / "d.jsonl"
+    file = _LineFile(path, daily=True, size_limit_bytes=0)
+    midnight = datetime.datetime(2026, 2, 1, tzinfo=UTC)
+    second = datetime.timedelta(seconds=1)
+    for number, now in enumerate([midnight - 2 * second, midnight - second, midnight, midnight]):
+        file.add(json.dumps({"number": number}).encode(), now)
+    file.close()
+    assert [x["number"] for x in lines(tmp_path / "d-20260131T235958Z.jsonl")] == [0, 1]
+    assert [x["number"] for x in lines(path)] == [2, 3]
+    # a station that comes back the next day begins that day's file
+    yesterday_s = (midnight + 23 * 3600 * second).timestamp()
+    os.utime(path, (yesterday_s, yesterday_s))
+    file = _LineFile(path, daily=True, size_limit_bytes=0)
+    file.add(b'{"number": 4}', midnight + datetime.timedelta(days=1))
+    file.close()
+    assert [x["number"] for x in lines(path)] == [4]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_is_no_json_is_counted_and_stops_nothing(tmp_path, caplog):
+    path = tmp_path / "d.jsonl"
+    made = json_publisher(file=str(path))
+    made._on_decisions(pmt.intern("hello"))
+    decide(made, {"confidence": float("nan")})
+    made._on_status(pmt.cons(pmt.PMT_NIL, pmt.make_u8vector(3, 0)))
+    decide(made, {"label": "BPSK"})
+    made.stop()
+    assert [line["label"] for line in lines(path)] == ["BPSK"]
+    assert made.counters() == {"messages": 4, "refused": 3, "lines_lost": 0}
+    assert "must be a dictionary, not str" in caplog.text
+
+
+def test_a_full_disk_is_counted_and_the_next_line_tried(tmp_path, caplog):
+    path = tmp_path / "d.jsonl"
+    made = json_publisher(file=str(path))
+    decide(made, {"number": 0})
+    made._lines.close()
+    with Path("/dev/full").open("ab", buffering=0) as full:
+        made._lines._file, made._lines._began = full, datetime.datetime.now(UTC)
+        decide(made, {"number": 1})
+    assert made.counters()["lines_lost"] == 1
+    assert "No space left" in caplog.text
+    made._lines.close()
+    decide(made, {"number": 2})
+    assert [line["number"] for line in lines(path)] == [0, 2]
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(OSError):
+        json_publisher(file=str(tmp_path / "nowhere" / "d.jsonl"))
+    with pytest.raises(ValueError, match="rotate_mb is -1"):
+        json_publisher(rotate_mb=-1)
+    pytest.importorskip("zmq", reason="pyzmq is not installed")
+    with pytest.raises(ValueError, match="cannot listen at address 'nonsense'"):
+        json_publisher(address="nonsense")
+    address = f"ipc://{tmp_path}/taken"
+    kept = json_publisher(address=address)
+    assert kept is not None
+    json_publisher(address=f"ipc://{tmp_path}/other").set_topic("x")
