@@ -109,6 +109,8 @@ def test_npz(tmp_path, form):
     assert dataset.label.tolist() == [0, 1, 0, 0, 1, 1]
     assert dataset.level_db.tolist() == [0, 0, 5, 0, 5, 5]
     assert sum(dataset.skipped.values()) == 2
+    (tmp_path / "a.npz").rename(tmp_path / "stand-in")  # it is one whatever it is called
+    assert len(open_dataset("icarus", tmp_path / "stand-in", window_samples=L)) == 6
 
 
 def test_each_sir_has_as_many_normal_windows(tmp_path):

@@ -59,7 +59,7 @@ def read(
     Raises:
         DatasetError: if a recording says not what it is, or nothing can be read.
     """
-    if path.lower().endswith(".npz"):
+    if path.lower().endswith(".npz") or zipfile.is_zipfile(path):  # whatever it is called
         return _read_npz(kind, path, window_samples)
     folder = Path(path)
     if not folder.is_dir():
