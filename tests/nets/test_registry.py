@@ -1,13 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every network by name: what anyone who asks the registry for one may rely on."""
+"""Every network by name: what anyone who asks the registry for one may rely on.
+
+A new entry is covered unasked: all tests walk `nets.names()`.
+"""
+
+import sys
 
 import pytest
 import torch
+from torch import nn
 
-from gr_tsddae import nets
+from gr_tsddae import nets, zoo
+from gr_tsddae.nets.classifier import Classifier
 
 CLASS_COUNT = 5
 each_network = pytest.mark.parametrize("name", nets.names())
+
+
+def config_of(name):
+    """The configuration a network has when nobody asks for anything else."""
+    return nets.create(name, class_count=CLASS_COUNT).backbone.config
 
 
 def windows(batch, length):
@@ -25,12 +37,76 @@ def test_names_are_sorted_and_hold_the_three_sizes():
 @each_network
 @pytest.mark.parametrize(("batch", "length"), [(3, 128), (1, 128), (2, 1024), (1, 1024)])
 def test_shape(name, batch, length, fill):
-    network = fill(nets.create(name, class_count=CLASS_COUNT))
+    network = fill(nets.create(name, class_count=CLASS_COUNT, window_samples=length))
+    network.check_window(length)
     with torch.inference_mode():
         logits = network(windows(batch, length))
     assert logits.shape == (batch, CLASS_COUNT)
     assert logits.dtype == torch.float32
     assert logits.isfinite().all()
+
+
+@each_network
+@pytest.mark.parametrize("length", [128, 1024])
+def test_the_head_turns_features_into_logits(name, length, fill):
+    network = fill(nets.create(name, class_count=CLASS_COUNT, window_samples=length))
+    with torch.inference_mode():
+        features = network.embed(windows(2, length))
+        logits = network(windows(2, length))
+    assert features.shape == (2, network.head[0].in_features)
+    assert features.std(0).max() > 1e-3, "features of different windows must differ"
+    torch.testing.assert_close(network.head(features), logits, rtol=1e-4, atol=1e-4)
+
+
+@each_network
+def test_backbone_and_head_are_all_there_is(name):
+    network = nets.create(name, class_count=CLASS_COUNT)
+    assert {parameter.partition(".")[0] for parameter, _ in network.named_parameters()} == {
+        "backbone",
+        "head",
+    }
+    # Of a trained model, a temperature and a prior are folded into these two.
+    assert isinstance(network.head[0], nn.Linear)
+    assert isinstance(network.head[-1], nn.Linear)
+    assert network.head[-1].bias.shape == (CLASS_COUNT,)
+
+
+@each_network
+def test_bfloat16_is_near_float32(name, fill):
+    network = fill(nets.create(name, class_count=CLASS_COUNT))
+    with torch.inference_mode():
+        logits = network(windows(4, 128))
+        rounded = network.bfloat16()(windows(4, 128)).float()
+    assert (rounded - logits).abs().max() < 0.15 * logits.abs().max()
+
+
+@each_network
+def test_saved_and_loaded(name, fill, tmp_path):
+    network = fill(nets.create(name, class_count=CLASS_COUNT))
+    card = zoo.Card(
+        name="any",
+        task="amc",
+        network=name,
+        classes=tuple("abcde"),
+        window_samples=128,
+        scaling="unit_power",
+        samples_per_symbol=None,
+        weights_sha256="",
+        licence="GPL-3.0-or-later",
+    )
+    zoo.save(tmp_path / "any", card, network, half=False)
+    loaded = zoo.load(tmp_path / "any").network
+    with torch.inference_mode():
+        assert torch.equal(loaded(windows(3, 128)), network(windows(3, 128)))
+
+
+@each_network
+def test_its_module_says_how_many_parameters_it_has(name):
+    network = nets.create(name, class_count=11)
+    if not isinstance(network, Classifier):
+        pytest.skip("a TS-Net comes in sizes; test_tsnet.py counts them")
+    count = sum(parameter.numel() for parameter in network.parameters())
+    assert f"{count:,}" in sys.modules[type(network).__module__].__doc__
 
 
 @each_network
@@ -72,7 +148,8 @@ def test_training_mode_differs_only_where_the_size_says_so(name, fill):
     torch.manual_seed(0)
     first = network(windows(4, 128))
     second = network(windows(4, 128))
-    assert torch.equal(first, second) == (config.dropout == 0 and config.drop_path == 0)
+    random = [getattr(config, name, 0) for name in ("dropout", "drop_path")]
+    assert torch.equal(first, second) == (not any(random))
 
 
 @each_network
@@ -80,13 +157,52 @@ def test_a_length_that_does_not_fit_is_refused(name):
     network = nets.create(name, class_count=CLASS_COUNT)
     with pytest.raises(ValueError, match="window of 0 samples"):
         network.check_window(0)
-    stride = network.backbone.config.stride_samples
-    if stride > 1:
-        with pytest.raises(ValueError, match=f"window of 129 samples.*stride, {stride}"):
+    config = network.backbone.config
+    if getattr(config, "stride_samples", 1) > 1:
+        reason = f"stride, {config.stride_samples}"
+    elif not getattr(config, "ANY_WINDOW", True):
+        reason = "built for 128; build it with the option window_samples=129"
+    else:
+        reason = None
+    if reason:
+        with pytest.raises(ValueError, match=f"window of 129 samples.*{reason}"):
             network.check_window(129)
         with pytest.raises(ValueError, match="window of 129 samples"):
             network(torch.zeros(1, 2, 129))
+    else:
+        network.check_window(129)
+        assert network.eval()(windows(1, 129)).isfinite().all()
     network.check_window(128)
+
+
+@each_network
+def test_an_option_it_does_not_have(name):
+    with pytest.raises(ValueError, match=f"{name} has no option colour; its options are: .+, "):
+        nets.create(name, class_count=CLASS_COUNT, colour="red")
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "limits"),
+    [
+        (name, option, limits)
+        for name in nets.names()
+        for option, limits in getattr(config_of(name), "SIZES", {}).items()
+    ],
+)
+def test_sizes_beyond_their_limits(name, option, limits):
+    least, most = limits
+    for value in (least - 1, most + 1, float("nan"), "3", None, True):
+        with pytest.raises(ValueError, match=f"^{option} is {value!r}: it is .*from {least} to"):
+            nets.create(name, class_count=CLASS_COUNT, **{option: value})
+
+
+@each_network
+def test_only_some_can_denoise(name):
+    if name in nets.denoisers():
+        assert hasattr(nets.create_denoiser(name), "backbone")
+        return
+    with pytest.raises(ValueError, match=f"'{name}' cannot be .* denoising; these can: .*tsnet"):
+        nets.create_denoiser(name)
 
 
 def test_unknown_name_lists_the_known_ones():

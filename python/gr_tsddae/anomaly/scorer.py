@@ -18,6 +18,9 @@ from gr_tsddae.recognizer import Recognizer
 
 ANOMALY = "anomaly"
 NORMAL = "normal"
+# Noises per diffusion step. One makes five passes through the network per window; four, as `train
+# anomaly` takes, tell little more: 0.00 to 0.02 of AUC for a sweep over a QPSK signal.
+DRAWS = 1
 
 
 class AnomalyScorer:
@@ -90,4 +93,4 @@ class AnomalyScorer:
         """Complex64 windows (B, L), all finite, to float32 (B,)."""
         if self.probability:
             return 1 - self._model.window_probabilities(windows)[:, self._normal]
-        return self._model.scores(windows)
+        return self._model.scores(windows, draws=DRAWS)

@@ -4,88 +4,121 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from gr_tsddae.nets.classifier import Classifier
     from gr_tsddae.nets.tsnet import TSNetConfig
 
-# name -> builder(class_count, **options); every builder gives a module (B, 2, L) scaled windows
-# -> (B, K), with a method check_window(L) that raises ValueError for a length it does not take.
-_CLASSIFIERS: dict[str, Callable[..., nn.Module]] = {}
-# name -> builder(**options) of a module (noisy (B, 2, L), step (B,)) -> two noises (B, 2, L), with
-# the same `backbone` as the classifier of that name.
-_DENOISERS: dict[str, Callable[..., nn.Module]] = {}
+# name -> "module:Class" below gr_tsddae.nets, a `nets.classifier.Classifier`. This line is all that
+# a network needs to be known by name; docs/add-a-network.md tells the rest.
+_NETWORKS = {
+    "amc_net": "baselines.amc_net:AMCNet",
+    "cgdnn": "baselines.cgdnn:CGDNN",
+    "cnn2": "baselines.cnn2:CNN2",
+    "gru2": "baselines.gru2:GRU2",
+    "iqformer": "baselines.iqformer:IQFormer",
+    "lsm": "lsm:LSM",
+    "mcnet": "baselines.mcnet:MCNet",
+    "msnet": "baselines.msnet:MSNet",
+    "resnet": "baselines.resnet:ResNet",
+    "spectrum-fm": "baselines.spectrum_fm:SpectrumFM",
+    "transformer": "baselines.transformer:Transformer",
+    "vgg": "baselines.vgg:VGG",
+}
+# The networks that can also be pre-trained by denoising: tsnet-<size>.
+_TSNETS = ("tsnet-base", "tsnet-nano", "tsnet-small")
 
 
-def _tsnet_config(size: str, options: Mapping[str, Any]) -> TSNetConfig:
-    from gr_tsddae.nets.tsnet import SIZES, TSNetConfig
-
-    known = {field.name for field in dataclasses.fields(TSNetConfig)}
+def _configured(name: str, default: Any, options: Mapping[str, Any]) -> Any:
+    """A configuration with other values in some of its fields."""
+    known = {field.name for field in dataclasses.fields(default)}
     if unknown := sorted(options.keys() - known):
         raise ValueError(
-            f"a TS-Net has no {', '.join(unknown)}; its options are: {', '.join(sorted(known))}"
+            f"{name} has no option {', '.join(unknown)}; its options are: "
+            f"{', '.join(sorted(known))}"
         )
-    return dataclasses.replace(SIZES[size], **options)
+    return dataclasses.replace(default, **options)
 
 
-def _tsnet(size: str) -> tuple[Callable[..., nn.Module], Callable[..., nn.Module]]:
-    def classifier(class_count: int, **options: Any) -> nn.Module:
-        from gr_tsddae.nets.heads import TSNetClassifier
+def _tsnet_config(name: str, options: Mapping[str, Any]) -> TSNetConfig:
+    from gr_tsddae.nets.tsnet import SIZES
 
-        return TSNetClassifier(_tsnet_config(size, options), class_count=class_count)
-
-    def denoiser(**options: Any) -> nn.Module:
-        from gr_tsddae.nets.heads import TSNetDenoiser
-
-        return TSNetDenoiser(_tsnet_config(size, options))
-
-    return classifier, denoiser
+    return _configured(name, SIZES[name.removeprefix("tsnet-")], options)
 
 
-for _size in ("base", "small", "nano"):
-    _CLASSIFIERS[f"tsnet-{_size}"], _DENOISERS[f"tsnet-{_size}"] = _tsnet(_size)
+def _class_of(name: str) -> type[Classifier]:
+    module, _, class_name = _NETWORKS[name].partition(":")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), class_name)
 
 
 def names() -> list[str]:
     """All network names, sorted."""
-    return sorted(_CLASSIFIERS)
+    return sorted((*_TSNETS, *_NETWORKS))
 
 
-def create(name: str, *, class_count: int, **options: Any) -> nn.Module:
+def denoisers() -> list[str]:
+    """Names of the networks that `create_denoiser` takes, sorted."""
+    return sorted(_TSNETS)
+
+
+def create(name: str, *, class_count: int, window_samples: int = 128, **options: Any) -> nn.Module:
     """A fresh, untrained classifier network.
+
+    It gives logits (B, K) of scaled windows (B, 2, L). `backbone` is all of it but the `head`,
+    `embed` gives the features between the two, `check_window(L)` raises ValueError for a length it
+    does not take.
 
     Args:
         name: one of `names()`.
         class_count: number of classes K, at least 2.
-        **options: what differs from the named size, e.g. `layers=3`; for a TS-Net the fields of
-            `TSNetConfig`.
+        window_samples: L, the windows it is built for. Only networks that flatten a window into
+            a linear layer depend on it.
+        **options: what differs from the named network, e.g. `layers=3`; the fields of its
+            configuration, for a TS-Net those of `TSNetConfig`.
 
     Raises:
         ValueError: for an unknown name or option, or fewer than 2 classes.
     """
-    if name not in _CLASSIFIERS:
-        raise ValueError(f"no network is called {name!r}; there are: {', '.join(names())}")
+    _check_name(name)
     if class_count < 2:
         raise ValueError(f"class_count is {class_count}: a classifier needs at least 2 classes")
-    return _CLASSIFIERS[name](class_count, **options)
+    if name in _TSNETS:
+        from gr_tsddae.nets.heads import TSNetClassifier
+
+        return TSNetClassifier(_tsnet_config(name, options), class_count=class_count)
+    network = _class_of(name)
+    config = _configured(name, network.Config(), {"window_samples": window_samples, **options})
+    return network(config, class_count=class_count)
 
 
 def create_denoiser(name: str, **options: Any) -> nn.Module:
     """A fresh network that estimates both noises of Eq. 5, for pre-training and denoising.
 
+    (noisy (B, 2, L), step (B,)) -> two noises (B, 2, L), with the same `backbone` as the
+    classifier of that name.
+
     Args:
-        name: one of `names()` that can denoise.
+        name: one of `denoisers()`.
         **options: as for `create`.
 
     Raises:
         ValueError: for an unknown name or option, or a network that cannot denoise.
     """
-    if name not in _DENOISERS:
+    _check_name(name)
+    if name not in _TSNETS:
         raise ValueError(
-            f"{name!r} cannot be pre-trained by denoising; these can: "
-            f"{', '.join(sorted(_DENOISERS))}"
+            f"{name!r} cannot be pre-trained by denoising; these can: {', '.join(denoisers())}"
         )
-    return _DENOISERS[name](**options)
+    from gr_tsddae.nets.heads import TSNetDenoiser
+
+    return TSNetDenoiser(_tsnet_config(name, options))
+
+
+def _check_name(name: str) -> None:
+    if name not in names():
+        raise ValueError(f"no network is called {name!r}; there are: {', '.join(names())}")
