@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The example flowgraphs that need no hardware, compiled by GNU Radio Companion and run.
+
+Each runs in this process, with its window, and is used through the setters its widgets call.
+`file_replay` is run, as a program of its own, in test_companion.py.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
+pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
+pytest.importorskip("PyQt5.QtWidgets", reason="PyQt5 is not installed")
+import pmt  # noqa: E402
+from gnuradio import blocks  # noqa: E402
+from gnuradio.grc.core.platform import Platform  # noqa: E402
+from PyQt5.QtWidgets import QApplication  # noqa: E402
+
+from gr_tsddae import Recognizer, nets, zoo  # noqa: E402
+from gr_tsddae.data import open_dataset  # noqa: E402
+from gr_tsddae.synth.__main__ import main as synth  # noqa: E402
+from gr_tsddae.train.teach import TeachConfig, teach  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+L = 128  # window of the shipped models
+PATIENCE_S = 120.0  # of a busy machine
+
+
+@pytest.fixture(scope="module", autouse=True)
+def application():
+    if "DISPLAY" not in os.environ:
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    yield QApplication.instance() or QApplication([])
+
+
+@pytest.fixture(scope="module")
+def platform():
+    os.environ["GRC_BLOCKS_PATH"] = str(ROOT / "grc")
+    made = Platform(
+        version=gr.version(),
+        version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
+        prefs=gr.prefs(),
+    )
+    made.build_library()
+    return made
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The examples keep their files in the user's home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+class Listener(gr.basic_block):
+    """Keeps messages as Python values."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, name="listener", in_sig=None, out_sig=None)
+        self.heard: list[dict] = []
+        self.message_port_register_in(pmt.intern("in"))
+        self.set_msg_handler(pmt.intern("in"), self.on_message)
+
+    def on_message(self, message):
+        self.heard.append(pmt.to_python(message))
+
+
+@pytest.fixture
+def example(platform, tmp_path, monkeypatch):
+    """A compiled example's top block, its window made, not started."""
+
+    def made(name: str):
+        out = tmp_path / "made"
+        out.mkdir()
+        flowgraph, path = platform.load_and_generate_flow_graph(
+            str(ROOT / "examples" / f"{name}.grc"), str(out)
+        )
+        assert flowgraph is not None, f"{name} is not valid"
+        assert Path(path).is_file()
+        monkeypatch.syspath_prepend(str(out))
+        importlib.invalidate_caches()
+        return getattr(importlib.import_module(name), name)()
+
+    return made
+
+
+@contextmanager
+def running(top):
+    top.start()
+    top.show()
+    try:
+        yield
+    finally:
+        top.stop()
+        top.wait()
+        top.hide()
+        QApplication.processEvents()
+
+
+def listen(top, block: str, port: str) -> list[dict]:
+    """Messages of a block's port, from when the flowgraph starts."""
+    listener = Listener()
+    top.listeners = [*getattr(top, "listeners", []), listener]
+    top.msg_connect(getattr(top, block), port, listener, "in")
+    return listener.heard
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        QApplication.processEvents()
+        time.sleep(0.02)
+
+
+def settled(decisions: list[dict], label: str) -> bool:
+    """The last three decisions say so."""
+    return [d["label"] for d in decisions[-3:]] == [label] * 3
+
+
+def test_loopback_names_what_is_chosen(example):
+    top = example("loopback")
+    decisions = listen(top, "tsddae_classifier_0", "decisions")
+    with running(top):
+        until(lambda: settled(decisions, "BPSK"))
+        for chosen, label in ((1, "QPSK"), (2, "8PSK"), (4, "GFSK"), (5, "CPFSK"), (6, "WBFM"),
+                              (7, "AM-DSB"), (3, "QAM16"), (8, "noise")):  # fmt: skip
+            top.set_modulation(chosen)
+            until(lambda label=label: settled(decisions, label))
+        top.set_modulation(0)
+        top.set_gain_db(-40)  # the level does not matter ...
+        until(lambda: settled(decisions, "BPSK"))
+        top.set_snr_db(-20)  # ... the SNR does
+        until(lambda: settled(decisions, "noise"))
+
+
+def test_rml_replay_counts_like_a_look_at_the_file(example, home):
+    """The report's accuracy is what the network gives on the file's windows, in one go."""
+    path = home / "stand-in.pkl"
+    assert synth(["rml2016a", str(path), "--windows", "1"]) == 0
+    top = example("rml_replay")
+    accuracy = listen(top, "tsddae_accuracy_probe_0", "accuracy")
+    with running(top):
+        until(lambda: accuracy and accuracy[-1]["windows"] == 220)
+        until(lambda: "220 windows" in top.accuracy_text)
+    report = json.loads((home / "accuracy.json").read_text())
+    assert report["windows"] == 220
+
+    dataset = open_dataset("rml2016.10a", path)
+    truth = [dataset.classes[n].replace("AM-SSB", "noise") for n in dataset.label]
+    rows = dataset.store.read(np.arange(220))  # (220, 2, 128)
+    windows = (rows[:, 0] + 1j * rows[:, 1]).astype(np.complex64)
+    recognizer = Recognizer("amc-nano", device="cpu")
+    probabilities = recognizer.window_probabilities(windows)
+    allowed = [name for name in recognizer.classes if name != "AM-SSB"]
+    columns = [recognizer.classes.index(name) for name in allowed]
+    called = [allowed[n] for n in np.asarray(probabilities)[:, columns].argmax(1)]
+    right = np.mean([a == b for a, b in zip(called, truth, strict=True)])
+    # amplitudes are scaled by the source's gain, so a tie may fall differently
+    assert report["accuracy"] == pytest.approx(right, abs=1.5 / 220)
+    assert 0.3 < report["accuracy"] < 0.9
+
+
+def test_record_teach_reload(example, home):
+    top = example("record_teach_reload")
+    decisions = listen(top, "tsddae_classifier_0", "decisions")
+    with running(top):
+        for chosen, name in enumerate(("doorbell", "sensor", "radar")):
+            top.set_kind(chosen)
+            top.set_record_as(name)
+            seen = len(decisions)
+            until(lambda seen=seen: len(decisions) > seen + 1)
+            top.set_record(True)
+            assert top.recording.startswith(str(home / "my_emitters" / name))
+            path = Path(top.recording)
+            until(lambda path=path: path.is_file() and path.stat().st_size > 150 * L * 8)
+            top.set_record(False)
+            assert top.recording == os.devnull
+        assert {d["model"] for d in decisions} == {"amc-nano"}
+        mine = home / "my-models" / "mine"
+        teach(
+            TeachConfig(
+                captures=home / "my_emitters", base="amc-nano", out=mine, shots=60, epochs=2,
+                device="cpu",
+            )
+        )  # fmt: skip
+        assert zoo.read_card(mine).sample_rate_hz == top.samp_rate
+        top.set_model("~/my-models/mine")
+        for chosen, name in enumerate(("doorbell", "sensor", "radar")):
+            top.set_kind(chosen)
+            until(lambda name=name: settled(decisions, name))
+        assert decisions[-1]["model"] == "mine"
+
+
+@pytest.fixture
+def denoiser_model(tmp_path, monkeypatch):
+    """The shipped denoiser; where there is none, an untrained one under its name. Is it trained?"""
+    if "denoise-nano" in zoo.names():
+        return True
+    card = zoo.Card(
+        name="denoise-nano", task="denoising", network="tsnet-nano", classes=(), window_samples=L,
+        scaling="unit_power", samples_per_symbol=8.0, weights_sha256="",
+        licence="GPL-3.0-or-later",
+    )  # fmt: skip
+    zoo.save(tmp_path / "models" / "denoise-nano", card, nets.create("tsnet-nano").eval())
+    monkeypatch.setenv(zoo.PATH_VARIABLE, str(tmp_path / "models"))
+    return False
+
+
+def test_denoise_takes_noise_away(example, denoiser_model):
+    top = example("denoise")
+    probe = {name: blocks.vector_sink_c() for name in ("sent", "received", "denoised")}
+    for name, block in (("sent", top.blocks_throttle_0), ("received", top.channels_channel_model_0),
+                        ("denoised", top.tsddae_denoiser_0)):  # fmt: skip
+        top.connect(block, probe[name])
+    with running(top):
+        until(lambda: len(probe["denoised"].data()) > 300 * L)
+    signal = {name: np.array(sink.data()) for name, sink in probe.items()}
+    # the channel's interpolator begins some samples into its input
+    sent, received = signal["sent"], signal["received"][:10_000]
+    early = int(np.argmax([abs(np.vdot(sent[n : n + 10_000], received)) for n in range(16)]))
+    count = min(len(sent) - early, len(signal["denoised"]))
+    sent = sent[early : early + count]
+    signal = {name: signal[name][:count] for name in ("received", "denoised")}
+    found = signal["denoised"] != 0  # what was dropped is zeros
+    assert found.mean() > 0.2
+    noise = {name: np.mean(abs(iq - sent)[found] ** 2) for name, iq in signal.items()}
+    assert noise["received"] == pytest.approx(10 ** (-top.snr_db / 10), rel=0.1)
+    if denoiser_model:
+        assert noise["denoised"] < 0.5 * noise["received"]
+
+
+def test_anomaly_tells_the_intruder(example, denoiser_model):
+    top = example("anomaly")
+    events = listen(top, "tsddae_anomaly_detector_0", "anomalies")
+    status = listen(top, "tsddae_anomaly_detector_0", "status")
+    top.tsddae_anomaly_detector_0.set_learn_s(2)
+    with running(top):
+        until(lambda: status and status[-1]["state"] == "watching")
+        quiet = len(events)
+        top.set_intruder(True)
+        assert abs(top.intruder_level.k()) == pytest.approx(10 ** (top.intruder_db / 20))
+        if denoiser_model:
+            until(lambda: sum(e["windows"] for e in events[quiet:]) > 50)
+            assert events[-1]["score"] > events[-1]["threshold"]
+    learned = [s for s in status if s["state"] == "watching"]
+    assert learned[-1]["threshold"] > 0
+    if denoiser_model:
+        assert sum(e["windows"] for e in events[:quiet]) < 20
