@@ -268,9 +268,8 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
         if card.task == DENOISING:
             network = nets.create_denoiser(card.network, **card.network_options)
         else:
-            network = nets.create(
-                card.network, class_count=len(card.classes), **card.network_options
-            )
+            options = {"window_samples": card.window_samples, **card.network_options}
+            network = nets.create(card.network, class_count=len(card.classes), **options)
     except (ValueError, TypeError) as error:
         raise ModelMismatchError(f"{folder / CARD_FILE}: {error}") from error
     try:

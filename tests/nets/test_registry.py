@@ -4,6 +4,8 @@
 A new entry is covered unasked: all tests walk `nets.names()`.
 """
 
+import copy
+import functools
 import sys
 
 import pytest
@@ -12,14 +14,21 @@ from torch import nn
 
 from gr_tsddae import nets, zoo
 from gr_tsddae.nets.classifier import Classifier
+from gr_tsddae.nets.heads import TSNetClassifier
+from gr_tsddae.nets.tsnet import TSNetConfig
 
 CLASS_COUNT = 5
 each_network = pytest.mark.parametrize("name", nets.names())
 
 
-def config_of(name):
-    """The configuration a network has when nobody asks for anything else."""
-    return nets.create(name, class_count=CLASS_COUNT).backbone.config
+@pytest.fixture(scope="module")
+def filled(fill):
+    """Gives networks that tests share, so that they must not change them: (name, length)."""
+    return functools.cache(
+        lambda name, length=128: fill(
+            nets.create(name, class_count=CLASS_COUNT, window_samples=length)
+        )
+    )
 
 
 def windows(batch, length):
@@ -35,9 +44,9 @@ def test_names_are_sorted_and_hold_the_three_sizes():
 
 
 @each_network
-@pytest.mark.parametrize(("batch", "length"), [(3, 128), (1, 128), (2, 1024), (1, 1024)])
-def test_shape(name, batch, length, fill):
-    network = fill(nets.create(name, class_count=CLASS_COUNT, window_samples=length))
+@pytest.mark.parametrize(("batch", "length"), [(3, 128), (1, 128), (1, 1024)])
+def test_shape(name, batch, length, filled):
+    network = filled(name, length)
     network.check_window(length)
     with torch.inference_mode():
         logits = network(windows(batch, length))
@@ -47,20 +56,20 @@ def test_shape(name, batch, length, fill):
 
 
 @each_network
-@pytest.mark.parametrize("length", [128, 1024])
-def test_the_head_turns_features_into_logits(name, length, fill):
-    network = fill(nets.create(name, class_count=CLASS_COUNT, window_samples=length))
+def test_the_head_turns_features_into_logits(name, filled):
+    network = filled(name)
     with torch.inference_mode():
-        features = network.embed(windows(2, length))
-        logits = network(windows(2, length))
+        features = network.embed(windows(2, 128))
+        logits, of_features = network(windows(2, 128)), network.head(features)
     assert features.shape == (2, network.head[0].in_features)
-    assert features.std(0).max() > 1e-3, "features of different windows must differ"
-    torch.testing.assert_close(network.head(features), logits, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(features[0], features[1])
+    if type(network).forward in (Classifier.forward, TSNetClassifier.forward):  # else parts vote
+        torch.testing.assert_close(of_features, logits, rtol=1e-4, atol=1e-4)
 
 
 @each_network
-def test_backbone_and_head_are_all_there_is(name):
-    network = nets.create(name, class_count=CLASS_COUNT)
+def test_backbone_and_head_are_all_there_is(name, filled):
+    network = filled(name)
     assert {parameter.partition(".")[0] for parameter, _ in network.named_parameters()} == {
         "backbone",
         "head",
@@ -72,17 +81,17 @@ def test_backbone_and_head_are_all_there_is(name):
 
 
 @each_network
-def test_bfloat16_is_near_float32(name, fill):
-    network = fill(nets.create(name, class_count=CLASS_COUNT))
+def test_bfloat16_is_near_float32(name, filled):
+    network = filled(name)
     with torch.inference_mode():
-        logits = network(windows(4, 128))
-        rounded = network.bfloat16()(windows(4, 128)).float()
+        logits = network(windows(2, 128))
+        rounded = copy.deepcopy(network).bfloat16()(windows(2, 128)).float()
     assert (rounded - logits).abs().max() < 0.15 * logits.abs().max()
 
 
 @each_network
-def test_saved_and_loaded(name, fill, tmp_path):
-    network = fill(nets.create(name, class_count=CLASS_COUNT))
+def test_saved_and_loaded(name, filled, tmp_path):
+    network = filled(name)
     card = zoo.Card(
         name="any",
         task="amc",
@@ -97,29 +106,31 @@ def test_saved_and_loaded(name, fill, tmp_path):
     zoo.save(tmp_path / "any", card, network, half=False)
     loaded = zoo.load(tmp_path / "any").network
     with torch.inference_mode():
-        assert torch.equal(loaded(windows(3, 128)), network(windows(3, 128)))
+        torch.testing.assert_close(loaded(windows(3, 128)), network(windows(3, 128)))
 
 
 @each_network
-def test_its_module_says_how_many_parameters_it_has(name):
-    network = nets.create(name, class_count=11)
+def test_its_module_says_how_many_parameters_it_has(name, filled):
+    network = filled(name)
     if not isinstance(network, Classifier):
         pytest.skip("a TS-Net comes in sizes; test_tsnet.py counts them")
     count = sum(parameter.numel() for parameter in network.parameters())
+    count += (11 - CLASS_COUNT) * (network.head[-1].in_features + 1)
     assert f"{count:,}" in sys.modules[type(network).__module__].__doc__
 
 
 @each_network
-def test_gradients_reach_every_parameter(name, fill):
-    network = fill(nets.create(name, class_count=CLASS_COUNT))
+def test_gradients_reach_every_parameter(name, filled):
+    network = filled(name)
     network(windows(2, 128)).square().sum().backward()
     unreached = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    network.zero_grad()
     assert unreached == []
 
 
 @each_network
-def test_evaluation_is_deterministic_and_keeps_its_state(name, fill):
-    network = fill(nets.create(name, class_count=CLASS_COUNT))
+def test_evaluation_is_deterministic_and_keeps_its_state(name, filled):
+    network = filled(name)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with torch.inference_mode():
         first, second = network(windows(4, 128)), network(windows(4, 128))
@@ -128,37 +139,38 @@ def test_evaluation_is_deterministic_and_keeps_its_state(name, fill):
 
 
 @each_network
-def test_a_window_does_not_see_its_neighbours_in_the_batch(name, fill):
-    network = fill(nets.create(name, class_count=CLASS_COUNT))
+def test_a_window_does_not_see_its_neighbours_in_the_batch(name, filled):
+    network = filled(name)
     rows = windows(6, 128)
     order = torch.tensor([4, 0, 5, 2, 1, 3])
     with torch.inference_mode():
         logits = network(rows)
         shuffled = network(rows[order])
         alone = network(rows[3:4])
-    assert logits.std(0).min() > 1e-3, "windows must differ, or this test shows nothing"
-    torch.testing.assert_close(shuffled, logits[order], rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(alone, logits[3:4], rtol=1e-4, atol=1e-4)
+    differences = logits.std(0).min()
+    assert differences > 1e-4 * logits.std(), "windows must differ, or this test shows nothing"
+    assert (shuffled - logits[order]).abs().max() < 0.05 * differences
+    assert (alone - logits[3:4]).abs().max() < 0.05 * differences
 
 
 @each_network
-def test_training_mode_differs_only_where_the_size_says_so(name, fill):
-    network = fill(nets.create(name, class_count=CLASS_COUNT)).train()
+def test_training_mode_differs_only_where_the_size_says_so(name, filled):
+    network = copy.deepcopy(filled(name)).train()
     config = network.backbone.config
     torch.manual_seed(0)
-    first = network(windows(4, 128))
-    second = network(windows(4, 128))
+    first = network(windows(2, 128))
+    second = network(windows(2, 128))
     random = [getattr(config, name, 0) for name in ("dropout", "drop_path")]
     assert torch.equal(first, second) == (not any(random))
 
 
 @each_network
-def test_a_length_that_does_not_fit_is_refused(name):
-    network = nets.create(name, class_count=CLASS_COUNT)
+def test_a_length_that_does_not_fit_is_refused(name, filled):
+    network = filled(name)
     with pytest.raises(ValueError, match="window of 0 samples"):
         network.check_window(0)
     config = network.backbone.config
-    if getattr(config, "stride_samples", 1) > 1:
+    if isinstance(config, TSNetConfig) and config.stride_samples > 1:
         reason = f"stride, {config.stride_samples}"
     elif not getattr(config, "ANY_WINDOW", True):
         reason = "built for 128; build it with the option window_samples=129"
@@ -171,7 +183,7 @@ def test_a_length_that_does_not_fit_is_refused(name):
             network(torch.zeros(1, 2, 129))
     else:
         network.check_window(129)
-        assert network.eval()(windows(1, 129)).isfinite().all()
+        assert network(windows(1, 129)).isfinite().all()
     network.check_window(128)
 
 
@@ -181,19 +193,19 @@ def test_an_option_it_does_not_have(name):
         nets.create(name, class_count=CLASS_COUNT, colour="red")
 
 
-@pytest.mark.parametrize(
-    ("name", "option", "limits"),
-    [
-        (name, option, limits)
-        for name in nets.names()
-        for option, limits in getattr(config_of(name), "SIZES", {}).items()
-    ],
-)
-def test_sizes_beyond_their_limits(name, option, limits):
-    least, most = limits
-    for value in (least - 1, most + 1, float("nan"), "3", None, True):
-        with pytest.raises(ValueError, match=f"^{option} is {value!r}: it is .*from {least} to"):
-            nets.create(name, class_count=CLASS_COUNT, **{option: value})
+@each_network
+def test_sizes_beyond_their_limits(name, filled):
+    for option, (least, most) in getattr(filled(name).backbone.config, "SIZES", {}).items():
+        for value in (least - 1, most + 1, float("nan"), "3", None, True):
+            reason = f"^{option} is {value!r}: it is .*from {least} to {most}"
+            with pytest.raises(ValueError, match=reason):
+                nets.create(name, class_count=CLASS_COUNT, **{option: value})
+
+
+@each_network
+def test_digital_silence_has_finite_logits(name, filled):
+    with torch.inference_mode():
+        assert filled(name)(torch.zeros(1, 2, 128)).isfinite().all()
 
 
 @each_network

@@ -80,7 +80,7 @@ def test_the_paper_is_the_default():
         ([*NEEDED, "--trainer.stepz=1"], "trainer.stepz"),
         ([*NEEDED, "--trainer.seed=0"], "trainer.seed is 0"),
         ([*NEEDED, "--trainer.device=gpu"], "trainer.device is 'gpu'"),
-        ([*NEEDED, "--network.name=resnet"], "network.name is 'resnet'; there are: tsnet-base"),
+        ([*NEEDED, "--network.name=alexnet"], "network.name is 'alexnet'; there are: amc-net"),
         ([*NEEDED, "--data.kind=mat"], "data.kind is 'mat'; there are: synth, rml2016.10a"),
         ([*NEEDED, "--data.kind=npz"], "data.kind npz needs a data.path"),
         ([*NEEDED, "--data.path=f"], "data.kind synth takes no data.path"),

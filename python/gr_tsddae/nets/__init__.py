@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # name -> "module:Class" below gr_tsddae.nets, a `nets.classifier.Classifier`. This line is all that
 # a network needs to be known by name; docs/add-a-network.md tells the rest.
 _NETWORKS = {
-    "amc_net": "baselines.amc_net:AMCNet",
+    "amc-net": "baselines.amc_net:AMCNet",
     "cgdnn": "baselines.cgdnn:CGDNN",
     "cnn2": "baselines.cnn2:CNN2",
     "gru2": "baselines.gru2:GRU2",

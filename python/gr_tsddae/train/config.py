@@ -21,9 +21,11 @@ class NetworkConfig:
     """The network.
 
     Attributes:
-        name: One of tsnet-base (the paper's), tsnet-small, tsnet-nano.
-        options: What differs from that size: width, layers, heads, feedforward, dropout and other
-            fields of TSNetConfig, e.g. {dropout: 0, layers: 3}.
+        name: One of tsnet-base (the paper's), tsnet-small, tsnet-nano; or a network it is compared
+            with: amc-net, cgdnn, cnn2, gru2, iqformer, lsm, mcnet, msnet, resnet, spectrum-fm,
+            transformer, vgg.
+        options: What differs from that network, e.g. {dropout: 0, layers: 3}: for a TS-Net width,
+            layers, heads, feedforward, dropout and other fields of TSNetConfig.
     """
 
     name: str = "tsnet-base"

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gr_tsddae import nets, zoo
+from gr_tsddae.nets.tsnet import TSNet
 from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
 from gr_tsddae.train.calibration import calibrate
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, ProbeConfig, for_card
@@ -83,9 +84,8 @@ def train_classifier(config: FinetuneConfig, source: Source) -> zoo.Card | None:
 
 def classifier(config: FinetuneConfig, source: Source) -> nn.Module:
     """A fresh classifier for a source, with the weights of `config.init` if there is one."""
-    network = nets.create(
-        config.network.name, class_count=len(source.classes), **config.network.options
-    )
+    options = {"window_samples": source.window_samples, **config.network.options}
+    network = nets.create(config.network.name, class_count=len(source.classes), **options)
     network.check_window(source.window_samples)
     if config.init:
         start_from(network, config.init, config=config, source=source)
@@ -128,7 +128,12 @@ def take_backbone(ours: nn.Module, theirs: nn.Module, init: Path) -> None:
     Raises:
         ValueError: when they do not fit.
     """
-    if can_deepen(theirs, ours):
+    if type(theirs) is not type(ours):
+        raise ValueError(
+            f"init {init} is a {type(theirs).__name__} where this run has a {type(ours).__name__}; "
+            "choose network.name alike"
+        )
+    if isinstance(ours, TSNet) and can_deepen(theirs, ours):
         deepen(theirs, ours)
         log.info("grown from %d to %d layers", theirs.config.layers, ours.config.layers)
         return

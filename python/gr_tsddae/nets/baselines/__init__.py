@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The networks TS-Net is compared with, each built from its own paper's description."""

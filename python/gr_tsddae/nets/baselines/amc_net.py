@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""AMC-Net: the spectrum is corrected, then convolutions at three scales, then attention.
+
+Source: Jiawei Zhang, Tiantian Wang, Zhixi Feng, Shuyuan Yang, "AMC-Net: an effective network for
+automatic modulation classification", ICASSP 2023, arXiv:2304.00445. Widths (36, 64, 128, 256), 2
+heads and dropout 0.5 as in the network that the TS-DDAE authors publish for this row.
+
+Parameters: 466,016 for 128 samples and 11 classes, counted here; no figure to check it against was
+found.
+
+Left open: what the attention's tokens are. Here, as in the published network, a token is a channel
+and its vector the samples, and each head's results are averaged over what it keeps of them, which
+gives heads * 256 features. Keys have no bias, since the softmax would cancel it. A row of zeros,
+which cannot be scaled to length 1, stays zero.
+
+Deviations: none known in shape. Correction and attention see a whole window as one vector, so the
+network is built for one length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+
+KERNELS_SAMPLES = (3, 5, 7)
+WIDENINGS = (64, 128, 256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AMCNetConfig(NetworkConfig):
+    """AMC-Net's shape.
+
+    Attributes:
+        scale_width: channels at each of the three scales.
+        heads: attention heads; divides `window_samples`.
+        dropout: dropout probability, of attention and between the dense layers.
+    """
+
+    ANY_WINDOW: ClassVar[bool] = False
+    SHORTEST_SAMPLES: ClassVar[int] = 4
+    SIZES: ClassVar = {"scale_width": (1, 512), "heads": (1, 64), "dropout": (0.0, 0.99)}
+
+    scale_width: int = 12
+    heads: int = 2
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window_samples % self.heads:
+            raise ValueError(
+                f"window_samples is {self.window_samples} with {self.heads} heads: it must be a "
+                "multiple of heads"
+            )
+
+    @property
+    def features(self) -> int:
+        """E, one per head and channel."""
+        return self.heads * WIDENINGS[-1]
+
+
+class SpectrumCorrection(nn.Module):
+    """Every bin of each row's spectrum gets a gain in -1..1; the result is added to the row."""
+
+    def __init__(self, samples: int):
+        super().__init__()
+        self.real = self._gain(samples)
+        self.imaginary = self._gain(samples)
+
+    @staticmethod
+    def _gain(samples: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Linear(samples, samples // 4),
+            nn.ReLU(),
+            nn.Linear(samples // 4, samples),
+            nn.Tanh(),
+        )
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.fft.fft(rows.float())  # there is no transform of bfloat16
+        real, imaginary = spectrum.real.to(rows), spectrum.imag.to(rows)
+        corrected = torch.complex(
+            (self.real(real) * real).float(), (self.imaginary(imaginary) * imaginary).float()
+        )
+        return rows + torch.fft.ifft(corrected).real.to(rows)
+
+
+class ChannelAttention(nn.Module):
+    """Self-attention between channels: (B, C, L) -> (B, heads, C, L / heads)."""
+
+    def __init__(self, samples: int, *, heads: int, dropout: float):
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(samples, samples)
+        self.key = nn.Linear(samples, samples, bias=False)
+        self.value = nn.Linear(samples, samples)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        query, key, value = (
+            layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
+            for layer in (self.query, self.key, self.value)
+        )
+        dropout = self.dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
+
+
+def _convolution(before: int, after: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv1d(before, after, kernel, padding=kernel // 2), nn.ReLU(), nn.BatchNorm1d(after)
+    )
+
+
+class AMCNetBackbone(nn.Module):
+    """(B, 2, L) -> (B, heads * 256)."""
+
+    def __init__(self, config: AMCNetConfig):
+        super().__init__()
+        self.config = config
+        self.correction = SpectrumCorrection(config.window_samples)
+        self.scales = nn.ModuleList(
+            _convolution(2, config.scale_width, kernel) for kernel in KERNELS_SAMPLES
+        )
+        widths = (len(KERNELS_SAMPLES) * config.scale_width, *WIDENINGS)
+        self.stem = nn.Sequential(
+            *(_convolution(before, after, 3) for before, after in pairwise(widths))
+        )
+        self.attention = ChannelAttention(
+            config.window_samples, heads=config.heads, dropout=config.dropout
+        )
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        rows = F.normalize(self.correction(rows), dim=2)
+        x = torch.cat([scale(rows) for scale in self.scales], dim=1)
+        return self.attention(self.stem(x)).mean(3).flatten(1)
+
+
+class AMCNet(Classifier):
+    """Scaled windows (B, 2, L) -> logits (B, K)."""
+
+    Config = AMCNetConfig
+
+    def __init__(self, config: AMCNetConfig, *, class_count: int):
+        features = config.features
+        super().__init__(
+            AMCNetBackbone(config),
+            nn.Sequential(
+                nn.Linear(features, features),
+                nn.Dropout(config.dropout),
+                nn.PReLU(),
+                nn.Linear(features, class_count),
+            ),
+        )

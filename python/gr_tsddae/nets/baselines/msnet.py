@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""MSNet: convolutions of four lengths side by side, twice.
+
+Source: Hao Zhang, Fuhui Zhou, Qihui Wu, Wei Wu, Rose Qingyang Hu, "A novel automatic modulation
+classification scheme based on multi-scale networks", IEEE TCCN 2021; widths as in the network that
+the TS-DDAE authors publish for this row.
+
+Parameters: 120,011 for 11 classes and any length, counted here; no figure to check it against was
+found.
+
+Left open: how many modules, how wide, and how far time is shortened before the dense layers; 2
+modules of 4 x 32 channels, each halving time, and 4 positions are those of the published network.
+
+Deviations: the paper trains in two stages with a loss of its own that draws windows of a class
+together; here, as for all networks, the loss is cross-entropy alone. Running statistics of the
+BatchNorms move at PyTorch's rate, 0.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+
+KERNELS_SAMPLES = (1, 3, 5, 7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MSNetConfig(NetworkConfig):
+    """MSNet's shape.
+
+    Attributes:
+        width: channels of each branch.
+        modules: multi-scale modules; each halves time.
+        positions: what time is averaged to before the dense layers.
+        hidden: outputs of the first dense layer.
+    """
+
+    SIZES: ClassVar = {
+        "width": (1, 512),
+        "modules": (1, 16),
+        "positions": (1, 64),
+        "hidden": (1, 4096),
+    }
+
+    width: int = 32
+    modules: int = 2
+    positions: int = 4
+    hidden: int = 128
+
+
+def _convolution(before: int, after: int, kernel: int, *, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv1d(before, after, kernel, stride, kernel // 2), nn.BatchNorm1d(after), nn.ReLU()
+    )
+
+
+class MultiScale(nn.Module):
+    """Halves time, then sees it at four scales: (B, before, L) -> (B, 4 * width, L / 2)."""
+
+    def __init__(self, before: int, width: int):
+        super().__init__()
+        self.halve = _convolution(before, width, 3, stride=2)
+        self.branches = nn.ModuleList()
+        for kernel in KERNELS_SAMPLES:
+            branch = nn.Sequential(_convolution(width, width, 1))
+            if kernel > 1:
+                branch.append(_convolution(width, width, kernel))
+            self.branches.append(branch)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.halve(x)
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+class MSNetBackbone(nn.Module):
+    """(B, 2, L) -> (B, 4 * width * positions)."""
+
+    def __init__(self, config: MSNetConfig):
+        super().__init__()
+        self.config = config
+        wide = len(KERNELS_SAMPLES) * config.width
+        self.scales = nn.Sequential(
+            *(MultiScale(wide if n else 2, config.width) for n in range(config.modules))
+        )
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        x = self.scales(rows)
+        return F.adaptive_avg_pool1d(x, self.config.positions).flatten(1)
+
+
+class MSNet(Classifier):
+    """Scaled windows (B, 2, L) -> logits (B, K)."""
+
+    Config = MSNetConfig
+
+    def __init__(self, config: MSNetConfig, *, class_count: int):
+        features = len(KERNELS_SAMPLES) * config.width * config.positions
+        super().__init__(
+            MSNetBackbone(config),
+            nn.Sequential(
+                nn.Linear(features, config.hidden),
+                nn.ReLU(),
+                nn.Linear(config.hidden, class_count),
+            ),
+        )

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Transformer: an encoder of self-attention over samples, each of which is a token.
+
+Source: Ashish Vaswani et al., "Attention is all you need", NeurIPS 2017, its encoder. How it meets
+a window is nowhere described; sizes (2 layers, 256 wide, 4 heads, feed-forward 512, dropout 0.1)
+and the convolution of 3 samples that makes tokens are those of the network that the TS-DDAE
+authors publish for this row.
+
+Parameters: 1,193,739 for 11 classes and any length, counted here; there is no published figure.
+
+Left open: what becomes of the tokens at the end. Here they are averaged.
+
+Deviations: that published network adds a learned position to each token, which fixes the length,
+and reads the tokens with a GRU. Here positions are Vaswani's sinusoids, so the network takes any
+length, and there is no GRU: the row is to show what self-attention alone does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+
+KERNEL_SAMPLES = 3
+LONGEST_PERIOD = 10_000.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig(NetworkConfig):
+    """The encoder's shape.
+
+    Attributes:
+        width: channels of a token, E; even, and a multiple of `heads`.
+        heads: attention heads.
+        feedforward: hidden channels of the feed-forward sub-blocks and of the head.
+        layers: encoder layers.
+        dropout: dropout probability.
+    """
+
+    SIZES: ClassVar = {
+        "width": (2, 4096),
+        "heads": (1, 64),
+        "feedforward": (1, 16384),
+        "layers": (1, 64),
+        "dropout": (0.0, 0.99),
+    }
+
+    width: int = 256
+    heads: int = 4
+    feedforward: int = 512
+    layers: int = 2
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width % 2 or self.width % self.heads:
+            raise ValueError(
+                f"width is {self.width} with {self.heads} heads: it must be even and a multiple "
+                "of heads"
+            )
+
+
+def sinusoids(tokens: int, width: int) -> torch.Tensor:
+    """Positions as sines and cosines of geometric periods, (tokens, width)."""
+    place = torch.arange(tokens, dtype=torch.float32)[:, None]
+    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(LONGEST_PERIOD) / width))
+    return torch.stack(((place * rate).sin(), (place * rate).cos()), dim=2).flatten(1)
+
+
+class TransformerBackbone(nn.Module):
+    """(B, 2, L) -> (B, width)."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.config = config
+        self.tokens = nn.Sequential(
+            nn.Conv1d(2, config.width, KERNEL_SAMPLES, padding=KERNEL_SAMPLES // 2),
+            nn.BatchNorm1d(config.width),
+            nn.Tanh(),
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        layer = nn.TransformerEncoderLayer(
+            config.width, config.heads, config.feedforward, config.dropout, batch_first=True
+        )
+        self.encoder = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        x = self.tokens(rows).transpose(1, 2)  # (B, L, C)
+        x = self.dropout(x + sinusoids(x.shape[1], x.shape[2]).to(x))
+        return self.encoder(x).mean(1)
+
+
+class Transformer(Classifier):
+    """Scaled windows (B, 2, L) -> logits (B, K)."""
+
+    Config = TransformerConfig
+
+    def __init__(self, config: TransformerConfig, *, class_count: int):
+        super().__init__(
+            TransformerBackbone(config),
+            nn.Sequential(
+                nn.Linear(config.width, config.feedforward),
+                nn.ReLU(),
+                nn.Dropout(config.dropout),
+                nn.Linear(config.feedforward, class_count),
+            ),
+        )

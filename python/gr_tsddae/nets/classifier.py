@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every classifier but TS-Net is made of: a backbone with a configuration, and a head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+MAX_WINDOW_SAMPLES = 8192  # a flattened window longer than this makes a layer no machine holds
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Everything that fixes a network's shape; each network adds its own fields.
+
+    Options come with model cards, too: what no machine holds is refused before it is built.
+
+    Attributes:
+        window_samples: L, complex samples of the windows the network is built for. A network whose
+            `ANY_WINDOW` is true takes other lengths as well.
+    """
+
+    ANY_WINDOW: ClassVar[bool] = True  # no layer's size depends on L
+    SHORTEST_SAMPLES: ClassVar[int] = 1  # pooling and strides leave nothing of less
+    SIZES: ClassVar[dict[str, tuple[float, float]]] = {}  # field -> smallest and largest value
+
+    window_samples: int = 128
+
+    def __post_init__(self) -> None:
+        limits = {"window_samples": (self.SHORTEST_SAMPLES, MAX_WINDOW_SAMPLES), **self.SIZES}
+        for name, (least, most) in limits.items():
+            value = getattr(self, name)
+            whole = isinstance(least, int)
+            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+                kind = "an integer" if whole else "a number"
+                raise ValueError(f"{name} is {value!r}: it is {kind} from {least} to {most}")
+            if not least <= value <= most:
+                raise ValueError(f"{name} is {value}: it is from {least} to {most}")
+
+    def check_window(self, window_samples: int) -> None:
+        """Raise ValueError when windows of this length do not fit the network."""
+        if window_samples < self.SHORTEST_SAMPLES:
+            raise ValueError(
+                f"window of {window_samples} samples: this network needs at least "
+                f"{self.SHORTEST_SAMPLES}"
+            )
+        if not self.ANY_WINDOW and window_samples != self.window_samples:
+            raise ValueError(
+                f"window of {window_samples} samples: this network is built for "
+                f"{self.window_samples}; build it with the option window_samples={window_samples}"
+            )
+
+
+class Classifier(nn.Module):
+    """A backbone and a head: scaled windows (B, 2, L) -> logits (B, K).
+
+    A network derives from this, names its `Config`, and is built as `Network(config,
+    class_count=K)`.
+
+    Args:
+        backbone: (B, 2, L) -> feature vectors (B, E); its `config` is the network's.
+        head: (B, E) -> (B, K); begins and ends with a linear layer. Training a head on features,
+            and folding a temperature or a prior into a trained model, rely on this.
+    """
+
+    Config: ClassVar[type[NetworkConfig]] = NetworkConfig
+
+    def __init__(self, backbone: nn.Module, head: nn.Sequential):
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def check_window(self, window_samples: int) -> None:
+        """Raise ValueError when windows of this length do not fit the network."""
+        self.backbone.config.check_window(window_samples)
+
+    def embed(self, rows: torch.Tensor) -> torch.Tensor:
+        """Feature vectors of scaled windows: (B, 2, L) -> (B, E)."""
+        self.check_window(rows.shape[-1])
+        return self.backbone(rows.to(self.head[0].weight.dtype))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.head(self.embed(rows))
