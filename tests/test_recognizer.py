@@ -42,17 +42,8 @@ ALLOWED = {
     "train": {"data", "synth", "nets", "zoo", "iq", "report", "recognizer", "truth"},
     "bindings": set(),
     "anomaly": {"recognizer", "denoiser", "decision", "zoo"},
-    "blocks": {
-        "recognizer",
-        "denoiser",
-        "decision",
-        "anomaly",
-        "truth",
-        "data",
-        "zoo",
-        "iq",
-        "bindings",
-    },  # fmt: skip
+    "blocks": {"recognizer", "denoiser", "decision", "anomaly"}
+    | {"truth", "data", "zoo", "iq", "bindings"},
 }
 NEEDS_GNURADIO = {"blocks", "bindings", "doctor"}  # doctor looks whether it is there
 

@@ -287,6 +287,7 @@ def test_live_reports_and_a_stop_in_the_middle(rml, model, tmp_path, capsys, mon
     source = rml_source("rml2016.10a", str(rml), repeat=True, order="shuffled")
     flowgraph = Flowgraph(source, model, file=str(file))
     for run in (1, 2):
+        before = flowgraph.classifier.counters()["windows_classified"]
         flowgraph.start()
         deadline = time.monotonic() + 60
         while len({report["windows"] for report in flowgraph.reports}) < 3:
@@ -300,6 +301,8 @@ def test_live_reports_and_a_stop_in_the_middle(rml, model, tmp_path, capsys, mon
         last = json.loads(file.read_text())
         assert last["windows"] >= seen["windows"] > 0 and last["windows_waiting"] == 0
         assert last["windows_of_two_truths"] == last["errors"] == 0
+        after = flowgraph.classifier.counters()["windows_classified"]
+        assert last["windows"] == after - before, "what the classifier said last is judged, too"
         printed = capsys.readouterr().out
         assert printed.count("TS-DDAE Accuracy Probe") == 1, run
         assert f"of {last['windows']:,} windows right" in printed

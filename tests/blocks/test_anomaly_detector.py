@@ -128,7 +128,7 @@ def test_events_are_told_with_time_frequency_and_place(arguments):
     values[350] = 8
     retune = 330 * L + 40
     tags = [
-        tag(0, "rx_time", pmt.make_tuple(pmt.from_uint64(1000), pmt.from_double(0.5))),
+        tag(0, "rx_time", pmt.make_tuple(pmt.from_uint64(1_700_000_000), pmt.from_double(0.5))),
         tag(0, "rx_rate", pmt.from_double(1e4)),
         tag(0, "rx_freq", pmt.from_double(100e6)),
         tag(retune, "rx_freq", pmt.from_double(101e6)),
@@ -138,7 +138,7 @@ def test_events_are_told_with_time_frequency_and_place(arguments):
     first, second, third = flowgraph.collector.anomalies
     assert first == {
         "model": "tiny", "score": 9.0, "threshold": 4.0, "windows": 3, "first_sample": 100 * L,
-        "sample_count": 3 * L, "time_s": pytest.approx(1000.5 + 100 * L / 1e4),
+        "sample_count": 3 * L, "time_s": pytest.approx(1_700_000_000.5 + 100 * L / 1e4, abs=1e-6),
         "center_frequency_hz": 100e6, "sample_rate_hz": 1e4,
     }  # fmt: skip
     assert (second["first_sample"], second["windows"]) == (300 * L, 1)

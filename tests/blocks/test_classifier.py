@@ -162,6 +162,14 @@ def test_tags_give_time_frequency_and_rate_and_end_a_decision(arguments):
     assert flowgraph.counters()["samples_flushed"] == 50 + (12 * L - 5 * L - 50) % L
 
 
+def test_a_receiver_whose_clock_nobody_set_tells_no_time(arguments):
+    since_power_up = pmt.make_tuple(pmt.from_uint64(3), pmt.from_double(0.5))
+    source = vector_source(noise(12 * L), tags=[tag(0, "rx_time", since_power_up)])
+    flowgraph = Flowgraph(source, overflow="block", **arguments)
+    flowgraph.run()
+    assert [decision["time_s"] for decision in flowgraph.collector.decisions] == [None]
+
+
 def test_gate_and_silence_and_nonfinite_samples(arguments):
     iq = noise(30 * L)
     iq[10 * L : 20 * L] = 0
@@ -324,7 +332,7 @@ def test_control_messages_change_parameters_and_bad_ones_do_not(arguments):
         until(lambda: flowgraph.classifier.batcher.gate_dbfs() == -30.0)
         post(control, pmt.cons(pmt.intern("gate_dbfs"), pmt.from_double(-float("inf"))))
         until(lambda: any(d["label"] == "unknown" for d in flowgraph.collector.decisions))
-        for bad in ({"confidence_threshold": 7}, {"volume": 11}, 5, {"model": 3}):
+        for bad in ({"confidence_threshold": 7}, {"volume": 11}, 5, {"model": 3}, {"self": 1}):
             before = flowgraph.classifier.worker.errors
             post(control, pmt.to_pmt(bad))
             until(lambda before=before: flowgraph.classifier.worker.errors > before)
@@ -391,6 +399,22 @@ def test_control_messages_come_in_through_the_block(arguments):
     finally:
         flowgraph.stop()
         flowgraph.wait()
+
+
+def test_what_the_receiver_reports_is_counted_in_status(arguments):
+    flowgraph = Flowgraph(
+        blocks.null_source(gr.sizeof_gr_complex), batch_windows=8, sample_rate_hz=1e5, **arguments
+    )
+    overflow = pmt.cons(pmt.intern("uhd_async_msg"), pmt.intern("overflow"))
+    flowgraph.strobe = blocks.message_strobe(overflow, 50)
+    flowgraph.msg_connect(flowgraph.strobe, "strobe", flowgraph.classifier, "receiver")
+    flowgraph.start()
+    try:
+        until(lambda: [s for s in flowgraph.collector.status if s["receiver_messages"] > 2])
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    assert "overflow" in flowgraph.collector.status[-1]["receiver_said"]
 
 
 def test_a_control_source_that_ends_does_not_end_the_classifier(arguments):

@@ -137,6 +137,14 @@ def until(condition, timeout_s=30.0):
         time.sleep(0.01)
 
 
+def test_one_variable_moves_both_limits(archive):
+    flowgraph = Flowgraph(path=str(archive), snr_min_db=0, snr_max_db=0)
+    flowgraph.source.set_snr_min_db(18)  # contradicts the other for a moment
+    flowgraph.source.set_snr_max_db(18)
+    flowgraph.run()
+    assert flowgraph.windows() == truth(archive, lambda label, snr: snr == 18)
+
+
 def test_a_bad_value_while_running_changes_nothing(archive, caplog):
     flowgraph = Flowgraph(path=str(archive))
     flowgraph.source.set_classes(["64QAM"])

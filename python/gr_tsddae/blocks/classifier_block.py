@@ -13,8 +13,8 @@ from gr_tsddae.recognizer import Recognizer
 class classifier(WindowBlock):
     """Recognises what is in a stream while it runs.
 
-    Message ports out: `decisions`, `results`, `status`; in: `control`. Their formats are in the
-    block's documentation (grc/tsddae_classifier.block.yml).
+    Message ports out: `decisions`, `results`, `status`; in: `control`, `receiver`. Their formats
+    are in the block's documentation (grc/tsddae_classifier.block.yml).
 
     Args:
         model: name or folder of a model.
@@ -79,6 +79,8 @@ class classifier(WindowBlock):
             symbol_rate_hz=symbol_rate_hz,
         )
         self._connect(worker, ports=("decisions", "results", "status"))
+        self.message_port_register_hier_in("receiver")
+        self.msg_connect(self, "receiver", worker, "receiver")
 
     def set_decision_interval_s(self, decision_interval_s: float) -> None:
         """Change the stretch one decision is about, from the next decision on."""

@@ -18,6 +18,7 @@ from gr_tsddae.recognizer import Recognizer
 
 PAUSE_S = 2.0  # without a window for so long, what was gathered is decided
 MIN_INTERVAL_S = 0.01  # of the stream: more decisions would starve the network
+RECEIVER_TEXT_LIMIT = 300
 INTERVAL_WITHOUT_RATE_SAMPLES = 65536  # a decision's span while the sample rate is unknown
 
 
@@ -47,6 +48,9 @@ class ClassifierWorker(WindowWorker):
         self.set_decision_interval_s(decision_interval_s)
         self.set_confidence_threshold(confidence_threshold)
         self._decider: Decider | None = None
+        self._receiver_messages, self._receiver_said = 0, ""
+        self.message_port_register_in(pmt.intern("receiver"))
+        self.set_msg_handler(pmt.intern("receiver"), self._on_receiver)
 
     @property
     def _recognizer(self) -> Recognizer:
@@ -73,6 +77,18 @@ class ClassifierWorker(WindowWorker):
             "sample_rate_hz": self.set_sample_rate_hz,
             "center_frequency_hz": self.set_center_frequency_hz,
             "symbol_rate_hz": self.set_symbol_rate_hz,
+        }
+
+    def _on_receiver(self, message: pmt.pmt_base) -> None:
+        """The receiver reports something, an overflow mostly: `status` passes it on."""
+        self._receiver_messages += 1
+        self._receiver_said = str(message)[:RECEIVER_TEXT_LIMIT]
+        self._status.wanted.set()
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "receiver_messages": self._receiver_messages,
+            "receiver_said": self._receiver_said,
         }
 
     # --- the worker thread --------------------------------------------------------------------

@@ -70,6 +70,10 @@ def note(
         text = f"✖ {status['errors']:.0f} error(s): {status.get('last_error', '')}"
         growing = state.change("errors") > 0  # an old error must not hide a new warning
         pieces.insert(0 if growing else len(pieces), (text, theme.bad))
+    if status.get("receiver_messages"):
+        growing = state.change("receiver_messages") > 0
+        text = f"⚠ the receiver reported {status['receiver_messages']:.0f} time(s)"
+        pieces.insert(0 if growing else len(pieces), (text, theme.warning))
     if state.malformed:
         text = f"⚠ {state.malformed} unreadable message(s): {state.last_malformed}"
         pieces.append((text, theme.warning))

@@ -165,7 +165,10 @@ class Recorder(gr.sync_block):
         writer = self.writer
         if writer is None or writer.failed:
             return
-        self._on_tags(first, self.get_tags_in_window(0, 0, len(iq)))
+        try:
+            self._on_tags(first, self.get_tags_in_window(0, 0, len(iq)))
+        except Exception as error:  # whatever a tag says, the samples are worth keeping
+            self._report("tags not understood", error)
         if writer.put(first, iq):
             if self._lost_from is not None:
                 self._on_lost(self._lost_from, first - self._lost_from)

@@ -69,6 +69,9 @@ class rml_source(gr.sync_block):
             split_seed=split_seed,
             windows_per_key=windows_per_key,
         )
+        # Two limits that one variable moves are set one after the other, and may contradict each
+        # other in between: the first is refused then, and tried again with the second.
+        self._refused_limits: dict[str, float] = {}
         self._repeat = bool(repeat)
         self._gain = _checked_gain(gain)
         self._dataset = open_dataset(kind, path, **(options or {})) if path else None
@@ -117,6 +120,8 @@ class rml_source(gr.sync_block):
         self._select(snrs_db=snrs_db)
 
     def _select(self, **change: Any) -> None:
+        if limits := change.keys() & {"snr_min_db", "snr_max_db"}:
+            change = self._refused_limits | change
         try:
             selection = dataclasses.replace(self._selection, **change)
             if self._dataset:
@@ -124,6 +129,11 @@ class rml_source(gr.sync_block):
             self._selection = selection
         except (ValueError, TypeError) as error:
             log.error("selection not changed: %s", error)
+            if limits:
+                self._refused_limits = change
+        else:
+            if limits:
+                self._refused_limits = {}
 
     @property
     def window_samples(self) -> int:

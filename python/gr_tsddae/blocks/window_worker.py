@@ -21,6 +21,7 @@ from gnuradio import gr
 
 from gr_tsddae.bindings import window_batch, window_batcher
 from gr_tsddae.blocks.model_loader import ModelLoader, Network
+from gr_tsddae.blocks.receiver_tags import UNIX_TIME_FROM_S
 from gr_tsddae.blocks.window_tags import changes
 from gr_tsddae.blocks.worker_status import WorkerStatus
 from gr_tsddae.decision import Origin
@@ -143,7 +144,7 @@ class WindowWorker(gr.basic_block):
     def set_model(self, model: str) -> None:
         self._loader.request(model, self._network)
 
-    def try_to_set(self, **values: Any) -> None:
+    def try_to_set(self, /, **values: Any) -> None:
         """Set parameters; each bad one is reported in `status` and keeps its old value."""
         setters = self._setters()
         for name, value in values.items():
@@ -206,11 +207,10 @@ class WindowWorker(gr.basic_block):
                 wanted = {wanted[0]: wanted[1]}
             if not isinstance(wanted, dict):
                 raise ValueError(f"a control message must be a dictionary or a pair, not {wanted}")
+            self.try_to_set(**{str(name): value for name, value in wanted.items()})
         except Exception as error:  # a handler that raises would end the block's thread
             self._status.add_error("control message refused", error)
             self._status.wanted.set()
-            return
-        self.try_to_set(**{str(name): value for name, value in wanted.items()})
 
     # --- the worker thread --------------------------------------------------------------------
 
@@ -267,7 +267,7 @@ class WindowWorker(gr.basic_block):
         for start, stop in zip([0, *edges], [*edges, len(info)], strict=True):
             first = info[start]
             time_s = None
-            if first["has_time"]:
+            if first["has_time"] and first["rx_time_full_s"] >= UNIX_TIME_FROM_S:
                 time_s = float(first["rx_time_full_s"]) + float(first["rx_time_frac_s"])
             yield (
                 slice(int(start), int(stop)),

@@ -22,7 +22,8 @@ from typing import Any
 from . import annotations
 from .annotations import EXTENSION, SIGMF_VERSION, Decision, Run, annotation, generator
 from .capture_errors import CaptureError, CaptureFormatError
-from .captures import open_capture
+from .captures import is_recording, open_capture
+from .file_meta import SUFFIX as FILE_META_SUFFIX
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 WRITE_SHARE = 0.02  # of the time
@@ -38,6 +39,7 @@ class AnnotatedRecording:
         meta_path: The .sigmf-meta file.
         data_path: The file with the samples.
         pause_s: How long to wait after `save` before it is called again.
+        unwritable_count: Annotations that the last `save` left out, because JSON cannot say them.
     """
 
     def __init__(
@@ -65,6 +67,8 @@ class AnnotatedRecording:
         self._closed: list[Run] = []  # will not grow, but samples may not be written yet
         self._open: dict[str, Run] = {}  # the last run of each model may still grow
         self._count = 0
+        self._unwritable = 0  # of what will not change any more
+        self.unwritable_count = 0
         self._lock = threading.Lock()
 
     @classmethod
@@ -109,16 +113,19 @@ class AnnotatedRecording:
         Raises:
             CaptureError: If it cannot be opened, or cannot be annotated where it is.
         """
-        path = Path(path)
-        beside = annotations.meta_path(path.with_suffix(""))
-        if path.suffix not in (".sigmf-data", ".sigmf") and beside.exists():
-            path = beside
+        path = named = Path(path)
         if path.suffix == ".sigmf":
             raise CaptureFormatError(
                 f"{path} is an archive, which cannot be changed in place; unpack it with tar"
             )
+        own, beside = annotations.meta_path(path), annotations.meta_path(_stem(path))
+        if own.exists():
+            path = own
+        elif beside.exists():
+            path = beside
         with open_capture(path, sample_rate_hz=sample_rate_hz) as capture:
             if capture.metadata:
+                _check_describes(path, capture.data_path, named)
                 metadata = json.loads(path.with_suffix(".sigmf-meta").read_bytes())
                 metadata.setdefault("captures", [])
                 metadata.setdefault("annotations", [])
@@ -141,22 +148,38 @@ class AnnotatedRecording:
     @property
     def annotation_count(self) -> int:
         """Annotations made here, after merging."""
-        return self._count
+        return self._count - self.unwritable_count
 
     def set_sample_rate_hz(self, sample_rate_hz: float) -> None:
-        """What the stream says its rate is; SigMF has one for a whole recording."""
+        """What the stream says its rate is; SigMF has one for a whole recording.
+
+        Raises:
+            CaptureError: If it is not a finite number.
+        """
+        _check_finite("sample_rate_hz", sample_rate_hz)
         with self._lock:
             self._rate_hz = self._metadata["global"]["core:sample_rate"] = sample_rate_hz
 
     def add_segment(
         self, first_sample: int, frequency_hz: float | None, time_s: float | None
     ) -> None:
-        """Say how it was received from here on; one that starts at the same sample is replaced."""
+        """Say how it was received from here on; one that starts at the same sample is replaced.
+
+        Raises:
+            CaptureError: If the frequency is not a finite number, or no calendar has the time.
+        """
+        _check_finite("frequency_hz", frequency_hz)
         segment: dict[str, Any] = {"core:sample_start": first_sample}
         if frequency_hz is not None:
             segment["core:frequency"] = frequency_hz
         if time_s is not None:
-            moment = datetime.fromtimestamp(time_s, timezone.utc).replace(tzinfo=None)
+            try:
+                moment = datetime.fromtimestamp(time_s, timezone.utc).replace(tzinfo=None)
+            except (OverflowError, ValueError, OSError) as error:
+                raise CaptureError(
+                    f"time_s is {time_s}, and SigMF can say the years 1 to 9999; give Unix time, "
+                    "or None when unknown"
+                ) from error
             segment["core:datetime"] = moment.isoformat(timespec="microseconds") + "Z"
         with self._lock:
             segments = self._metadata["captures"]
@@ -179,7 +202,7 @@ class AnnotatedRecording:
         """Annotate what a decision says; with `merge`, it may lengthen the model's last one.
 
         Raises:
-            CaptureError: If it names no samples, or its confidence is not a number.
+            CaptureError: If it names no samples, or a number in it is not finite.
         """
         run = Run.of(decision)
         if run.first_sample < 0 or run.sample_count < 1 or not math.isfinite(run.confidence):
@@ -188,6 +211,8 @@ class AnnotatedRecording:
                 f"{run.sample_count} and confidence {run.confidence}; samples are counted from 0 "
                 "on and a decision needs at least one, confidences are numbers"
             )
+        _check_finite("center_frequency_hz", run.center_frequency_hz)
+        _check_finite("sample_rate_hz", run.sample_rate_hz)
         with self._lock:
             last = self._open.get(run.model)
             if merge and last and last.first_sample <= run.first_sample and last.take_in(run):
@@ -200,6 +225,8 @@ class AnnotatedRecording:
     def save(self, sample_count: int) -> None:
         """Write the metadata as they are now, by rename.
 
+        An annotation that JSON cannot say is left out, see `unwritable_count`.
+
         Args:
             sample_count: Samples that are in the file; annotations end there at the latest.
 
@@ -210,10 +237,12 @@ class AnnotatedRecording:
         with self._lock:
             self._settle(sample_count)
             growing = [
-                (run.first_sample + self._offset, text)
+                (run.first_sample + self._offset, self._text(run, sample_count))
                 for run in [*self._closed, *self._open.values()]
-                if (text := self._text(run, sample_count))
+                if run.first_sample < sample_count
             ]
+            self.unwritable_count = self._unwritable + sum(text is None for _, text in growing)
+            growing = [entry for entry in growing if entry[1] is not None]
             self._texts.sort(key=lambda entry: entry[0])  # nearly sorted: a matter of milliseconds
             lines = [text for _, text in sorted([*self._texts, *growing], key=lambda e: e[0])]
             head = json.dumps(self._metadata, indent=2, ensure_ascii=False, allow_nan=False)
@@ -238,18 +267,18 @@ class AnnotatedRecording:
         """Turn what can change no more into text."""
         still = []
         for run in self._closed:
-            if run.end_sample <= sample_count:
-                self._texts.append((run.first_sample + self._offset, self._text(run, sample_count)))
-            else:
+            if run.end_sample > sample_count:
                 still.append(run)
+            elif (text := self._text(run, sample_count)) is not None:
+                self._texts.append((run.first_sample + self._offset, text))
+            else:
+                self._unwritable += 1
         self._closed = still
         self._texts += [(first, text) for first, end, text in self._remarks if end <= sample_count]
         self._remarks = [remark for remark in self._remarks if remark[1] > sample_count]
 
-    def _text(self, run: Run, sample_count: int) -> str:
-        """One line of JSON, cut at the end of the samples; none for what lies beyond."""
-        if run.first_sample >= sample_count:
-            return ""
+    def _text(self, run: Run, sample_count: int) -> str | None:
+        """One line of JSON, cut at the end of the samples; None for what JSON cannot say."""
         entry = annotation(
             run,
             sample_rate_hz=self._rate_hz,
@@ -257,7 +286,12 @@ class AnnotatedRecording:
         )
         entry["core:sample_start"] += self._offset
         entry["core:sample_count"] = min(run.sample_count, sample_count - run.first_sample)
-        return _line(entry)
+        try:
+            text = _line(entry)
+            text.encode()  # half a surrogate pair is a string, and no UTF-8
+        except (TypeError, ValueError):
+            return None  # one that cannot be written must not keep the others from being written
+        return text
 
     def _center_frequency_at(self, sample: int) -> float | None:
         for segment in reversed(self._metadata["captures"]):
@@ -268,6 +302,29 @@ class AnnotatedRecording:
 
 def _line(entry: dict[str, Any]) -> str:
     return json.dumps(entry, ensure_ascii=False, allow_nan=False)
+
+
+def _check_finite(name: str, value: float | None) -> None:
+    if value is not None and not math.isfinite(value):
+        raise CaptureError(f"{name} is {value}; give a finite number, or None when unknown")
+
+
+def _stem(path: Path) -> Path:
+    """Without a recording's suffix; fm_100.1MHz has none."""
+    known = is_recording(path) or path.suffix == FILE_META_SUFFIX
+    return path.with_suffix("") if known else path
+
+
+def _check_describes(meta_path: Path, data_path: Path, named: Path) -> None:
+    """Refuses metadata that lie beside a recording by name only: iq.sigmf-meta beside iq.cf32."""
+    samples = named.with_suffix("") if named.suffix == FILE_META_SUFFIX else named
+    if named.suffix in (".sigmf-meta", ".sigmf-data") or not is_recording(samples):
+        return
+    if samples.is_file() and not annotations.same_bytes(samples, data_path):
+        raise CaptureError(
+            f"{meta_path} describes {data_path}, which holds other samples than {samples}; "
+            "move one of them away, or name the .sigmf-meta file"
+        )
 
 
 def _is_ours(entry: dict[str, Any]) -> bool:

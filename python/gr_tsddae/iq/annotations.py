@@ -97,8 +97,8 @@ class Run:
             label=decision.label,
             model=decision.model,
             confidence=float(decision.confidence),
-            center_frequency_hz=decision.center_frequency_hz,
-            sample_rate_hz=decision.sample_rate_hz,
+            center_frequency_hz=_float(decision.center_frequency_hz),
+            sample_rate_hz=_float(decision.sample_rate_hz),
         )
 
     def take_in(self, later: Run) -> bool:
@@ -204,6 +204,10 @@ def _as_runs(decisions: Iterable[Decision]) -> list[Run]:
     return sorted(map(Run.of, decisions), key=lambda run: run.first_sample)
 
 
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)  # JSON knows no numbers of NumPy's
+
+
 def _alike(left: Run, right: Run) -> bool:
     return (left.label, left.model, left.center_frequency_hz, left.sample_rate_hz) == (
         right.label,
@@ -230,7 +234,7 @@ def _check_replaceable(meta_path: Path, data_path: Path, capture: Capture) -> No
                 f"{meta_path} describes another recording and would be overwritten; "
                 "choose another name or folder"
             )
-    if not data_path.exists() or _same_bytes(data_path, capture.data_path):
+    if not data_path.exists() or same_bytes(data_path, capture.data_path):
         return
     is_a_link = data_path.is_symlink() or data_path.stat().st_nlink > 1
     if not (ours and is_a_link):
@@ -240,13 +244,14 @@ def _check_replaceable(meta_path: Path, data_path: Path, capture: Capture) -> No
         )
 
 
-def _same_bytes(left: Path, right: Path) -> bool:
+def same_bytes(left: Path, right: Path) -> bool:
+    """Whether two files are one, or hold the same."""
     return left.samefile(right) or filecmp.cmp(left, right, shallow=False)
 
 
 def link(source: Path, target: Path) -> None:
     """Makes `target` the same file as `source`: hard link, else symbolic link, else copy."""
-    if target.exists() and _same_bytes(source, target):
+    if target.exists() and same_bytes(source, target):
         return
     target.unlink(missing_ok=True)
     for make in (os.link, os.symlink):
@@ -269,7 +274,7 @@ def metadata_beside(capture: Capture, target: Path) -> tuple[dict[str, Any], Pat
     """
     _check_contiguous(capture)
     data_path = _data_path(target, capture)
-    if data_path.exists() and not _same_bytes(data_path, capture.data_path):
+    if data_path.exists() and not same_bytes(data_path, capture.data_path):
         raise CaptureError(
             f"{data_path} holds other samples than {capture.data_path}; move one of them away"
         )
