@@ -97,6 +97,17 @@ def test_a_tone_is_heard_where_it_is_and_as_clear_as_eight_bits_allow(
     assert snr_db == pytest.approx(expected_db, abs=0.5)
 
 
+@pytest.mark.parametrize("rate_hz", [1000, 1999])
+def test_a_rate_far_below_the_recording_s(tmp_path, rate_hz):
+    with tone_file(tmp_path, rate_hz=2.4e6, tone_hz=200, seconds=1) as capture:
+        tuner = Tuner(capture, rate_hz, repeat=True)
+        blocks = [tuner.block() for _ in range(8)]
+        iq = decoded(np.concatenate(blocks))
+        resolution_hz = 2.4e6 / tuner._in
+        assert len(iq) / tuner._position == pytest.approx(rate_hz / 2.4e6, rel=1e-4)
+    assert tone_in(iq, rate_hz)[0] == pytest.approx(200, abs=resolution_hz)
+
+
 def test_beyond_the_recording_is_noise_and_nothing_else(tmp_path):
     with tone_file(tmp_path, rate_hz=250_000, tone_hz=10e3, seconds=0.2) as capture:
         far = Tuner(capture, 2.4e6, repeat=True)
@@ -163,6 +174,20 @@ def test_header_commands_and_pace(tmp_path):
         assert Client(server.port).header[:4] == b"RTL0"
         assert server.sessions[0].ended_s is not None
         assert session.bytes_sent >= 900_000
+
+
+def test_one_client_s_failure_is_logged_and_the_next_is_served(tmp_path, monkeypatch, caplog):
+    def fail(tuner, frequency_hz):
+        raise ZeroDivisionError("no such frequency")
+
+    monkeypatch.setattr(Tuner, "set_frequency", fail)
+    with (
+        tone_file(tmp_path, rate_hz=250_000, tone_hz=0) as capture,
+        RtlTcpServer(capture, port=0, rate_hz=250e3, repeat=True) as server,
+    ):
+        Client(server.port).send(FREQUENCY, 99_900_000)
+        assert Client(server.port).header[:4] == b"RTL0"
+    assert "no such frequency" in caplog.text
 
 
 def test_commands_that_come_in_pieces(tmp_path):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import select
 import socket
 import struct
@@ -24,6 +25,8 @@ import numpy as np
 
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.rtl_tcp_tuner import Tuner
+
+log = logging.getLogger(__name__)
 
 HEADER = struct.pack(">4sII", b"RTL0", 5, 29)  # an R820T tuner, which has 29 gains
 COMMANDS = {
@@ -160,6 +163,8 @@ class RtlTcpServer:
                     self._play(connection, session)
                 except OSError:
                     pass  # the client left; that is how every session ends
+                except Exception:  # the next client shall find somebody here
+                    log.exception("%s: not served any more", session.client)
                 finally:
                     session.ended_s = time.monotonic()
             print(session, file=sys.stderr, flush=True)

@@ -51,7 +51,8 @@ class Tuner:
         """Change the rate, from the next block on."""
         self.rate_hz = float(rate_hz)
         ratio = Fraction(self.rate_hz / self._capture.sample_rate_hz)
-        up, down = ratio.limit_denominator(1000).as_integer_ratio()  # a dongle's clock is worse
+        largest = max(1000, math.ceil(10 / ratio))  # not 0 over 1, far below the recording's rate
+        up, down = ratio.limit_denominator(largest).as_integer_ratio()  # a dongle's clock is worse
         longest = max(self.rate_hz, self._capture.sample_rate_hz) / BLOCKS_PER_S
         unit = 1 << max(3, int(math.log2(longest / max(up, down) + 1)))  # multiple of 8
         self._in, self._out = down * unit, up * unit  # samples of a block, with margins

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -88,6 +90,60 @@ def test_a_classifier_s_decisions_reach_a_file_and_a_subscriber(model_folder, tm
     assert flowgraph.publisher.counters()["refused"] == 0
 
 
+class Sender(gr.basic_block):
+    """Says what a test tells it to, and its last word when it is stopped."""
+
+    def __init__(self, last_word=None):
+        gr.basic_block.__init__(self, name="sender", in_sig=None, out_sig=None)
+        self.message_port_register_out(pmt.intern("decisions"))
+        self.last_word = last_word
+
+    def say(self, label):
+        self.message_port_pub(pmt.intern("decisions"), pmt.to_pmt({"label": label}))
+
+    def end(self):
+        done = pmt.cons(pmt.intern("done"), pmt.from_long(1))
+        self.to_basic_block()._post(pmt.intern("system"), done)
+
+    def stop(self):
+        if self.last_word:
+            time.sleep(0.05)  # a classifier looks at its last windows first
+            self.say(self.last_word)
+        return True
+
+
+def test_the_last_word_is_written_and_what_comes_later_is_not(tmp_path):
+    path = tmp_path / "d.jsonl"
+    flowgraph, sender = gr.top_block("test"), Sender("last")
+    publisher = json_publisher(file=str(path))
+    flowgraph.msg_connect(sender, "decisions", publisher, "decisions")
+    for runs in (1, 2):
+        flowgraph.start()
+        flowgraph.stop()
+        flowgraph.wait()
+        assert [line["label"] for line in lines(path)] == runs * ["last"]
+        sender.say("too late")  # of a stream that is no more
+
+
+def test_the_end_of_one_sender_is_not_that_of_the_others(tmp_path):
+    path = tmp_path / "d.jsonl"
+    flowgraph, one, other = gr.top_block("test"), Sender(), Sender()
+    publisher = json_publisher(file=str(path))
+    for sender in (one, other):
+        flowgraph.msg_connect(sender, "decisions", publisher, "decisions")
+    flowgraph.start()
+    one.say("one")
+    one.end()
+    time.sleep(0.6)  # the scheduler has told
+    other.say("other")
+    other.end()
+    ended = threading.Thread(target=flowgraph.wait, daemon=True)
+    ended.start()
+    ended.join(timeout=30)
+    assert not ended.is_alive()
+    assert [line["label"] for line in lines(path)] == ["one", "other"]
+
+
 def test_a_file_goes_on_where_it_ended(tmp_path):
     path = tmp_path / "d.jsonl"
     path.write_text('{"label": "BPSK"}\n{"label": "QP')  # the power went off
@@ -160,8 +216,43 @@ def test_a_full_disk_is_counted_and_the_next_line_tried(tmp_path, caplog):
     assert [line["number"] for line in lines(path)] == [0, 2]
 
 
+@pytest.mark.parametrize("can_truncate", [True, False])
+def test_half_a_line_on_a_full_disk_spoils_no_other(tmp_path, can_truncate):
+    class Disk(io.FileIO):
+        full = False
+
+        def write(self, data):
+            return super().write(data[: len(data) // 2] if self.full and len(data) > 1 else data)
+
+        def truncate(self, size=None):
+            if not can_truncate:
+                raise OSError("not now")
+            return super().truncate(size)
+
+    path = tmp_path / "d.jsonl"
+    made = json_publisher(file=str(path))
+    made._lines._file = disk = Disk(path, "a+b")
+    made._lines._began = datetime.datetime.now(UTC)
+    for number in range(5):
+        disk.full = number in (1, 2)
+        decide(made, {"number": number})
+    assert made.counters()["lines_lost"] == 2
+    made.stop()
+    kept = [line for line in path.read_text().splitlines() if line.endswith("}")]
+    assert [json.loads(line)["number"] for line in kept] == [0, 3, 4]
+    assert len(kept) == len(path.read_text().splitlines()) or not can_truncate
+
+
+def test_a_file_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = json_publisher(file="~/d.jsonl")
+    decide(made, {"label": "BPSK"})
+    made.stop()
+    assert lines(tmp_path / "d.jsonl")[0]["label"] == "BPSK"
+
+
 def test_bad_arguments(tmp_path):
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match=r"nowhere/d\.jsonl' cannot be written .* make that folder"):
         json_publisher(file=str(tmp_path / "nowhere" / "d.jsonl"))
     with pytest.raises(ValueError, match="rotate_mb is -1"):
         json_publisher(rotate_mb=-1)

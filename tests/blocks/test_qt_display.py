@@ -285,8 +285,18 @@ def test_starts_again_and_says_when_it_is_stopped(display):
             until(lambda wanted=5 * (run + 1): len(widget.state.history) == wanted)
         assert not display._settings.running
         widget.grab()
+        post(display, "decisions", decision(5))  # too late, and not for the next run
+    assert len(widget.state.history) == 15
     assert widget.state.history.edge_s == pytest.approx(1.5)
     assert widget.state.malformed == 0
+
+
+def test_the_end_of_one_sender_is_not_that_of_the_others(display):
+    with Running(display):
+        post(display, "system", pmt.cons(pmt.intern("done"), pmt.from_long(1)))
+        QTest.qWait(600)
+        post(display, "decisions", decision())
+        until(lambda: display.qwidget().state.decision is not None, 10)
 
 
 def test_a_click_selects_the_run_of_one_label(display):

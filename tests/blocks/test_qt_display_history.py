@@ -76,6 +76,15 @@ def test_another_model_begins_anew():
     assert history.classes == ("a", "b") and len(history) == 1
 
 
+def test_a_clock_that_nobody_set_is_no_utc():
+    state = DisplayState(60.0)
+    state.read("decisions", pmt.to_pmt(decision(time_s=3.5)), 0.0)
+    assert state.decision["time_s"] is None and state.history.utc_offset_s is None
+    state.read("decisions", pmt.to_pmt(decision(1, time_s=1.7e9)), 0.1)
+    assert state.decision["time_s"] == 1.7e9
+    assert state.history.utc_offset_s == pytest.approx(1.7e9 - 0.1)
+
+
 def test_quiet_and_late_streams():
     """A closed gate scrolls on with the stream; a stopped stream does not; both look old."""
     state = DisplayState(60.0)

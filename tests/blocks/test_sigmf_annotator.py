@@ -459,3 +459,80 @@ def test_changes_while_running(tmp_path):
 def test_bad_arguments_say_what_is_wrong(wrong, message):
     with pytest.raises(ValueError, match=message):
         sigmf_annotator(**wrong)
+
+
+def rx_time(whole, part_s=0.5):
+    return pmt.make_tuple(whole, pmt.from_double(part_s))
+
+
+STRANGE_TAGS = [
+    ("rx_freq", pmt.from_double(float("nan"))),
+    ("rx_freq", pmt.from_complex(1 + 1j)),
+    ("rx_rate", pmt.from_double(float("inf"))),
+    ("rx_rate", pmt.from_double(-1.0)),
+    ("rx_time", rx_time(pmt.from_double(1_700_000_000.0))),
+    ("rx_time", rx_time(pmt.from_uint64(10**13))),
+    ("rx_time", rx_time(pmt.from_uint64(1_700_000_000), float("nan"))),
+    ("rx_time", rx_time(pmt.from_long(-3))),
+    ("rx_time", pmt.make_tuple(pmt.from_uint64(1_700_000_000))),
+    ("rx_time", pmt.from_double(1_700_000_000.0)),
+]
+
+
+def test_strange_tags_are_ignored_and_no_sample_is_lost(tmp_path, caplog):
+    iq = noise(20_000)
+    tags = [
+        tag(0, "rx_rate", pmt.from_double(1e5)), tag(0, "rx_freq", pmt.from_double(433e6)),
+        tag(0, "rx_time", rx_time(pmt.from_uint64(1_700_000_000), 0.25)),
+        *(tag(1000 * (n + 1), *strange) for n, strange in enumerate(STRANGE_TAGS)),
+        tag(15_000, "rx_freq", pmt.from_double(434e6)),
+    ]  # fmt: skip
+    flowgraph = Flowgraph(
+        vector_source(iq, tags=tags), Speaker([decision("a", 0)]), path=str(tmp_path / "rec"),
+        record="block",
+    )  # fmt: skip
+    status = flowgraph.finish()
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "rec.sigmf-data", np.complex64), iq)
+    metadata = written(tmp_path / "rec.sigmf-meta")
+    assert labels(metadata) == [(0, 100, "a")] and metadata["global"]["core:sample_rate"] == 1e5
+    assert metadata["captures"] == [
+        {"core:sample_start": 0, "core:frequency": 433e6,
+         "core:datetime": "2023-11-14T22:13:20.250000Z"},
+        {"core:sample_start": 15_000, "core:frequency": 434e6,
+         "core:datetime": "2023-11-14T22:13:20.400000Z"},
+    ]  # fmt: skip
+    assert status["errors"] == len(STRANGE_TAGS)
+    assert [line.split(",")[0] for line in caplog.messages] == [
+        "tag rx_freq: it says nan", "tag rx_rate: it says inf",
+        "tag rx_time: it says {1.7e+09 0.5}",
+    ]  # fmt: skip
+
+
+def test_a_tag_handler_that_fails_costs_no_sample(tmp_path, monkeypatch):
+    iq = noise(20_000)
+    source = vector_source(iq, tags=[tag(0, "rx_freq", pmt.from_double(1e8))])
+    flowgraph = Flowgraph(source, path=str(tmp_path / "rec"), record="block")
+
+    def fail(first_sample, tags):
+        raise RuntimeError("no such tag")
+
+    monkeypatch.setattr(flowgraph.annotator.recorder, "_on_tags", fail)
+    status = flowgraph.finish()
+    assert status["samples_lost"] == 0 and "tags not understood" in status["last_error"]
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "rec.sigmf-data", np.complex64), iq)
+
+
+def test_a_bad_number_in_a_decision_stops_no_other(tmp_path, caplog):
+    speaker = Speaker([
+        decision("a", 0, center_frequency_hz=float("nan")),
+        decision("b", 100, sample_rate_hz=float("inf")),
+        decision("c", 200, center_frequency_hz=1.7e308, sample_rate_hz=1.7e308),
+        decision("d", 300, center_frequency_hz=1e8),
+    ])  # fmt: skip
+    flowgraph = Flowgraph(vector_source(noise(1000)), speaker, path=str(tmp_path / "rec"))
+    flowgraph.finish()
+    assert labels(written(tmp_path / "rec.sigmf-meta")) == [(300, 100, "d")]
+    assert flowgraph.annotator.worker.recording.annotation_count == 1
+    first, second, last = caplog.messages
+    assert "center_frequency_hz is nan" in first and "sample_rate_hz is inf" in second
+    assert "1 hold what JSON cannot say" in last

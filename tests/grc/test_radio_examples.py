@@ -194,6 +194,15 @@ def test_says_what_it_is(name):
     assert len(set(places)) == len(places)
 
 
+@pytest.mark.parametrize("name", RADIO_EXAMPLES)
+def test_listens_to_this_computer_only(name):
+    content = yaml.safe_load((ROOT / "examples" / f"{name}.grc").read_text())
+    values = [value for block in content["blocks"] for value in block["parameters"].values()]
+    addresses = [value for value in map(str, values) if "tcp://" in value]
+    assert addresses or "address" not in {block["name"] for block in content["blocks"]}
+    assert all("tcp://127.0.0.1:" in address for address in addresses)
+
+
 @pytest.mark.parametrize("name", ["rtl_sdr_soapy", "usrp"])
 def test_compiles_with_its_own_source(name, example):
     pytest.importorskip(RADIO_EXAMPLES[name], reason="its source block is not installed")

@@ -154,3 +154,54 @@ def test_a_decision_about_nothing_is_refused(recording, wrong):
     with pytest.raises(CaptureError, match="the decision has first_sample"):
         recording.add(run(**({"label": "a", "first_sample": 0} | wrong)))
     assert recording.annotation_count == 0
+
+
+def test_a_dot_in_a_name_is_no_extension(tmp_path):
+    for name in ("fm_100", "fm_100.1"):
+        made = AnnotatedRecording.new(tmp_path / name, sample_rate_hz=1e6)
+        np.ones(1000, np.complex64).tofile(made.data_path)
+        made.save(1000)
+    for name in ("fm_100.1", "fm_100.1.sigmf-meta", "fm_100.1.sigmf-data"):
+        found = AnnotatedRecording.existing(tmp_path / name)
+        assert found.meta_path == tmp_path / "fm_100.1.sigmf-meta"
+        assert found.data_path == tmp_path / "fm_100.1.sigmf-data"
+    with pytest.raises(CaptureError, match=r"fm_100\.1MHz does not exist"):
+        AnnotatedRecording.existing(tmp_path / "fm_100.1MHz")
+    np.zeros(1000, np.complex64).tofile(tmp_path / "fm_100.2.cf32")
+    found = AnnotatedRecording.existing(tmp_path / "fm_100.2.cf32")
+    assert found.meta_path == tmp_path / "fm_100.2.sigmf-meta"
+
+
+def test_metadata_of_other_samples_are_not_taken_for_those_of_a_raw_file(recording, tmp_path):
+    recording.save(1000)
+    np.zeros(1000, np.complex64).tofile(tmp_path / "rec.cf32")
+    with pytest.raises(CaptureError, match=r"holds other samples than .*rec\.cf32"):
+        AnnotatedRecording.existing(tmp_path / "rec.cf32")
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused_and_the_rest_is_written(recording, wrong):
+    with pytest.raises(CaptureError, match="center_frequency_hz is"):
+        recording.add(Run(0, 100, "a", "m", 0.5, wrong, 1e6))
+    with pytest.raises(CaptureError, match="sample_rate_hz is"):
+        recording.add(Run(0, 100, "a", "m", 0.5, 1e8, wrong))
+    with pytest.raises(CaptureError, match="frequency_hz is"):
+        recording.add_segment(0, wrong, None)
+    with pytest.raises(CaptureError, match="sample_rate_hz is"):
+        recording.set_sample_rate_hz(wrong)
+    with pytest.raises(CaptureError, match="time_s is"):
+        recording.add_segment(0, 1e8, wrong)
+    recording.add(run("b", 100))
+    assert labels(saved(recording)) == [(100, 100, "b")]
+
+
+def test_what_json_cannot_say_is_left_out_and_counted(recording):
+    recording.add(run("b", 0))
+    for first_sample, label in ((100, "a"), (300, "\ud800")):
+        recording.add(Run(first_sample, 100, label, "amc-nano", 0.5, 1.7e308, 1.7e308))
+    assert labels(saved(recording)) == [(0, 100, "b")]
+    recording.add(Run(400, 100, "\ud800", "amc-nano", 0.5, None, None))
+    recording.add(Run(500, 100, "c", "amc-nano", 0.5, np.float32(1e6), None))
+    for _ in range(2):
+        assert labels(saved(recording)) == [(0, 100, "b"), (500, 100, "c")]
+        assert recording.unwritable_count == 3 and recording.annotation_count == 2

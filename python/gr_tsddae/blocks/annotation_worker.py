@@ -58,9 +58,10 @@ class AnnotationWorker(gr.basic_block):
         self.minimum_confidence = 0.0
         self.merge = True
 
-        self._decisions = self._left_out = 0
+        self._decisions = self._left_out = self._unwritable = 0
         self._errors = 0
         self._last_error = ""
+        self._logged: dict[str, str] = {}
         self._error_lock = threading.Lock()
         self._dirty = False
         self._done_neighbours = 0
@@ -84,16 +85,16 @@ class AnnotationWorker(gr.basic_block):
         """From any thread: count what went wrong; the same again is logged once."""
         with self._error_lock:
             self._errors += 1
-            text = f"{what}: {error}"
-            if text != self._last_error:
+            text = self._last_error = f"{what}: {error}"
+            if text != self._logged.get(what):
                 log.error("%s", text)
-            self._last_error = text
+            self._logged[what] = text
 
     # --- called by the scheduler --------------------------------------------------------------
 
     def start(self) -> bool:
         self._stopping.clear()
-        self._done_neighbours = self._decisions = self._left_out = 0
+        self._done_neighbours = self._decisions = self._left_out = self._unwritable = 0
         for _ in self._queued():  # said after the run before had stopped
             pass
         if self._open_recording is not None:
@@ -216,6 +217,14 @@ class AnnotationWorker(gr.basic_block):
         except Exception as error:
             self._dirty = True
             self.report("annotations not written", error)
+            return
+        count = self.recording.unwritable_count
+        if count > self._unwritable:
+            self.report(
+                "annotations left out",
+                ValueError(f"{count} hold what JSON cannot say, such as edges that overflow"),
+            )
+        self._unwritable = count
 
     def _publish_status(self) -> None:
         recording = self.recording

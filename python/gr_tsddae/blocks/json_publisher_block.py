@@ -10,12 +10,14 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import os
 import threading
 from pathlib import Path
 from typing import Any
 
 import pmt
-from gnuradio import gr
+
+from gr_tsddae.blocks.message_sink import MessageSink
 
 log = logging.getLogger(__name__)
 
@@ -23,22 +25,23 @@ LINGER_MS = 1000  # for what is still on its way when the process ends
 MEGABYTE = 1e6
 
 
-class json_publisher(gr.basic_block):
+class json_publisher(MessageSink):
     """Writes decisions to a JSON lines file and publishes decisions and status by ZMQ.
 
     Message ports in: `decisions`, `status`. What is written and sent is described in the block's
     documentation (grc/tsddae_json_publisher.block.yml).
 
     Args:
-        file: JSON lines of decisions; lines are added to a file that exists. Empty: none.
+        file: JSON lines of decisions; lines are added to a file that exists. Empty: none. A
+            leading ~ is the user's home.
         rotate_daily: whether a new file is begun at midnight UTC.
         rotate_mb: begin a new file before this size is passed; 0: never.
-        address: where the PUB socket listens, like "tcp://*:5557". Empty: none.
+        address: where the PUB socket listens, like "tcp://127.0.0.1:5557". Empty: none.
         topic: decisions go out as topic/decisions, status as topic/status.
 
     Raises:
         ImportError: when `address` is given and pyzmq is missing.
-        OSError: when the file's folder is missing or must not be written to.
+        OSError: when the file cannot be written: its folder is missing, for example.
         ValueError: when an argument is out of its range, or the address cannot be listened at.
     """
 
@@ -54,15 +57,14 @@ class json_publisher(gr.basic_block):
             raise ValueError(f"rotate_mb is {rotate_mb}: give megabytes, or 0 for one file")
         if not (file or address):
             log.warning("the Decision Publisher has neither a file nor an address: it does nothing")
-        gr.basic_block.__init__(self, name="TS-DDAE Decision Publisher", in_sig=None, out_sig=None)
-        self._lines = _LineFile(Path(file), rotate_daily, rotate_mb * MEGABYTE) if file else None
+        super().__init__("TS-DDAE Decision Publisher")
+        self._lines = None
+        if file:
+            self._lines = _LineFile(_writable(file), rotate_daily, rotate_mb * MEGABYTE)
         self._socket = _listening(address) if address else None
         self.set_topic(topic)
         self._counts = {"messages": 0, "refused": 0, "lines_lost": 0}
         self._last_complaint = ""
-        for port in ("decisions", "status"):
-            self.message_port_register_in(pmt.intern(port))
-            self.set_msg_handler(pmt.intern(port), getattr(self, f"_on_{port}"))
 
     def set_topic(self, topic: str) -> None:
         """Change the beginning of the topics, from the next message on."""
@@ -73,19 +75,13 @@ class json_publisher(gr.basic_block):
         return dict(self._counts)
 
     def stop(self) -> bool:
+        super().stop()  # the last decisions come now
         if self._lines is not None:
             self._lines.close()
         return True
 
-    # --- handlers: they never raise, which would end the block's thread ----------------------
-
-    def _on_decisions(self, message: pmt.pmt_base) -> None:
-        self._publish("decisions", message, self._lines)
-
-    def _on_status(self, message: pmt.pmt_base) -> None:
-        self._publish("status", message, None)
-
-    def _publish(self, port: str, message: pmt.pmt_base, lines: _LineFile | None) -> None:
+    def _hear(self, port: str, message: pmt.pmt_base) -> None:
+        lines = self._lines if port == "decisions" else None
         self._counts["messages"] += 1
         now = datetime.datetime.now(datetime.timezone.utc)
         try:
@@ -120,33 +116,43 @@ class _LineFile:
         self._daily, self._size_limit_bytes = daily, size_limit_bytes
         self._file: Any = None
         self._lock = threading.Lock()  # stop() and handlers are on different threads
-        path.open("ab").close()  # says now that it cannot be written
+        self._ends_whole = False  # False: nobody has looked
 
     def add(self, line: bytes, now: datetime.datetime) -> None:
         with self._lock:
             if self._file is None:
                 self._open(now)
-            size = self._file.tell()
+            if not self._ends_whole:
+                self._end_last_line()
+            size = self._size_bytes()
             too_big = self._size_limit_bytes and size + len(line) + 1 > self._size_limit_bytes
             if size and (too_big or (self._daily and now.date() != self._began.date())):
                 self._close()
                 self.path.rename(self._unused_name())
                 self._open(now)
             line += b"\n"
+            self._ends_whole = False
             if self._file.write(line) != len(line):
                 self._file.truncate(size)
                 raise OSError("there was no room for a whole line")
+            self._ends_whole = True
 
     def _open(self, now: datetime.datetime) -> None:
-        self._file = self.path.open("ab", buffering=0)  # a line is one write
+        self._file = self.path.open("a+b", buffering=0)  # a line is one write
+        self._ends_whole = False
         self._began = now
-        if self._file.tell():  # of a run before
+        if self._size_bytes():  # of a run before
             written_s = self.path.stat().st_mtime
             self._began = datetime.datetime.fromtimestamp(written_s, datetime.timezone.utc)
-            with self.path.open("rb") as file:
-                file.seek(-1, 2)
-                if file.read() != b"\n":  # it ended in the middle of a line
-                    self._file.write(b"\n")
+
+    def _size_bytes(self) -> int:
+        return os.fstat(self._file.fileno()).st_size  # tell() does not know of truncate()
+
+    def _end_last_line(self) -> None:
+        """A run that was killed, or a full disk, may have left a part of a line."""
+        size = self._size_bytes()
+        if size and os.pread(self._file.fileno(), 1, size - 1) != b"\n":
+            self._file.write(b"\n")
 
     def _unused_name(self) -> Path:
         """NAME-20260131T235959Z.jsonl: when the file was begun; with a number if that exists."""
@@ -165,6 +171,23 @@ class _LineFile:
     def close(self) -> None:
         with self._lock:
             self._close()
+
+
+def _writable(file: str) -> Path:
+    """The file's path, after a try to open it.
+
+    Raises:
+        OSError: when it cannot be written.
+    """
+    try:
+        path = Path(file).expanduser()
+        path.open("ab").close()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a home that nobody has
+        raise OSError(
+            f"file {file!r} cannot be written ({error}): give one in a folder that exists and "
+            "that you may write to, or make that folder first"
+        ) from error
+    return path
 
 
 def _as_json(message: pmt.pmt_base, now: datetime.datetime) -> bytes:
@@ -190,7 +213,7 @@ def _listening(address: str) -> Any:
     except zmq.ZMQError as error:
         made.close()
         raise ValueError(
-            f"cannot listen at address {address!r} ({error}): give one like tcp://*:5557 "
-            "that is free, or none"
+            f"cannot listen at address {address!r} ({error}): give one that is free, like "
+            "tcp://127.0.0.1:5557, or none"
         ) from error
     return made

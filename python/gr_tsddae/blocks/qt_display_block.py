@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pmt
-from gnuradio import gr
 
+from gr_tsddae.blocks.message_sink import MessageSink
 from gr_tsddae.blocks.qt_display_state import Inbox
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 PALETTES = ("auto", "dark", "light")
 
 
-class qt_display(gr.basic_block):
+class qt_display(MessageSink):
     """Shows what a classifier says: for an operator, across the room, for days.
 
     Message ports in: `decisions`, `status`; out: `selected`. Their formats are in the block's
@@ -70,7 +70,7 @@ class qt_display(gr.basic_block):
             raise RuntimeError("qt_display must be made on the thread of the QApplication")
         from gr_tsddae.blocks.qt_display_widget import RecognitionWidget, Settings
 
-        gr.basic_block.__init__(self, name="TS-DDAE Qt Display", in_sig=None, out_sig=None)
+        super().__init__("TS-DDAE Qt Display")
         self._settings = Settings(
             title=_text(title),
             history_s=_history_s(history_s),
@@ -81,9 +81,6 @@ class qt_display(gr.basic_block):
         self._inbox = Inbox()
         self._widget = RecognitionWidget(self._settings, self._inbox)
         self._widget.selected.connect(self._publish_selected)
-        for name, handler in (("decisions", self._on_decision), ("status", self._on_status)):
-            self.message_port_register_in(pmt.intern(name))
-            self.set_msg_handler(pmt.intern(name), handler)
         self._selected_port = pmt.intern("selected")
         self.message_port_register_out(self._selected_port)
 
@@ -95,17 +92,15 @@ class qt_display(gr.basic_block):
 
     def start(self) -> bool:
         self._settings.running = True
-        return True
+        return super().start()
 
     def stop(self) -> bool:
+        super().stop()
         self._settings.running = False
         return True
 
-    def _on_decision(self, message: pmt.pmt_base) -> None:
-        self._inbox.put("decisions", message)
-
-    def _on_status(self, message: pmt.pmt_base) -> None:
-        self._inbox.put("status", message)
+    def _hear(self, port: str, message: pmt.pmt_base) -> None:
+        self._inbox.put(port, message)
 
     def _publish_selected(self, stretch: dict[str, Any]) -> None:
         wanted = ("label", "first_sample", "sample_count", "time_s")

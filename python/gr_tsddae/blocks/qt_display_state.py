@@ -14,6 +14,7 @@ from typing import Any
 import pmt
 
 from gr_tsddae.blocks.qt_display_history import History
+from gr_tsddae.blocks.receiver_tags import UNIX_TIME_FROM_S
 
 INBOX_MESSAGES = 256  # read per update: about 30 ms of work; what is more was too fast to see
 STALE_S = 3.0  # without a decision for so long (or three decisions long), the label is old
@@ -154,6 +155,8 @@ def checked_decision(value: dict[str, Any]) -> dict[str, Any]:
             ("time_s", -1e11), ("center_frequency_hz", -1e18), ("sample_rate_hz", 0.0),
         )
     }  # fmt: skip
+    if optional["time_s"] is not None and optional["time_s"] < UNIX_TIME_FROM_S:
+        optional["time_s"] = None
     return optional | {
         "model": str(value.get("model", "")),
         "label": str(value["label"]),

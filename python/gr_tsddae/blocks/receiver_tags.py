@@ -3,25 +3,33 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pmt
 
 UNIX_TIME_FROM_S = 1e9  # 2001: what is earlier is a receiver's time since it was switched on
+UNIX_TIME_UNTIL_S = 2.5e11  # calendars of computers end with the year 9999
 
 
 class ReceiverTags:
-    """Follows the tags of one run.
+    """Follows the tags of one run; those that cannot be true are ignored.
 
     Args:
         rate_hz: samples per second until a tag says another; None: unknown.
         center_hz: frequency until a tag says another; None: unknown.
         time_s: Unix time of sample 0 until a tag says another; None: unknown.
+
+    Attributes:
+        rate_changed_from: the rate before, if the last `take` brought another.
+        ignored: keys that the last `take` ignored, and why the first of their kind was.
     """
 
     def __init__(self, rate_hz: float | None, center_hz: float | None, time_s: float | None):
         self.rate_hz = rate_hz
         self.rate_changed_from: float | None = None
+        self.ignored: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
         self._rate_tagged = False
         self._center_hz = center_hz
         self._time = None if time_s is None else (0, int(time_s), time_s % 1)
@@ -30,22 +38,34 @@ class ReceiverTags:
         """The tags of one sample; whether they say anything new."""
         new = False
         self.rate_changed_from = None
-        if "rx_rate" in values and pmt.is_number(values["rx_rate"]):
-            told_hz = pmt.to_double(values["rx_rate"])
-            if told_hz > 0 and told_hz != self.rate_hz:
-                new = True
-                self.rate_changed_from = self.rate_hz if self._rate_tagged else None
-                self.rate_hz = told_hz
-            self._rate_tagged = True
-        if "rx_freq" in values and pmt.is_number(values["rx_freq"]):
-            told_hz = pmt.to_double(values["rx_freq"])
-            new |= told_hz != self._center_hz
-            self._center_hz = told_hz
-        if "rx_time" in values and pmt.is_tuple(values["rx_time"]):
-            whole_s = pmt.to_uint64(pmt.tuple_ref(values["rx_time"], 0))
-            part_s = pmt.to_double(pmt.tuple_ref(values["rx_time"], 1))
-            new |= not self._is_expected(offset, whole_s, part_s)
-            self._time = (offset, whole_s, part_s) if whole_s >= UNIX_TIME_FROM_S else None
+        self.ignored = {}
+        if "rx_rate" in values:
+            told_hz = _finite(values["rx_rate"])
+            if told_hz is None or told_hz <= 0:
+                self._ignore("rx_rate", values, "a finite number above 0")
+            else:
+                if told_hz != self.rate_hz:
+                    new = True
+                    self.rate_changed_from = self.rate_hz if self._rate_tagged else None
+                    self.rate_hz = told_hz
+                self._rate_tagged = True
+        if "rx_freq" in values:
+            told_hz = _finite(values["rx_freq"])
+            if told_hz is None:
+                self._ignore("rx_freq", values, "a finite number")
+            else:
+                new |= told_hz != self._center_hz
+                self._center_hz = told_hz
+        if "rx_time" in values:
+            told = _time(values["rx_time"])
+            if told is None:
+                expected = (
+                    "a tuple of whole seconds (an integer, before the year 9892) and a fraction"
+                )
+                self._ignore("rx_time", values, expected)
+            else:
+                new |= not self._is_expected(offset, *told)
+                self._time = (offset, *told) if told[0] >= UNIX_TIME_FROM_S else None
         return new
 
     def segment(self, offset: int) -> tuple[int, float | None, float | None]:
@@ -58,7 +78,13 @@ class ReceiverTags:
         at, whole_s, part_s = self._time
         if offset != at and self.rate_hz is None:
             return None
-        return whole_s + (part_s + ((offset - at) / self.rate_hz if offset != at else 0.0))
+        time_s = whole_s + (part_s + ((offset - at) / self.rate_hz if offset != at else 0.0))
+        return time_s if time_s < UNIX_TIME_UNTIL_S else None
+
+    def _ignore(self, key: str, values: dict[str, Any], expected: str) -> None:
+        text = pmt.write_string(values[key])[:100]
+        reason = f"it says {text}, and is ignored; let the source send {expected}"
+        self.ignored[key] = self._reasons.setdefault(key, reason)  # which is worth one line of log
 
     def _is_expected(self, offset: int, whole_s: int, part_s: float) -> bool:
         """Receivers repeat their time now and then; it is news only after a gap."""
@@ -67,3 +93,21 @@ class ReceiverTags:
         at, then_s, then_part_s = self._time
         passed_s = (whole_s - then_s) + (part_s - then_part_s)
         return abs(passed_s * self.rate_hz - (offset - at)) < 1
+
+
+def _finite(value: Any) -> float | None:
+    if not (pmt.is_real(value) or pmt.is_integer(value) or pmt.is_uint64(value)):
+        return None
+    number = pmt.to_double(value)
+    return number if math.isfinite(number) else None
+
+
+def _time(value: Any) -> tuple[int, float] | None:
+    """Whole and fractional seconds."""
+    if not pmt.is_tuple(value) or pmt.length(value) < 2:
+        return None
+    whole, part_s = pmt.tuple_ref(value, 0), _finite(pmt.tuple_ref(value, 1))
+    if part_s is None or not (pmt.is_integer(whole) or pmt.is_uint64(whole)):
+        return None
+    whole_s = pmt.to_python(whole)
+    return (whole_s, part_s) if 0 <= whole_s + part_s < UNIX_TIME_UNTIL_S else None

@@ -172,7 +172,10 @@ class sigmf_annotator(gr.hier_block2):
             there = {
                 pmt.symbol_to_string(tag.key): tag.value for tag in tags if tag.offset == offset
             }
-            if not self._tags.take(offset, there):
+            new = self._tags.take(offset, there)
+            for key, why in self._tags.ignored.items():
+                self._report(f"tag {key}", ValueError(why))
+            if not new:
                 continue
             recording.add_segment(*self._tags.segment(offset))
             if self._tags.rate_changed_from is not None:
