@@ -19,3 +19,9 @@ def test_every_package_is_listed():
         for path in (python / "gr_tsddae").rglob("__init__.py")
     }
     assert set(listed) == found | {"gr_tsddae.models"}
+
+
+def test_no_two_test_files_share_a_name():
+    """pytest imports them by name alone, since there are no packages among them."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names))
