@@ -71,11 +71,7 @@ class Recognizer(Runner):
         batch_windows: int | None = None,
     ):
         loaded = zoo.load(model)
-        if loaded.card.task == zoo.DENOISING:
-            raise zoo.ModelMismatchError(
-                f"{loaded.card.name} is a pre-trained denoiser: it knows no classes yet; "
-                "make a classifier of it with `python -m gr_tsddae.train finetune`"
-            )
+        zoo.need_classes(loaded.card)
         super().__init__(loaded, device=device, precision=precision, batch_windows=batch_windows)
         self.warm_up()
 
@@ -114,7 +110,7 @@ class Recognizer(Runner):
     @property
     def embedding_size(self) -> int:
         """E, the length of what `embed` gives."""
-        return self._float_network.head[0].in_features
+        return self._float_network.feature_size
 
     def embed(self, windows: np.ndarray) -> np.ndarray:
         """What the classifier sees of windows: the network's embeddings, averaged over time.

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT_VERSION = 1
-DENOISING = "denoising"  # the task of a pre-trained encoder, which knows no classes yet
+# Tasks of pre-trained networks, which know no classes yet.
+DENOISING = "denoising"  # an encoder with its two noise estimates
+FEATURES = "features"  # an encoder alone
 UNKNOWN = "unknown"  # what decisions say when they are not sure; no class is called so
 MAX_WINDOW_SAMPLES = 1 << 20  # self-attention over more fits no machine
 CARD_FILE = "card.yaml"
@@ -59,10 +61,11 @@ class Card:
 
     Attributes:
         name: what the model calls itself in decisions.
-        task: "amc" (modulation), "wtc" (wireless technology), "anomaly", or "denoising" (a
-            pre-trained encoder with its two noise estimates and no classes).
+        task: "amc" (modulation), "wtc" (wireless technology), "anomaly"; or of a pre-trained
+            network "denoising" (an encoder with its two noise estimates) or "features" (an encoder
+            alone).
         network: one of `gr_tsddae.nets.names()`.
-        classes: labels, in the order of the network's outputs; none for "denoising".
+        classes: labels, in the order of the network's outputs; none for the last two.
         window_samples: L, complex samples per window.
         scaling: one of `gr_tsddae.iq.windows.SCALINGS`.
         samples_per_symbol: what the training signals had; None where it has no meaning.
@@ -205,9 +208,9 @@ def _checked(card: Card, path: Path) -> Card:
             raise ModelCorruptError(
                 f"{path}: {name} is {value!r}; it must be a positive number, or null"
             )
-    if card.task == DENOISING:
+    if card.task in (DENOISING, FEATURES):
         if card.classes:
-            raise ModelCorruptError(f"{path}: a model for denoising has no classes")
+            raise ModelCorruptError(f"{path}: a model for {card.task} has no classes")
     elif len(card.classes) < 2 or len(set(card.classes)) != len(card.classes):
         raise ModelCorruptError(f"{path}: classes must be at least two different labels")
     if UNKNOWN in card.classes:
@@ -228,6 +231,16 @@ def _checked(card: Card, path: Path) -> Card:
             f"{path}: network {card.network!r} is not one of {', '.join(nets.names())}"
         )
     return card
+
+
+def need_classes(card: Card) -> None:
+    """Raise ModelMismatchError when a model is a pre-trained network, which knows no classes."""
+    if card.task in (DENOISING, FEATURES):
+        what = "denoiser" if card.task == DENOISING else "encoder"
+        raise ModelMismatchError(
+            f"{card.name} is a pre-trained {what}: it knows no classes yet; make a classifier of "
+            "it with `python -m gr_tsddae.train finetune --init FOLDER`"
+        )
 
 
 def load(name_or_folder: str | os.PathLike[str]) -> Model:
@@ -269,7 +282,10 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
             network = nets.create_denoiser(card.network, **card.network_options)
         else:
             options = {"window_samples": card.window_samples, **card.network_options}
-            network = nets.create(card.network, class_count=len(card.classes), **options)
+            if card.task == FEATURES:
+                network = nets.create_encoder(card.network, **options)
+            else:
+                network = nets.create(card.network, class_count=len(card.classes), **options)
     except (ValueError, TypeError) as error:
         raise ModelMismatchError(f"{folder / CARD_FILE}: {error}") from error
     try:

@@ -9,7 +9,9 @@ import torch
 from gr_tsddae import nets, zoo
 from gr_tsddae.nets.diffusion import Diffusion
 from gr_tsddae.train.config import PretrainConfig
-from gr_tsddae.train.pretrain import Pretraining, pretrain
+from gr_tsddae.train.objectives import OBJECTIVES
+from gr_tsddae.train.objectives.denoising import Denoising, Restoration
+from gr_tsddae.train.pretrain import pretrain
 
 
 class Oracle(torch.nn.Module):
@@ -27,7 +29,7 @@ def windows(count=4000):
 
 def test_steps_are_uniform_and_noise_is_that_of_the_step(settings):
     oracle = Oracle()
-    Pretraining(settings(PretrainConfig), oracle).loss(windows(), torch.zeros(4000))
+    Denoising(settings(PretrainConfig), oracle).loss(windows(), torch.zeros(4000))
     assert 1 <= int(oracle.step.min()) < 30
     assert 2970 < int(oracle.step.max()) <= 3000
     assert abs(oracle.step.float().mean().item() - 1500.5) < 60
@@ -46,13 +48,13 @@ def test_steps_are_uniform_and_noise_is_that_of_the_step(settings):
     ],
 )
 def test_the_loss_of_knowing_nothing(settings, changes, wanted):
-    loss = Pretraining(settings(PretrainConfig, **changes), Oracle()).loss(windows(), None)
+    loss = Denoising(settings(PretrainConfig, **changes), Oracle()).loss(windows(), None)
     assert loss.item() == pytest.approx(wanted, rel=0.03)
 
 
 def test_weights_of_equation_7(settings):
     oracle = Oracle()
-    method = Pretraining(settings(PretrainConfig, weighted=True), oracle)
+    method = Denoising(settings(PretrainConfig, weighted=True), oracle)
     loss = method.loss(windows(), None).item()
     signal_power = Diffusion().alpha_bar[oracle.step].double().square()
     weight = (1 - signal_power) / (1 + 0.414**2) / signal_power
@@ -62,7 +64,7 @@ def test_weights_of_equation_7(settings):
 
 def test_a_single_noise_restores_the_window(settings):
     oracle = Oracle()
-    method = Pretraining(settings(PretrainConfig, objective="single"), oracle)
+    method = Restoration(settings(PretrainConfig, objective="single"), oracle)
     assert method.loss(windows(), None).item() == pytest.approx(0.5)  # of an estimate of nothing
     signal = Diffusion().alpha_bar[oracle.step].view(-1, 1, 1)
     power = (oracle.noisy - signal * windows()).square().mean((1, 2)) / (1 - signal.square())[
@@ -86,7 +88,7 @@ def test_gradients_reach_every_parameter(settings, options, objective):
     denoiser = nets.create_denoiser(config.network.name, **config.network.options)
     classifier = nets.create(config.network.name, class_count=3, **config.network.options)
     rows = torch.randn(6, 2, 32)
-    Pretraining(config, denoiser).loss(rows, None).backward()
+    OBJECTIVES[objective](config, denoiser).loss(rows, None).backward()
     classifier(rows).square().sum().backward()
     for network in (denoiser, classifier):
         without = [name for name, p in network.named_parameters() if p.grad is None]

@@ -17,7 +17,8 @@ from gr_tsddae.train import callbacks
 from gr_tsddae.train.config import FinetuneConfig, PretrainConfig
 from gr_tsddae.train.finetune import Classification, finetune
 from gr_tsddae.train.method import Method
-from gr_tsddae.train.pretrain import Pretraining, pretrain
+from gr_tsddae.train.objectives.denoising import Denoising
+from gr_tsddae.train.pretrain import pretrain
 
 
 class Killed(BaseException):
@@ -86,7 +87,7 @@ def test_a_killed_fine_tuning(at, compare):
 
 @pytest.mark.parametrize("at", [3, 8])
 def test_a_killed_pre_training(at, compare):
-    compare(pretrain, Pretraining, PretrainConfig, at)
+    compare(pretrain, Denoising, PretrainConfig, at)
 
 
 def test_sigkill(settings, tmp_path, npz, journal):

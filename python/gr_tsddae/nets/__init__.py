@@ -96,6 +96,30 @@ def create(name: str, *, class_count: int, window_samples: int = 128, **options:
     return network(config, class_count=class_count)
 
 
+def create_encoder(name: str, *, window_samples: int = 128, **options: Any) -> nn.Module:
+    """A fresh network without a head, which pre-training without labels leaves behind.
+
+    It gives features (B, E) of scaled windows (B, 2, L), E being its `feature_size`, with the same
+    `backbone` as the classifier of that name.
+
+    Args:
+        name: one of `names()`.
+        window_samples: as for `create`.
+        **options: as for `create`.
+
+    Raises:
+        ValueError: for an unknown name or option.
+    """
+    if name in _TSNETS:
+        from gr_tsddae.nets.heads import TSNetEncoder
+
+        return TSNetEncoder(_tsnet_config(name, options))
+    from gr_tsddae.nets.classifier import Encoder
+
+    whole = create(name, class_count=2, window_samples=window_samples, **options)
+    return Encoder(whole.backbone, whole.feature_size)
+
+
 def create_denoiser(name: str, **options: Any) -> nn.Module:
     """A fresh network that estimates both noises of Eq. 5, for pre-training and denoising.
 

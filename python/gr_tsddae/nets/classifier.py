@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every classifier but TS-Net is made of: a backbone with a configuration, and a head."""
+"""What networks are made of: an encoder around a backbone with a configuration; and a head."""
 
 from __future__ import annotations
 
@@ -54,8 +54,34 @@ class NetworkConfig:
             )
 
 
-class Classifier(nn.Module):
-    """A backbone and a head: scaled windows (B, 2, L) -> logits (B, K).
+class Encoder(nn.Module):
+    """A network that knows no classes: scaled windows (B, 2, L) -> feature vectors (B, E).
+
+    Args:
+        backbone: (B, 2, L) -> (B, E); its `config` is the network's.
+        feature_size: E.
+    """
+
+    def __init__(self, backbone: nn.Module, feature_size: int):
+        super().__init__()
+        self.backbone = backbone
+        self.feature_size = feature_size
+
+    def check_window(self, window_samples: int) -> None:
+        """Raise ValueError when windows of this length do not fit the network."""
+        self.backbone.config.check_window(window_samples)
+
+    def embed(self, rows: torch.Tensor) -> torch.Tensor:
+        """Feature vectors of scaled windows: (B, 2, L) -> (B, E)."""
+        self.check_window(rows.shape[-1])
+        return self.backbone(rows.to(next(self.backbone.parameters()).dtype))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.embed(rows)
+
+
+class Classifier(Encoder):
+    """An encoder and a head: scaled windows (B, 2, L) -> logits (B, K).
 
     A network derives from this, names its `Config`, and is built as `Network(config,
     class_count=K)`.
@@ -69,18 +95,8 @@ class Classifier(nn.Module):
     Config: ClassVar[type[NetworkConfig]] = NetworkConfig
 
     def __init__(self, backbone: nn.Module, head: nn.Sequential):
-        super().__init__()
-        self.backbone = backbone
+        super().__init__(backbone, head[0].in_features)
         self.head = head
-
-    def check_window(self, window_samples: int) -> None:
-        """Raise ValueError when windows of this length do not fit the network."""
-        self.backbone.config.check_window(window_samples)
-
-    def embed(self, rows: torch.Tensor) -> torch.Tensor:
-        """Feature vectors of scaled windows: (B, 2, L) -> (B, E)."""
-        self.check_window(rows.shape[-1])
-        return self.backbone(rows.to(self.head[0].weight.dtype))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.head(self.embed(rows))

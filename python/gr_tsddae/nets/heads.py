@@ -7,27 +7,21 @@ import torch
 from torch import nn
 
 from gr_tsddae.iq.windows import spectrum
+from gr_tsddae.nets.classifier import Encoder
 from gr_tsddae.nets.diffusion import STEPS
 from gr_tsddae.nets.tsnet import TSNet, TSNetConfig
 
 FINE_TUNING_STEP = 4  # the paper's timestep t of Table 5; a constant at inference, no noise drawn
 
 
-class TSNetClassifier(nn.Module):
-    """TS-Net and a classifier: scaled windows (B, 2, L) -> logits (B, K).
+class TSNetEncoder(Encoder):
+    """TS-Net alone: scaled windows (B, 2, L) -> feature vectors (B, 2C), or (B, C) of one domain.
 
     Both embeddings are averaged over their tokens and concatenated (end of Section 3.3).
     """
 
-    def __init__(self, config: TSNetConfig, *, class_count: int):
-        super().__init__()
-        self.backbone = TSNet(config)
-        self.head = nn.Sequential(
-            nn.Linear(config.embeddings * config.width, config.width),
-            nn.Dropout(config.dropout),
-            nn.PReLU(),
-            nn.Linear(config.width, class_count),
-        )
+    def __init__(self, config: TSNetConfig):
+        super().__init__(TSNet(config), config.embeddings * config.width)
         step_fraction = torch.tensor([FINE_TUNING_STEP / STEPS])
         self.register_buffer("step_fraction", step_fraction, persistent=False)
 
@@ -37,16 +31,29 @@ class TSNetClassifier(nn.Module):
 
     def embed(self, rows: torch.Tensor) -> torch.Tensor:
         """Feature vectors of scaled windows: (B, 2, L) -> (B, 2C), or (B, C) of one domain."""
-        dtype = self.head[0].weight.dtype
+        dtype = next(self.backbone.parameters()).dtype
         spectrum_rows = spectrum(rows).to(dtype)
         embeddings = self.backbone(rows.to(dtype), spectrum_rows, self.step_fraction)
         return torch.cat([embedding.mean(1) for embedding in embeddings], dim=1)
+
+
+class TSNetClassifier(TSNetEncoder):
+    """TS-Net and a classifier: scaled windows (B, 2, L) -> logits (B, K)."""
+
+    def __init__(self, config: TSNetConfig, *, class_count: int):
+        super().__init__(config)
+        self.head = nn.Sequential(
+            nn.Linear(self.feature_size, config.width),
+            nn.Dropout(config.dropout),
+            nn.PReLU(),
+            nn.Linear(config.width, class_count),
+        )
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.head(self.embed(rows))
 
 
-class TSNetDenoiser(nn.Module):
+class TSNetDenoiser(TSNetEncoder):
     """TS-Net and one head per noise: noisy windows (B, 2, L) -> two estimates (B, 2, L).
 
     Each head is LayerNorm - SiLU - Linear. The temporal embedding estimates the temporal noise
@@ -55,14 +62,9 @@ class TSNetDenoiser(nn.Module):
     """
 
     def __init__(self, config: TSNetConfig):
-        super().__init__()
-        self.backbone = TSNet(config)
+        super().__init__(config)
         self.temporal_head = _noise_head(config)
         self.spectral_head = _noise_head(config)
-
-    def check_window(self, window_samples: int) -> None:
-        """Raise ValueError when windows of this length do not fit the network."""
-        self.backbone.config.tokens(window_samples)
 
     def forward(self, noisy: torch.Tensor, step: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Estimate both noises.

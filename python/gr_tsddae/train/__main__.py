@@ -27,7 +27,7 @@ class Command:
 
 COMMANDS = {
     "pretrain": Command(
-        "config:PretrainConfig", "pretrain:pretrain", "pre-train a network by denoising"
+        "config:PretrainConfig", "pretrain:pretrain", "pre-train a network, which needs no labels"
     ),
     "finetune": Command(
         "config:FinetuneConfig", "finetune:finetune", "train a classifier, and measure it"

@@ -63,7 +63,10 @@ class AnomalyConfig(DatasetConfig):
         if self.draws < 1 or self.batch < 1:
             raise ValueError(f"draws is {self.draws}, batch {self.batch}: both are at least 1")
         if self.pretrain.objective != "noise":
-            raise ValueError("pretrain.objective is single: scores need the estimates of noises")
+            raise ValueError(
+                f"pretrain.objective is {self.pretrain.objective}: scores need the estimates of "
+                "noises; use noise"
+            )
 
 
 def anomaly(config: AnomalyConfig) -> dict[str, Any]:
@@ -118,7 +121,7 @@ def anomaly(config: AnomalyConfig) -> dict[str, Any]:
 
 def _pretrain(config: PretrainConfig, source: DatasetSource) -> None:
     """`pretrain` on the windows a source has left."""
-    pretrain_on(config, source, what="by denoising normal windows alone")
+    pretrain_on(config, source, how="by denoising normal windows alone")
 
 
 @torch.inference_mode()

@@ -186,6 +186,16 @@ class RunConfig:
             raise ValueError("synthetic windows never end: give trainer.steps")
 
 
+# Options of pre-training -> the objectives that have them.
+_OPTIONS_OF = {
+    "ratio": ("noise", "single"),
+    "split": ("noise", "single"),
+    "weighted": ("noise", "single"),
+    "crop": ("simclr", "simsiam"),
+    "temperature": ("lsm", "simclr", "semiamc"),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class PretrainPart:
     """Pre-training, without the network and the windows.
@@ -196,8 +206,14 @@ class PretrainPart:
             weights the loss as the authors' code does.
         weighted: Weight each window's loss by its step as Eq. 7 is written; otherwise all steps
             weigh the same, as in the authors' code.
-        objective: "noise" estimates both noises; "single" adds one noise and restores the window
-            itself, the ablation "w/ single noise".
+        objective: What is learned. Of a TS-Net: "noise" estimates both noises; "single" adds one
+            noise and restores the window itself, the ablation "w/ single noise". Of spectrum-fm:
+            "masked" fills in masked samples. Of lsm: "lsm" holds the signal of one patch against
+            the spectrum of another. Of any network: "simclr" and "simsiam" compare two views,
+            "semiamc" two quarter turns.
+        crop: Share of a window that a view keeps, of simclr and simsiam; 1 does not crop. A network
+            built for one length sees zeros around it.
+        temperature: Of lsm, simclr and semiamc; null for what their papers use.
         optimiser: The optimiser.
         trainer: The run; an experiment sets its seed.
     """
@@ -205,7 +221,9 @@ class PretrainPart:
     ratio: float = 0.414
     split: Literal["paper", "published_code"] = "paper"
     weighted: bool = False
-    objective: Literal["noise", "single"] = "noise"
+    objective: Literal["noise", "single", "masked", "lsm", "simclr", "simsiam", "semiamc"] = "noise"
+    crop: float = 0.5
+    temperature: float | None = None
     optimiser: OptimiserConfig = field(
         default_factory=lambda: OptimiserConfig(plateau_patience=250)
     )
@@ -216,11 +234,22 @@ class PretrainPart:
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
             raise ValueError(f"ratio is {self.ratio}: it is over 0 and at most 1")
+        if not 0 < self.crop <= 1:
+            raise ValueError(f"crop is {self.crop}: it is over 0 and at most 1")
+        if self.temperature is not None and not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature}: it must be over 0, or null")
+        for name, objectives in _OPTIONS_OF.items():
+            value = getattr(self, name)
+            if self.objective not in objectives and value != getattr(PretrainPart, name):
+                raise ValueError(
+                    f"{name} is {value}, an option of {', '.join(objectives)}: objective "
+                    f"{self.objective} has none of that name"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig(PretrainPart, RunConfig):
-    """Pre-train a network by denoising (Sections 3.2 and 4.1 of the paper); labels are not used."""
+    """Pre-train a network without labels, by default as the paper does, by denoising."""
 
     patience_in_steps: ClassVar[bool] = True
 

@@ -105,10 +105,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         ValueError: when model and data set do not fit; the message says what to do.
     """
     model = zoo.load(config.model)
-    if model.card.task == zoo.DENOISING:
-        raise zoo.ModelMismatchError(
-            f"{model.card.name} is a pre-trained denoiser and knows no classes; fine-tune it first"
-        )
+    zoo.need_classes(model.card)
     dataset = _open(config, model.card)
     result, maps = evaluate_dataset(model, dataset, config)
     config.out.mkdir(parents=True, exist_ok=True)

@@ -114,8 +114,7 @@ def _export_folder(model: zoo.Model, config: ExportConfig) -> float:
 
 
 def _export_program(model: zoo.Model, config: ExportConfig) -> float:
-    if model.card.task == zoo.DENOISING:
-        raise ValueError(f"{model.card.name} is a denoiser; a pt2 program is made of a classifier")
+    zoo.need_classes(model.card)
     program = Program(model).eval()
     shape = (2, 2, model.card.window_samples)
     with torch.no_grad():
@@ -155,6 +154,8 @@ def _difference(model: zoo.Model, other: nn.Module) -> float:
         step = torch.full((len(rows),), 4)
         pairs = zip(model.network(rows, step), other(rows, step), strict=True)
         return max((a - b).abs().max().item() for a, b in pairs)
+    if model.card.task == zoo.FEATURES:
+        return (model.network(rows) - other(rows)).abs().max().item()
     return (model.network(rows).softmax(1) - other(rows).softmax(1)).abs().max().item()
 
 

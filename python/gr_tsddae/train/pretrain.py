@@ -1,62 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pre-training by denoising in both domains (paper, Sections 3.2 and 4.1)."""
+"""Pre-training: a network learns what signals are, without labels."""
 
 from __future__ import annotations
 
 import logging
 
 import torch
-import torch.nn.functional as F
-from torch import nn
 
-from gr_tsddae import nets, zoo
-from gr_tsddae.nets.diffusion import Diffusion
+from gr_tsddae import zoo
 from gr_tsddae.train.config import PretrainConfig, for_card
-from gr_tsddae.train.method import VALIDATION_LOSS, Method
+from gr_tsddae.train.method import VALIDATION_LOSS
+from gr_tsddae.train.objectives import Objective, objective_of
 from gr_tsddae.train.run import Run, write_json
 from gr_tsddae.train.sources import DatasetSource, Source, source_of
 
 log = logging.getLogger(__name__)
-
-
-class Pretraining(Method):
-    """A denoiser, which learns the noises that were added to a window at a random step.
-
-    Args:
-        config: the run's.
-        network: (noisy (B, 2, L), step (B,)) -> two estimates (B, 2, L).
-    """
-
-    def __init__(self, config: PretrainConfig, network: nn.Module):
-        super().__init__(config, network)
-        self.diffusion = Diffusion(ratio=config.ratio, split=config.split)
-
-    def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Eq. 7 for a step t and noises epsilon and eta drawn per window; labels are not used."""
-        diffusion = self.diffusion
-        step = torch.randint(1, diffusion.steps + 1, (len(rows),), device=rows.device)
-        weighted_step = step if self.config.weighted else None
-        temporal = torch.randn_like(rows)
-        if self.config.objective == "single":
-            return self._restoration_loss(rows, step, temporal)
-        spectral = torch.randn_like(rows)
-        noisy = diffusion.corrupt(rows, step, temporal, spectral)
-        temporal_estimate, spectral_estimate = self.network(noisy, step)
-        return diffusion.loss(
-            temporal, spectral, temporal_estimate.float(), spectral_estimate.float(), weighted_step
-        )
-
-    def _restoration_loss(
-        self, rows: torch.Tensor, step: torch.Tensor, noise: torch.Tensor
-    ) -> torch.Tensor:
-        """One noise of the same total power, and the window itself as the target (Section 4.4).
-
-        Both embeddings take part: the estimate is the sum of the two heads.
-        """
-        signal = self.diffusion.alpha_bar[step].view(-1, 1, 1)
-        noisy = signal * rows + (1 - signal.square()).sqrt() * noise
-        temporal, spectral = self.network(noisy, step)
-        return F.mse_loss(temporal.float() + spectral.float(), rows)
 
 
 def pretrain(config: PretrainConfig) -> zoo.Card | None:
@@ -68,28 +26,40 @@ def pretrain(config: PretrainConfig) -> zoo.Card | None:
     Raises:
         ValueError: when configuration, data or checkpoint do not fit; the message says what to do.
     """
+    objective_of(config)  # before anything is read
     return pretrain_on(config, source_of(config, labelled=False))
 
 
 def pretrain_on(
-    config: PretrainConfig, source: Source, *, what: str = "by denoising"
+    config: PretrainConfig, source: Source, *, how: str | None = None
 ) -> zoo.Card | None:
-    """`pretrain` on windows of any source; `what` goes into the card's description."""
+    """`pretrain` on windows of any source; `how` goes into the card's description."""
+    kind = objective_of(config)
+    _check_batches(config, source, kind.fewest_windows)
     torch.manual_seed(config.trainer.seed)
-    network = nets.create_denoiser(config.network.name, **config.network.options)
-    network.check_window(source.window_samples)
+    objective = kind(config, kind.create(config, source.window_samples))
     run = Run(config, validated=isinstance(source, DatasetSource))
     with run.alone():
-        network = run.fit(
-            Pretraining(config, network),
-            source.feed(config, run.place),
-            source.validation(config, run.place),
-        )
-        return _written(config, source, network, run, what) if run.leads else None
+        run.fit(objective, source.feed(config, run.place), source.validation(config, run.place))
+        return _written(config, source, objective, run, how or kind.how) if run.leads else None
+
+
+def _check_batches(config: PretrainConfig, source: Source, fewest: int) -> None:
+    """What tells windows from each other needs several at once, also in the shortest batch."""
+    devices = config.trainer.devices * config.trainer.nodes
+    found = {"optimiser.batch is": config.optimiser.batch}
+    if isinstance(source, DatasetSource):
+        found["windows to learn from:"] = len(source.train)
+        found["windows to validate on:"] = len(source.validated)
+    for what, count in found.items():
+        if count < fewest * devices:
+            raise ValueError(
+                f"{what} {count}: objective {config.objective} needs at least {fewest} per device"
+            )
 
 
 def _written(
-    config: PretrainConfig, source: Source, network: nn.Module, run: Run, what: str
+    config: PretrainConfig, source: Source, objective: Objective, run: Run, how: str
 ) -> zoo.Card:
     losses = run.losses()
     measured = {}
@@ -100,7 +70,7 @@ def _written(
         config.out,
         zoo.Card(
             name=config.name,
-            task=zoo.DENOISING,
+            task=objective.task,
             network=config.network.name,
             network_options=config.network.options,
             classes=(),
@@ -110,11 +80,11 @@ def _written(
             sample_rate_hz=source.sample_rate_hz,
             weights_sha256="",
             licence=source.licence,
-            description=f"{config.network.name}, pre-trained {what}; knows no classes.",
+            description=f"{config.network.name}, pre-trained {how}; knows no classes.",
             training={**source.about, **for_card(config)},
             accuracy=measured,
         ),
-        network,
+        objective.learned(),
     )
     write_json(config.out / "metrics.json", {"model": config.name, **measured})
     log.info("wrote %s", config.out)

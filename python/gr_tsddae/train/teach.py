@@ -214,7 +214,7 @@ def _licence(base: str, recordings: str) -> str:
 
 
 def _on_the_encoder_of(base: zoo.Model, class_count: int) -> nn.Module:
-    """A classifier with a new head; the base may be a classifier or a pre-trained denoiser."""
+    """A classifier with a new head; the base may be a classifier or pre-trained."""
     options = {"window_samples": base.card.window_samples, **base.card.network_options}
     network = nets.create(base.card.network, class_count=class_count, **options)
     network.backbone.load_state_dict(base.network.backbone.state_dict())

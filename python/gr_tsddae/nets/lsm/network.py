@@ -90,6 +90,23 @@ class LSMBackbone(nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.features_of_patches(rows).mean(1)
 
+    def pair(
+        self, rows: torch.Tensor, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the time signal of one patch says and the spectrum of another, both turned.
+
+        Args:
+            rows: scaled windows, (B, 2, L).
+            generator: of the device of `rows`; torch's own when None.
+
+        Returns:
+            Two tensors (B, F).
+        """
+        first, second = (
+            rotate(crop(rows, self.config.patch_samples, generator), generator) for _ in range(2)
+        )
+        return self.sequence(first), self.frequency(second)
+
     def contrast(
         self,
         rows: torch.Tensor,
@@ -97,7 +114,7 @@ class LSMBackbone(nn.Module):
         temperature: float = TEMPERATURE,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
-        """Loss of pre-training: time signal of one patch against spectrum of another, both turned.
+        """Loss of pre-training: NT-Xent between the two of a `pair`.
 
         Args:
             rows: scaled windows, (B, 2, L), at least 2.
@@ -107,10 +124,7 @@ class LSMBackbone(nn.Module):
         Returns:
             A scalar, float32.
         """
-        first, second = (
-            rotate(crop(rows, self.config.patch_samples, generator), generator) for _ in range(2)
-        )
-        return nt_xent(self.sequence(first), self.frequency(second), temperature=temperature)
+        return nt_xent(*self.pair(rows, generator), temperature=temperature)
 
 
 class LSM(Classifier):

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Denoising in both domains (TS-DDAE paper, Sections 3.2, 4.1 and 4.4)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gr_tsddae import nets, zoo
+from gr_tsddae.nets.diffusion import Diffusion
+from gr_tsddae.train.config import PretrainConfig
+from gr_tsddae.train.objectives.objective import Objective
+
+
+class Denoising(Objective):
+    """A denoiser, which learns the noises that were added to a window at a random step.
+
+    Args:
+        config: the run's.
+        network: (noisy (B, 2, L), step (B,)) -> two estimates (B, 2, L).
+    """
+
+    task = zoo.DENOISING
+    how = "by denoising"
+
+    def __init__(self, config: PretrainConfig, network: nn.Module):
+        super().__init__(config, network)
+        self.diffusion = Diffusion(ratio=config.ratio, split=config.split)
+
+    @classmethod
+    def networks(cls) -> list[str]:
+        return nets.denoisers()
+
+    @classmethod
+    def create(cls, config: PretrainConfig, window_samples: int) -> nn.Module:
+        network = nets.create_denoiser(config.network.name, **config.network.options)
+        network.check_window(window_samples)
+        return network
+
+    def learned(self) -> nn.Module:
+        return self.network
+
+    def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        """Eq. 7 for a step t and noises epsilon and eta drawn per window."""
+        step, temporal = self.step_of(rows), torch.randn_like(rows)
+        spectral = torch.randn_like(rows)
+        noisy = self.diffusion.corrupt(rows, step, temporal, spectral)
+        temporal_estimate, spectral_estimate = self.network(noisy, step)
+        weighted_step = step if self.config.weighted else None
+        return self.diffusion.loss(
+            temporal, spectral, temporal_estimate.float(), spectral_estimate.float(), weighted_step
+        )
+
+    def step_of(self, rows: torch.Tensor) -> torch.Tensor:
+        """A random step per window: (B, 2, L) -> (B,)."""
+        return torch.randint(1, self.diffusion.steps + 1, (len(rows),), device=rows.device)
+
+
+class Restoration(Denoising):
+    """One noise of the same total power, and the window itself as the target (Section 4.4).
+
+    Both embeddings take part: the estimate is the sum of the two heads.
+    """
+
+    how = "by restoring windows from a single noise"
+
+    def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        step, noise = self.step_of(rows), torch.randn_like(rows)
+        signal = self.diffusion.alpha_bar[step].view(-1, 1, 1)
+        noisy = signal * rows + (1 - signal.square()).sqrt() * noise
+        temporal, spectral = self.network(noisy, step)
+        return F.mse_loss(temporal.float() + spectral.float(), rows)
