@@ -21,6 +21,8 @@ from gr_tsddae.blocks import (  # noqa: E402
     accuracy_probe,
     accuracy_worker,
     classifier,
+    classifier_worker,
+    last_words,
     rml_source,
 )
 from gr_tsddae.blocks.accuracy_judge import Judge, Said, Tally  # noqa: E402
@@ -288,6 +290,7 @@ def test_live_reports_and_a_stop_in_the_middle(rml, model, tmp_path, capsys, mon
     flowgraph = Flowgraph(source, model, file=str(file))
     for run in (1, 2):
         before = flowgraph.classifier.counters()["windows_classified"]
+        flowgraph.said.messages.clear()  # start() returns before the blocks have begun
         flowgraph.start()
         deadline = time.monotonic() + 60
         while len({report["windows"] for report in flowgraph.reports}) < 3:
@@ -308,6 +311,28 @@ def test_live_reports_and_a_stop_in_the_middle(rml, model, tmp_path, capsys, mon
         assert f"of {last['windows']:,} windows right" in printed
         assert "SNR (dB)" in printed and "BPSK" in printed
     assert not [t for t in threading.enumerate() if t.name.startswith("tsddae accuracy")]
+
+
+def test_a_slow_classifier_is_heard_to_its_end(rml, model, monkeypatch):
+    """When it is stopped it has a backlog, and takes longer for it than anyone would listen."""
+    quick = classifier_worker.Recognizer.window_probabilities
+
+    def slow(self, windows):
+        time.sleep(2 * last_words.QUIET_S)
+        return quick(self, windows)
+
+    flowgraph = Flowgraph(rml_source("rml2016.10a", str(rml), repeat=True), model)
+    monkeypatch.setattr(classifier_worker.Recognizer, "window_probabilities", slow)
+    flowgraph.start()
+    deadline = time.monotonic() + 60
+    while not flowgraph.classifier.counters()["windows_classified"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    flowgraph.stop()
+    flowgraph.wait()
+    classified = flowgraph.classifier.counters()["windows_classified"]
+    assert classified > BATCH, "there was a backlog"
+    assert flowgraph.probe.report()["windows"] == classified
 
 
 def test_another_model_begins_anew(model):

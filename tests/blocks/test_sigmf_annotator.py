@@ -222,9 +222,10 @@ def test_a_user_stops_and_starts_again(tmp_path):
     speaker = Speaker([decision("a", 0)], late=[decision("b", 100)])
     source = vector_source(noise(1000), repeat=True)
     flowgraph = Flowgraph(source, speaker, path=str(tmp_path / "rec.sigmf-data"))
+    recorder = flowgraph.annotator.recorder
     for run in range(2):
-        flowgraph.start()
-        until(lambda: flowgraph.annotator.recorder.samples_in > 10_000)
+        flowgraph.start()  # returns before the blocks have begun
+        until(lambda: not recorder.ended.is_set() and recorder.samples_in > 10_000)
         flowgraph.stop()
         flowgraph.wait()
         name = ("rec", "rec-2")[run]

@@ -68,14 +68,13 @@ def test_additive_attention_equals_a_naive_computation():
 
 @pytest.mark.parametrize("length", [128, 1024])
 @pytest.mark.parametrize("batch", [1, 2])
-def test_gradients_reach_every_parameter(batch, length):
+def test_gradients_reach_every_parameter(batch, length, unreached):
     torch.manual_seed(2)
     network = IQFormer(TINY, class_count=3).train()
     logits = network(windows(batch, length))
     assert logits.shape == (batch, 3)
     logits.square().sum().backward()
-    unreached = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    assert unreached == []
+    assert unreached(network) == []
 
 
 @pytest.mark.parametrize("branch", ["iq_stem", "spectrogram_stem"])

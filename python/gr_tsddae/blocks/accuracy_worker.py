@@ -20,6 +20,7 @@ from gnuradio import gr
 
 from gr_tsddae.blocks.accuracy_judge import Judge
 from gr_tsddae.blocks.accuracy_page import page
+from gr_tsddae.blocks.last_words import hear_last_words
 from gr_tsddae.truth import Truth
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,6 @@ TICK_S = 0.1
 # After the classifier and the stream have ended, another sender's last words may be under way, and
 # messages of one port may overtake "done". So long without a word, and all has been said.
 QUIET_S = 0.5
-LAST_RESULTS_S = 0.3  # after a stop by the user
 LAST_WORDS_S = 0.05  # for our own subscribers, likewise
 
 _LABEL, _SNR = pmt.intern("label"), pmt.intern("snr_db")
@@ -146,19 +146,19 @@ class AccuracyWorker(gr.basic_block):
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-            self._hear_the_rest()
+            if not self._concluded:
+                hear_last_words(self._hear_queued)
             self._conclude()
         return True
 
-    def _hear_the_rest(self) -> None:
+    def _hear_queued(self) -> bool:
         """A stopped block's messages stay in its queue, and the classifier says its last now."""
-        handlers = {"results": self._on_results, "decisions": self._on_decision}
-        until = time.monotonic() + LAST_RESULTS_S
-        while not self._concluded and time.monotonic() < until:
-            for port, hear in handlers.items():
-                while (message := self.delete_head_nowait(pmt.intern(port))) is not None:
-                    hear(message)
-            time.sleep(0.01)
+        heard = False
+        for port, hear in (("results", self._on_results), ("decisions", self._on_decision)):
+            while (message := self.delete_head_nowait(pmt.intern(port))) is not None:
+                hear(message)
+                heard = True
+        return heard
 
     def _on_system(self, message: pmt.pmt_base) -> None:
         """A neighbour is done, or `_tick` says that we are.

@@ -17,6 +17,7 @@ from typing import Any
 import pmt
 from gnuradio import gr
 
+from gr_tsddae.blocks.last_words import hear_last_words
 from gr_tsddae.iq.annotated_recording import AnnotatedRecording
 from gr_tsddae.iq.annotations import Run
 
@@ -26,7 +27,6 @@ STATUS_INTERVAL_S = 1.0
 TICK_S = 0.1
 LINGER_S = 1.0  # after a sender of decisions is done: another may not be
 GRACE_S = 10.0  # after the stream's end, while nobody who sends decisions is done
-LAST_WORDS_S = 0.2  # decisions that are said when a user stops the flowgraph
 
 
 class AnnotationWorker(gr.basic_block):
@@ -179,7 +179,7 @@ class AnnotationWorker(gr.basic_block):
                 self.gateway.system_handler(pmt.cons(pmt.intern("done"), pmt.from_long(1)))
         if self._stream_ended is not None:
             self._stream_ended.wait()  # the recorder has written its last samples
-        self._hear_last_words()
+        hear_last_words(self._hear_queued)  # this block's own thread is over
         self._dirty = True
         self._save()
         self._publish_status()
@@ -196,13 +196,12 @@ class AnnotationWorker(gr.basic_block):
         quiet_s = time.monotonic() - self._heard_at
         return quiet_s > (LINGER_S if senders_done else GRACE_S)
 
-    def _hear_last_words(self) -> None:
-        """This block's own thread is over: take what is still said from its queue."""
-        deadline = time.monotonic() + LAST_WORDS_S
-        while time.monotonic() < deadline:
-            for message in self._queued():
-                self._on_decision(message)
-            time.sleep(TICK_S / 10)
+    def _hear_queued(self) -> bool:
+        heard = False
+        for message in self._queued():
+            self._on_decision(message)
+            heard = True
+        return heard
 
     def _queued(self) -> Iterator[pmt.pmt_base]:
         while (message := self.gateway.delete_head_nowait(pmt.intern("decisions"))) is not None:

@@ -14,11 +14,12 @@ import time
 import pmt
 from gnuradio import gr
 
+from gr_tsddae.blocks.last_words import hear_last_words
+
 PORTS = ("decisions", "status")
 TICK_S = 0.1
 # After one sender has ended, so long without a word, and all have: status comes every second.
 QUIET_S = 1.5
-LAST_WORDS_S = 0.3  # a classifier says its last when it is stopped, as this block is
 
 
 class MessageSink(gr.basic_block):
@@ -59,13 +60,16 @@ class MessageSink(gr.basic_block):
         if self._waiting is not None:
             self._waiting.join()
             self._waiting = None
-        until = time.monotonic() + LAST_WORDS_S
-        while time.monotonic() < until:
-            for port in PORTS:
-                while (message := self.delete_head_nowait(pmt.intern(port))) is not None:
-                    self._hear(port, message)
-            time.sleep(0.01)
+        hear_last_words(self._hear_queued)
         return True
+
+    def _hear_queued(self) -> bool:
+        heard = False
+        for port in PORTS:
+            while (message := self.delete_head_nowait(pmt.intern(port))) is not None:
+                self._hear(port, message)
+                heard = True
+        return heard
 
     def _on_decisions(self, message: pmt.pmt_base) -> None:
         self._heard_at = time.monotonic()

@@ -140,9 +140,9 @@ class Recorder(gr.sync_block):
         self.ended = threading.Event()
 
     def start(self) -> bool:
-        self.ended.clear()
         self.samples_in = 0
         self._lost_from = None
+        self.ended.clear()
         self.writer = self._open_writer()
         return True
 

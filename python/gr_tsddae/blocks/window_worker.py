@@ -20,6 +20,7 @@ import pmt
 from gnuradio import gr
 
 from gr_tsddae.bindings import window_batch, window_batcher
+from gr_tsddae.blocks.last_words import finishing
 from gr_tsddae.blocks.model_loader import ModelLoader, Network
 from gr_tsddae.blocks.receiver_tags import UNIX_TIME_FROM_S
 from gr_tsddae.blocks.window_tags import changes
@@ -172,7 +173,8 @@ class WindowWorker(gr.basic_block):
     def stop(self) -> bool:
         if self._thread is not None:
             self._abandon.set()
-            self._thread.join()
+            with finishing():
+                self._thread.join()
             self._thread = None
         self._loader.wait()
         return True
