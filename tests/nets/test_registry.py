@@ -14,7 +14,6 @@ from torch import nn
 
 from gr_tsddae import nets, zoo
 from gr_tsddae.nets.classifier import Classifier
-from gr_tsddae.nets.heads import TSNetClassifier
 from gr_tsddae.nets.tsnet import TSNetConfig
 
 CLASS_COUNT = 5
@@ -61,9 +60,13 @@ def test_the_head_turns_features_into_logits(name, filled):
     with torch.inference_mode():
         features = network.embed(windows(2, 128))
         logits, of_features = network(windows(2, 128)), network.head(features)
+        parts = network.parts(windows(2, 128))  # (2, M, E)
+        voted = network.vote(network.head(parts))
     assert features.shape == (2, network.head[0].in_features)
     assert not torch.equal(features[0], features[1])
-    if type(network).forward in (Classifier.forward, TSNetClassifier.forward):  # else parts vote
+    torch.testing.assert_close(voted, logits, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(parts.mean(1), features, rtol=1e-4, atol=1e-4)
+    if parts.shape[1] == 1:
         torch.testing.assert_close(of_features, logits, rtol=1e-4, atol=1e-4)
 
 
@@ -206,6 +209,18 @@ def test_sizes_beyond_their_limits(name, filled):
 def test_digital_silence_has_finite_logits(name, filled):
     with torch.inference_mode():
         assert filled(name)(torch.zeros(1, 2, 128)).isfinite().all()
+
+
+@each_network
+def test_an_encoder_is_a_classifier_without_its_head(name, filled):
+    network, length = filled(name), 128
+    encoder = nets.create_encoder(name, window_samples=length)
+    assert {key.partition(".")[0] for key in encoder.state_dict()} == {"backbone"}
+    encoder.backbone.load_state_dict(network.backbone.state_dict())
+    with torch.inference_mode():
+        features = encoder.eval()(windows(2, length))
+        torch.testing.assert_close(features, network.embed(windows(2, length)))
+    assert features.shape == (2, encoder.feature_size)
 
 
 @each_network

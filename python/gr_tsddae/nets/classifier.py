@@ -76,6 +76,18 @@ class Encoder(nn.Module):
         self.check_window(rows.shape[-1])
         return self.backbone(rows.to(next(self.backbone.parameters()).dtype))
 
+    def parts(self, rows: torch.Tensor) -> torch.Tensor:
+        """What a head learns from and judges one by one: (B, 2, L) -> (B, M, E).
+
+        Features of the parts of each window; of the window itself, M = 1, where nothing else is
+        said.
+        """
+        return self.embed(rows).unsqueeze(1)
+
+    def vote(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits of windows from those of their `parts`: (B, M, K) -> (B, K)."""
+        return logits.squeeze(1)
+
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.embed(rows)
 
@@ -89,7 +101,8 @@ class Classifier(Encoder):
     Args:
         backbone: (B, 2, L) -> feature vectors (B, E); its `config` is the network's.
         head: (B, E) -> (B, K); begins and ends with a linear layer. Training a head on features,
-            and folding a temperature or a prior into a trained model, rely on this.
+            and folding a temperature or a prior into a trained model, rely on this. A network of
+            which each window's parts have a say overrides `parts`, `vote` and `forward`.
     """
 
     Config: ClassVar[type[NetworkConfig]] = NetworkConfig

@@ -13,6 +13,7 @@ from torch import nn
 
 from gr_tsddae.iq.windows import to_complex, to_rows
 from gr_tsddae.train.feed import Batch, seed_of
+from gr_tsddae.train.parts import judged, one_part, parts_of
 
 COPIES = 4  # disturbed copies of each window that the head learns from
 HEAD_STEPS = 300
@@ -119,9 +120,9 @@ def adapt(
     weight = len(train[1]) / (classes * train[1].bincount(minlength=classes).clamp(min=1))
 
     copies = [train[0], *(changed(train[0], "copy", number) for number in range(COPIES))]
-    features, label = embed(network, torch.cat(copies)), train[1].repeat(1 + COPIES)
-    held_features = embed(network, held)
-    best = _best_head(network.head, (features, label), (held_features, held_label), weight, seed)
+    known = parts_of(network, torch.cat(copies), batch=4 * BATCH), train[1].repeat(1 + COPIES)
+    held_known = parts_of(network, held, batch=4 * BATCH), held_label
+    best = _best_head(network, known, held_known, weight, seed)
     network.head.load_state_dict(best[1])
     head, network = best[0], network.eval()
     if not epochs:
@@ -160,12 +161,6 @@ def score(logits: torch.Tensor, label: torch.Tensor) -> Score:
 
 
 @torch.no_grad()
-def embed(network: nn.Module, rows: torch.Tensor) -> torch.Tensor:
-    """Features of scaled windows by a network in evaluation mode: (B, 2, L) -> (B, C)."""
-    return torch.cat([network.embed(part) for part in rows.split(4 * BATCH)])
-
-
-@torch.no_grad()
 def outputs(network: nn.Module, rows: torch.Tensor) -> torch.Tensor:
     """Logits of scaled windows by a network in evaluation mode: (B, 2, L) -> (B, K)."""
     return torch.cat([network(part) for part in rows.split(4 * BATCH)])
@@ -180,23 +175,28 @@ def _train_mode(network: nn.Module) -> None:
 
 
 def _best_head(
-    head: nn.Module, train: Batch, validation: Batch, weight: torch.Tensor, seed: int
+    network: nn.Module, train: Batch, validation: Batch, weight: torch.Tensor, seed: int
 ) -> tuple[Score, dict[str, torch.Tensor]]:
-    """The best weights of a head on features, over all strengths of regularisation and steps."""
+    """The best weights of a network's head, over all strengths of regularisation and steps.
+
+    It learns from features of parts of windows, (N, M, E), and is judged by their votes.
+    """
+    head = network.head
     fresh = copy.deepcopy(head.state_dict())
     best = Score(-1.0, 0.0), fresh
     for decay in HEAD_DECAYS:
-        torch.manual_seed(seed)  # of dropout
+        torch.manual_seed(seed)  # of dropout, and of parts
         head.load_state_dict(fresh)
         optimiser = torch.optim.AdamW(head.parameters(), lr=HEAD_RATE, weight_decay=decay)
         for step in range(1, HEAD_STEPS + 1):
             head.train()
             optimiser.zero_grad()
-            F.cross_entropy(head(train[0]), train[1], weight=weight).backward()
+            F.cross_entropy(head(one_part(train[0])), train[1], weight=weight).backward()
             optimiser.step()
             if step % CHECK_STEPS == 0:
                 with torch.no_grad():
-                    found = score(head.eval()(validation[0]), validation[1])
+                    head.eval()
+                    found = score(judged(network, validation[0]), validation[1])
                 if found > best[0]:
                     best = found, copy.deepcopy(head.state_dict())
     return best

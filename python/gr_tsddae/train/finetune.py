@@ -33,22 +33,8 @@ class Classification(Method):
 
     Args:
         config: the run's.
-        network: (B, ...) -> logits (B, K).
-        frozen: a part of the network that stays as it is. It neither learns nor leaves evaluation
-            mode: running statistics of its BatchNorms would move otherwise.
+        network: (B, 2, L) -> logits (B, K).
     """
-
-    def __init__(self, config: FinetuneConfig, network: nn.Module, *, frozen: str | None = None):
-        super().__init__(config, network)
-        self.frozen = frozen
-        if frozen:
-            network.get_submodule(frozen).requires_grad_(False)
-
-    def train(self, mode: bool = True) -> Classification:
-        super().train(mode)
-        if self.frozen:
-            self.network.get_submodule(self.frozen).eval()
-        return self
 
     def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(self.network(rows).float(), label)

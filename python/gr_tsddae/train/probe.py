@@ -4,23 +4,53 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 
 from gr_tsddae import zoo
 from gr_tsddae.train.config import ProbeConfig
 from gr_tsddae.train.feed import ResidentFeed
-from gr_tsddae.train.finetune import Classification, classifier, conclude
+from gr_tsddae.train.finetune import classifier, conclude
 from gr_tsddae.train.lineage import base_of
+from gr_tsddae.train.method import Method
+from gr_tsddae.train.parts import judged, one_part, parts_of
 from gr_tsddae.train.run import Run
 from gr_tsddae.train.sources import DatasetSource, source_of
+
+
+class HeadTraining(Method):
+    """A classifier's head, which learns from an encoder that stays as it is.
+
+    It learns from one part of each window at a time, and is validated by the votes of all.
+
+    Args:
+        config: the run's.
+        network: the classifier, on the run's device and in evaluation mode. Only its head is the
+            method's: the encoder neither learns, nor leaves evaluation mode, in which running
+            statistics of its BatchNorms stay, nor is it in checkpoints.
+        known: whether what comes in are the windows' `parts`, (B, M, E), or windows, (B, 2, L).
+    """
+
+    def __init__(self, config: ProbeConfig, network: nn.Module, *, known: bool):
+        super().__init__(config, network.head)
+        self._classifier = (network,)  # in a tuple, so that torch takes it for no part of this
+        self._known = known
+
+    def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        (network,) = self._classifier
+        if not self._known:
+            with torch.no_grad():
+                rows = network.parts(rows)
+        logits = self.network(one_part(rows)) if self.training else judged(network, rows)
+        return F.cross_entropy(logits.float(), label)
 
 
 def probe(config: ProbeConfig) -> zoo.Card | None:
     """Train the head of a classifier on the frozen backbone of `config.init`, and measure it.
 
-    Where every window comes again as it was, its features are computed once. With augmentation, or
-    endless windows, they are computed at each step.
+    Where every window comes again as it was, its features are computed once, if they fit into
+    `data.resident_gb`. With augmentation, or endless windows, they are computed at each step.
 
     Returns:
         As `finetune`.
@@ -36,22 +66,23 @@ def probe(config: ProbeConfig) -> zoo.Card | None:
     with run.alone():
         network.to(run.place.device)
         feed, validation = source.feed(config, run.place), source.validation(config, run.place)
-        if fixed and not config.trainer.augment and isinstance(feed, ResidentFeed):
-            rows = features(network, feed.rows, batch=config.optimiser.batch)
-            known = ResidentFeed(
-                rows, feed.label, batch=config.optimiser.batch, seed=feed.seed, place=run.place
-            )
-            held = [(features(network, rows, batch=len(rows)), label) for rows, label in validation]
-            method = Classification(config, network.head.train())
-            run.fit(method, known, DataLoader(held, batch_size=None))
-        else:
-            run.fit(Classification(config, network, frozen="backbone").train(), feed, validation)
+        known = fixed and not config.trainer.augment and isinstance(feed, ResidentFeed)
+        known = known and _fits(network, feed.rows, config.data.resident_gb)
+        if known:
+            batch = config.optimiser.batch
+            rows = parts_of(network, feed.rows, batch=batch)
+            feed = ResidentFeed(rows, feed.label, batch=batch, seed=feed.seed, place=run.place)
+            held = [(parts_of(network, rows, batch=len(rows)), label) for rows, label in validation]
+            validation = DataLoader(held, batch_size=None)
+        elif config.trainer.compile:
+            network.backbone.compile()
+        run.fit(HeadTraining(config, network, known=known), feed, validation)
         if not run.leads:
             return None
         return conclude(config, source, network.to(run.place.device).eval(), base)
 
 
-@torch.no_grad()
-def features(network: nn.Module, rows: torch.Tensor, *, batch: int) -> torch.Tensor:
-    """Features of scaled windows by a network in evaluation mode: (B, 2, L) -> (B, C)."""
-    return torch.cat([network.embed(part) for part in rows.split(batch)])
+def _fits(network: nn.Module, rows: torch.Tensor, limit_gb: float) -> bool:
+    """Whether the features of all windows take no more memory than the windows might."""
+    values = parts_of(network, rows[:1], batch=1).numel()
+    return 4 * values * len(rows) <= 1e9 * limit_gb

@@ -131,7 +131,7 @@ class LSM(Classifier):
     """Windows (B, 2, L) -> logits (B, K): the log of the patches' mean probabilities.
 
     `embed` averages the patches' features. The head is no linear function, so that logits are not
-    what it makes of that average: train it on patches, or by `forward`, never on embeddings.
+    what it makes of that average: it learns from `parts`, which are patches, or by `forward`.
     """
 
     Config: ClassVar[type[LSMConfig]] = LSMConfig
@@ -143,10 +143,17 @@ class LSM(Classifier):
         )
         super().__init__(LSMBackbone(config), head)
 
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        features = self.backbone.features_of_patches(rows.to(self.head[0].weight.dtype))
-        votes = self.head(features).float().log_softmax(-1)  # (B, M, K)
+    def parts(self, rows: torch.Tensor) -> torch.Tensor:
+        """Features of each window's patches: (B, 2, L) -> (B, M, 2F)."""
+        return self.backbone.features_of_patches(rows.to(self.head[0].weight.dtype))
+
+    def vote(self, logits: torch.Tensor) -> torch.Tensor:
+        """Log of the mean probability over patches: (B, M, K) -> (B, K)."""
+        votes = logits.float().log_softmax(-1)
         return votes.logsumexp(1) - math.log(votes.shape[1])
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.vote(self.head(self.parts(rows)))
 
 
 def _block(layer: nn.Module, channels: int) -> tuple[nn.Module, ...]:

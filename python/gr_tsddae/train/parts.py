@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a head learns from and is judged by: features of the parts of windows."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+@torch.no_grad()
+def parts_of(network: nn.Module, rows: torch.Tensor, *, batch: int) -> torch.Tensor:
+    """Features of scaled windows' parts by a network in evaluation mode: (N, 2, L) -> (N, M, E)."""
+    return torch.cat([network.parts(some) for some in rows.split(batch)])
+
+
+def one_part(parts: torch.Tensor) -> torch.Tensor:
+    """One part of each window, drawn anew at each call: (N, M, E) -> (N, E).
+
+    A head that learns one part of a window at a time is as quick as one that learns its whole, and
+    meets them all before long.
+    """
+    count, many = parts.shape[:2]
+    if many == 1:
+        return parts[:, 0]
+    drawn = torch.randint(many, (count,), device=parts.device)
+    return parts[torch.arange(count, device=parts.device), drawn]
+
+
+def judged(network: nn.Module, parts: torch.Tensor) -> torch.Tensor:
+    """Logits of windows by a classifier's head, every part having its vote: (N, M, E) -> (N, K)."""
+    return network.vote(network.head(parts.flatten(0, 1)).unflatten(0, parts.shape[:2]))
