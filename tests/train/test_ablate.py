@@ -4,7 +4,7 @@
 import pytest
 
 from gr_tsddae import zoo
-from gr_tsddae.train.ablate import VARIANTS, AblateConfig, ablate
+from gr_tsddae.train.ablate import CONTRAST_WEIGHT, PAPER, VARIANTS, AblateConfig, ablate
 from gr_tsddae.train.config import NetworkConfig, TrainerConfig
 from gr_tsddae.train.experiments import ClassifierPart, PretrainPart
 
@@ -23,11 +23,11 @@ def test_each_variant_lacks_what_its_name_says(npz, tmp_path):
         finetune=ClassifierPart(trainer=once),
     )
     content = ablate(config)
-    assert [row["name"] for row in content["rows"]] == [v[0] for v in VARIANTS.values()]
+    assert [row["name"] for row in content["rows"]] == [VARIANTS[variant][0] for variant in PAPER]
     assert all(len(row["values"]["average"]["per_seed"]) == 1 for row in content["rows"])
     assert len(content["findings"]) == 4  # each against the whole
     cards = {}
-    for variant in VARIANTS:
+    for variant in PAPER:
         for part in ("pretrained", "finetuned"):
             model = zoo.load(tmp_path / variant / "seed-1" / part)
             cards[variant, part] = model.card
@@ -36,10 +36,49 @@ def test_each_variant_lacks_what_its_name_says(npz, tmp_path):
             assert lacks == {variant.removeprefix("without-")} & {
                 "temporal", "spectral", "interactive",
             }  # fmt: skip
-    objectives = {v: cards[v, "pretrained"].training["objective"] for v in VARIANTS}
+    objectives = {v: cards[v, "pretrained"].training["objective"] for v in PAPER}
     assert [v for v, o in objectives.items() if o == "single"] == ["single-noise"]
     start = cards["single-noise", "finetuned"].training["init"]
     assert start == "pretrained"  # by its name: a card travels
+
+
+def test_what_is_added_is_held_against_the_whole_at_few_shots(npz, tmp_path):
+    once = TrainerConfig(epochs=1, device="cpu", precision="32")
+    variants = ("full", "contrast", "views", "contrast-views")
+    config = AblateConfig(
+        dataset="npz",
+        path=npz,
+        out=tmp_path,
+        network=NetworkConfig(name="tsnet-nano", options=OPTIONS),
+        seeds=(1, 2),
+        variants=variants,
+        shots=(5,),
+        finetuned=False,
+        pretrain=PretrainPart(trainer=once),
+        fewshot=ClassifierPart(trainer=once),
+    )
+    content = ablate(config)
+    names = [f"{VARIANTS[variant][0]} (5-shot)" for variant in variants]
+    assert [row["name"] for row in content["rows"]] == names
+    assert [line.partition(":")[0] for line in content["findings"]] == names[1:]
+    assert all("over 2 seeds" in line for line in content["findings"])
+    for variant in variants:
+        made = zoo.read_card(tmp_path / variant / "seed-2" / "pretrained").training
+        assert made["contrast_weight"] == CONTRAST_WEIGHT * ("contrast" in variant)
+        assert made["views"] == ("views" in variant)
+        few = zoo.read_card(tmp_path / variant / "seed-2" / "5-shot").training
+        assert few["shots"] == [5]
+        assert (
+            few["base_weights_sha256"]
+            == zoo.read_card(tmp_path / variant / "seed-2" / "pretrained").weights_sha256
+        )
+
+
+def test_no_rows_are_refused(npz, tmp_path):
+    with pytest.raises(ValueError, match="that leaves no row"):
+        AblateConfig(dataset="npz", path=npz, out=tmp_path, finetuned=False)
+    with pytest.raises(ValueError, match=r"shots is \[5, 5\]"):
+        AblateConfig(dataset="npz", path=npz, out=tmp_path, shots=(5, 5))
 
 
 def test_an_unknown_variant(npz, tmp_path):

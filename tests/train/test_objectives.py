@@ -11,6 +11,7 @@ import torch
 
 from gr_tsddae import nets, zoo
 from gr_tsddae.iq.windows import to_complex
+from gr_tsddae.nets.lsm import nt_xent
 from gr_tsddae.nets.views import Views, blank, quarter_turns
 from gr_tsddae.recognizer import Recognizer
 from gr_tsddae.train.config import (
@@ -208,6 +209,47 @@ def test_gradients_reach_what_learns(objective, network, config_of):
     assert not [name for name in still if not name.endswith("bias")]
 
 
+def test_gradients_of_the_contrast_reach_the_whole_denoiser(config_of):
+    changes = {"contrast_weight": 1.0, "views": True}
+    method = created(config_of(PretrainConfig, "out", "tsnet-nano", **changes)).train()
+    method.loss(windows(), torch.zeros(6)).backward()
+    assert all(p.grad is not None for p in method.network.parameters())
+
+
+# Denoising with LSM's lesson
+
+
+def test_denoising_with_contrast_is_the_sum_of_both(config_of):
+    def method(**changes):
+        return created(config_of(PretrainConfig, "out", "tsnet-nano", **changes)).eval()
+
+    plain, both = method(), method(contrast_weight=0.25, temperature=0.4, crop=0.55)
+    both.network.load_state_dict(plain.network.state_dict())
+    torch.manual_seed(8)
+    denoising = plain.loss(windows(), None)
+    view = Views.of(plain.network.check_window, L, share=0.55)
+    first, second = (plain.network.embed(view(windows())) for _ in range(2))
+    assert not torch.allclose(first, second)
+    contrast = nt_xent(first, second, temperature=0.4)
+    torch.manual_seed(8)
+    torch.testing.assert_close(both.loss(windows(), None), denoising + 0.25 * contrast)
+
+
+def test_views_are_denoised_in_training_alone(config_of):
+    method = created(config_of(PretrainConfig, "out", "tsnet-nano", views=True, crop=0.55))
+    plain = created(config_of(PretrainConfig, "out", "tsnet-nano"))
+    plain.network.load_state_dict(method.network.state_dict())
+    view = Views.of(method.network.check_window, L, share=0.55)
+    assert view.samples < L
+    for training in (True, False):
+        method.train(training), plain.train(training)
+        torch.manual_seed(9)
+        found = method.loss(windows(), None)
+        torch.manual_seed(9)
+        seen = view(windows()) if training else windows()
+        torch.testing.assert_close(found, plain.loss(seen, None))
+
+
 # Model folders
 
 
@@ -302,8 +344,13 @@ def test_an_objective_that_the_network_has_not(objective, network, named, config
             {"objective": "simclr", "ratio": 0.5},
             "ratio is 0.5, an option of noise, single: .*simcl",
         ),
-        ({"objective": "semiamc", "crop": 0.3}, "crop is 0.3, an option of simclr, simsiam"),
-        ({"objective": "simsiam", "temperature": 0.3}, "temperature is 0.3, an option of lsm"),
+        ({"objective": "semiamc", "crop": 0.3}, "crop is 0.3, an option of noise, simclr, simsia"),
+        ({"objective": "simsiam", "temperature": 0.3}, "temperature is 0.3, an option of noise, l"),
+        ({"objective": "single", "views": True}, "views is True, an option of noise"),
+        ({"objective": "simclr", "contrast_weight": 1.0}, "contrast_weight is 1.0, an option of n"),
+        ({"contrast_weight": -1.0}, "contrast_weight is -1.0: it must be at least 0"),
+        ({"crop": 0.3}, "crop is 0.3, which denoising whole .* contrast_weight as well, or views"),
+        ({"views": True, "temperature": 0.3}, "temperature is 0.3, .* give contrast_weight as w"),
         ({"objective": "simclr", "crop": 0.0}, "crop is 0.0: it is over 0"),
         ({"objective": "simclr", "temperature": 0.0}, "temperature is 0.0: it must be over 0"),
     ],

@@ -17,6 +17,7 @@ from gr_tsddae.train import callbacks
 from gr_tsddae.train.config import FinetuneConfig, PretrainConfig
 from gr_tsddae.train.finetune import Classification, finetune
 from gr_tsddae.train.method import Method
+from gr_tsddae.train.objectives import OBJECTIVES
 from gr_tsddae.train.objectives.denoising import Denoising
 from gr_tsddae.train.pretrain import pretrain
 
@@ -63,20 +64,23 @@ def compare(settings, tmp_path, monkeypatch, journal, whole):
     )  # fmt: skip
 
 
-def _compare(command, method, config_class, at, *, settings, tmp_path, monkeypatch, journal, whole):
-    if command not in whole:
-        command(settings(config_class, tmp_path / "whole", **LONG))
-        whole[command] = tmp_path / "whole"
-    config = settings(config_class, tmp_path / "killed", **LONG)
+def _compare(
+    command, method, config_class, at, *, settings, tmp_path, monkeypatch, journal, whole, **changes
+):
+    key = command, *changes.items()
+    if key not in whole:
+        command(settings(config_class, tmp_path / "whole", **LONG, **changes))
+        whole[key] = tmp_path / "whole"
+    config = settings(config_class, tmp_path / "killed", **LONG, **changes)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         kill_at(patch, at, method)
         command(config)
     assert not (config.out / zoo.CARD_FILE).exists()
     torch.manual_seed(99)  # what happened in the process meanwhile must not matter
     command(config)
-    for key in ("loss", "learning_rate", "validation_loss"):
-        assert journal(config.out, key) == journal(whole[command], key)
-    assert weights_of(config.out) == weights_of(whole[command])
+    for what in ("loss", "learning_rate", "validation_loss"):
+        assert journal(config.out, what) == journal(whole[key], what)
+    assert weights_of(config.out) == weights_of(whole[key])
 
 
 # 3 and 7 are in an epoch, 4 and 8 the first of one, right behind a validation; 11 is the last.
@@ -88,6 +92,15 @@ def test_a_killed_fine_tuning(at, compare):
 @pytest.mark.parametrize("at", [3, 8])
 def test_a_killed_pre_training(at, compare):
     compare(pretrain, Denoising, PretrainConfig, at)
+
+
+@pytest.mark.parametrize("objective", ["simclr", "simsiam"])
+def test_a_killed_contrast(objective, compare):
+    compare(pretrain, OBJECTIVES[objective], PretrainConfig, 7, objective=objective)
+
+
+def test_a_killed_denoising_with_contrast(compare):
+    compare(pretrain, Denoising, PretrainConfig, 7, contrast_weight=0.1, views=True)
 
 
 def test_sigkill(settings, tmp_path, npz, journal):

@@ -61,7 +61,9 @@ COMMANDS = {
         "the paper's row of a dataset, beside the published one",
     ),
     "ablate": Command(
-        "ablate:AblateConfig", "ablate:ablate", "the paper's ablations: what each part is worth"
+        "ablate:AblateConfig",
+        "ablate:ablate",
+        "the paper's ablations, and LSM's lesson: what each is worth",
     ),
     "sweep": Command(
         "sweep:SweepConfig", "sweep:sweep", "accuracy over lambda, or over the number of layers"

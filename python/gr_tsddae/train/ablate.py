@@ -1,25 +1,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ablations of Table 2: what each part of TS-DDAE is worth."""
+"""What each part of TS-DDAE is worth (Table 2), and what LSM's lesson adds to it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gr_tsddae.train import table
-from gr_tsddae.train.experiments import ExperimentConfig
+from gr_tsddae.train.config import FewshotConfig, OptimiserConfig
+from gr_tsddae.train.experiments import ClassifierPart, ExperimentConfig, few_shot
 from gr_tsddae.train.published import table_2
-from gr_tsddae.train.reproduce import NOTE
+from gr_tsddae.train.reproduce import NOTE, SHOTS_NOTE
 from gr_tsddae.train.table import Row
 
-# Folder -> row of Table 2, options of the network, changes of pre-training.
+CONTRAST_WEIGHT = 0.1  # makes both losses about as large when training starts
+
+# Folder -> row of the table, options of the network, changes of pre-training.
 VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "full": ("TS-DDAE", {}, {}),
     "without-temporal": ("w/o temporal", {"temporal": False}, {}),
     "without-spectral": ("w/o spectral", {"spectral": False}, {}),
     "without-interactive": ("w/o interactive", {"interactive": False}, {}),
     "single-noise": ("w/ single noise", {}, {"objective": "single"}),
+    "contrast": ("TS-DDAE + contrast", {}, {"contrast_weight": CONTRAST_WEIGHT}),
+    "views": ("TS-DDAE + turns and crops", {}, {"views": True}),
+    "contrast-views": (
+        "TS-DDAE + contrast, turns and crops",
+        {},
+        {"contrast_weight": CONTRAST_WEIGHT, "views": True},
+    ),
 }
+PAPER = ("full", "without-temporal", "without-spectral", "without-interactive", "single-noise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,15 +39,28 @@ class AblateConfig(ExperimentConfig):
 
     Attributes:
         variants: Which rows: full, without-temporal, without-spectral, without-interactive,
-            single-noise.
+            single-noise; and what pre-training can have besides: contrast (contrast_weight 0.1),
+            views (turned crops), contrast-views (both).
+        shots: Windows per class and SNR of further rows, which are fine-tuned on so few.
+        finetuned: Whether there are rows that are fine-tuned on all windows.
+        fewshot: Training on few shots.
     """
 
-    variants: tuple[str, ...] = tuple(VARIANTS)
+    variants: tuple[str, ...] = PAPER
+    shots: tuple[int, ...] = ()
+    finetuned: bool = True
+    fewshot: ClassifierPart = field(
+        default_factory=lambda: ClassifierPart(optimiser=OptimiserConfig(batch=128))
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.variants or set(self.variants) - set(VARIANTS):
             raise ValueError(f"variants is {list(self.variants)}: there are {', '.join(VARIANTS)}")
+        if len(set(self.shots)) < len(self.shots) or any(shots < 1 for shots in self.shots):
+            raise ValueError(f"shots is {list(self.shots)}: give different numbers of at least 1")
+        if not self.finetuned and not self.shots:
+            raise ValueError("finetuned is false and shots is empty: that leaves no row")
 
 
 def ablate(config: AblateConfig) -> dict[str, Any]:
@@ -48,27 +72,42 @@ def ablate(config: AblateConfig) -> dict[str, Any]:
     Raises:
         ValueError: when data and configuration do not fit, or `config.out` holds other runs.
     """
-    config.check()
-    rows = [_row(config, variant) for variant in config.variants]
-    return table.fill(config.out, rows, lambda: _table(config, rows))
+    source = config.check()
+    if config.shots:
+        source.few_shot(max(config.shots))  # raises where a class has too few windows
+    rows = {
+        (variant, shots): _row(config, variant, shots)
+        for shots in ((None,) * config.finetuned + config.shots)
+        for variant in config.variants
+    }
+    return table.fill(config.out, list(rows.values()), lambda: _table(config, rows))
 
 
-def _row(config: AblateConfig, variant: str) -> Row:
+def _row(config: AblateConfig, variant: str, shots: int | None) -> Row:
     name, options, changes = VARIANTS[variant]
-    jobs = config.tuned_jobs(variant, options=options, **changes)
-    return Row(name=name, jobs=jobs, published=table_2(config.dataset, name))
+    if shots is None:
+        jobs = config.tuned_jobs(variant, options=options, **changes)
+        return Row(name=name, jobs=jobs, published=table_2(config.dataset, name))
+    jobs = {}
+    for seed in config.seeds:
+        here = f"{variant}/seed-{seed}"
+        start = config.pretrain_job(f"{here}/pretrained", seed=seed, options=options, **changes)
+        jobs[seed] = config.classifier_job(
+            f"{here}/{shots}-shot", seed=seed, start=start, part=config.fewshot, train=few_shot,
+            options=options, kind=FewshotConfig, shots=(shots,),
+        )  # fmt: skip
+    return Row(name=f"{name} ({shots}-shot)", jobs=jobs)
 
 
-def _table(config: AblateConfig, rows: list[Row]) -> dict[str, Any]:
-    full = next((row for row in rows if row.name == "TS-DDAE"), None)
+def _table(config: AblateConfig, rows: dict[tuple[str, int | None], Row]) -> dict[str, Any]:
     findings = [
-        table.verdict(row.name, config.column, row, full)
-        for row in rows
-        if full and row is not full
+        table.verdict(row.name, config.column, row, rows["full", shots])
+        for (variant, shots), row in rows.items()
+        if variant != "full" and ("full", shots) in rows
     ]
     return table.table(
         f"Ablations on {config.dataset}: {config.network.name} on {config.path}",
-        rows,
+        list(rows.values()),
         findings=findings,
-        note=NOTE,
+        note=f"{NOTE} {SHOTS_NOTE}" if config.shots else NOTE,
     )

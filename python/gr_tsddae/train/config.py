@@ -191,8 +191,10 @@ _OPTIONS_OF = {
     "ratio": ("noise", "single"),
     "split": ("noise", "single"),
     "weighted": ("noise", "single"),
-    "crop": ("simclr", "simsiam"),
-    "temperature": ("lsm", "simclr", "semiamc"),
+    "contrast_weight": ("noise",),
+    "views": ("noise",),
+    "crop": ("noise", "simclr", "simsiam"),
+    "temperature": ("noise", "lsm", "simclr", "semiamc"),
 }
 
 
@@ -211,9 +213,13 @@ class PretrainPart:
             "masked" fills in masked samples. Of lsm: "lsm" holds the signal of one patch against
             the spectrum of another. Of any network: "simclr" and "simsiam" compare two views,
             "semiamc" two quarter turns.
-        crop: Share of a window that a view keeps, of simclr and simsiam; 1 does not crop. A network
-            built for one length sees zeros around it.
-        temperature: Of lsm, simclr and semiamc; null for what their papers use.
+        contrast_weight: Of noise: add so much times the contrast (NT-Xent) between the features of
+            two views of each window, turned and cropped; 0 adds none. A step takes three times as
+            long.
+        views: Of noise: learn to denoise turned crops instead of whole windows.
+        crop: Share of a window that a view keeps, of simclr, simsiam, contrast_weight and views; 1
+            does not crop. A network built for one length sees zeros around it.
+        temperature: Of lsm, simclr, semiamc and contrast_weight; null for what their papers use.
         optimiser: The optimiser.
         trainer: The run; an experiment sets its seed.
     """
@@ -222,6 +228,8 @@ class PretrainPart:
     split: Literal["paper", "published_code"] = "paper"
     weighted: bool = False
     objective: Literal["noise", "single", "masked", "lsm", "simclr", "simsiam", "semiamc"] = "noise"
+    contrast_weight: float = 0.0
+    views: bool = False
     crop: float = 0.5
     temperature: float | None = None
     optimiser: OptimiserConfig = field(
@@ -238,6 +246,8 @@ class PretrainPart:
             raise ValueError(f"crop is {self.crop}: it is over 0 and at most 1")
         if self.temperature is not None and not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature}: it must be over 0, or null")
+        if not self.contrast_weight >= 0:
+            raise ValueError(f"contrast_weight is {self.contrast_weight}: it must be at least 0")
         for name, objectives in _OPTIONS_OF.items():
             value = getattr(self, name)
             if self.objective not in objectives and value != getattr(PretrainPart, name):
@@ -245,6 +255,18 @@ class PretrainPart:
                     f"{name} is {value}, an option of {', '.join(objectives)}: objective "
                     f"{self.objective} has none of that name"
                 )
+        for name, used in (("crop", self.looks_at_views), ("temperature", self.contrast_weight)):
+            value = getattr(self, name)
+            if self.objective == "noise" and value != getattr(PretrainPart, name) and not used:
+                raise ValueError(
+                    f"{name} is {value}, which denoising whole windows has no use for: give "
+                    "contrast_weight as well" + (", or views" if name == "crop" else "")
+                )
+
+    @property
+    def looks_at_views(self) -> bool:
+        """Whether denoising makes views of windows."""
+        return bool(self.contrast_weight) or self.views
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ def pretrain_on(
 ) -> zoo.Card | None:
     """`pretrain` on windows of any source; `how` goes into the card's description."""
     kind = objective_of(config)
-    _check_batches(config, source, kind.fewest_windows)
+    _check_batches(config, source, kind.fewest_windows(config))
     torch.manual_seed(config.trainer.seed)
     objective = kind(config, kind.create(config, source.window_samples))
     run = Run(config, validated=isinstance(source, DatasetSource))

@@ -9,12 +9,17 @@ from torch import nn
 
 from gr_tsddae import nets, zoo
 from gr_tsddae.nets.diffusion import Diffusion
+from gr_tsddae.nets.lsm import TEMPERATURE
 from gr_tsddae.train.config import PretrainConfig
 from gr_tsddae.train.objectives.objective import Objective
 
 
 class Denoising(Objective):
     """A denoiser, which learns the noises that were added to a window at a random step.
+
+    Two options of the configuration take up LSM's lesson. With `contrast_weight`, the features of
+    two turned and cropped views, as a classifier will see them, are to be alike besides. With
+    `views`, noise is added to such views instead of whole windows; validation is on whole ones.
 
     Args:
         config: the run's.
@@ -38,10 +43,24 @@ class Denoising(Objective):
         network.check_window(window_samples)
         return network
 
+    @classmethod
+    def fewest_windows(cls, config: PretrainConfig) -> int:
+        return 4 if config.contrast_weight else 1
+
     def learned(self) -> nn.Module:
         return self.network
 
     def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        config = self.config
+        view = self.views_for(self.network, rows) if config.looks_at_views else None
+        seen = view(rows) if config.views and self.training else rows
+        loss = self.denoising_loss(seen)
+        if config.contrast_weight:
+            first, second = (self.network.embed(view(rows)) for _ in range(2))
+            loss = loss + config.contrast_weight * self.contrast(first, second, TEMPERATURE)
+        return loss
+
+    def denoising_loss(self, rows: torch.Tensor) -> torch.Tensor:
         """Eq. 7 for a step t and noises epsilon and eta drawn per window."""
         step, temporal = self.step_of(rows), torch.randn_like(rows)
         spectral = torch.randn_like(rows)
@@ -65,7 +84,7 @@ class Restoration(Denoising):
 
     how = "by restoring windows from a single noise"
 
-    def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    def denoising_loss(self, rows: torch.Tensor) -> torch.Tensor:
         step, noise = self.step_of(rows), torch.randn_like(rows)
         signal = self.diffusion.alpha_bar[step].view(-1, 1, 1)
         noisy = signal * rows + (1 - signal.square()).sqrt() * noise

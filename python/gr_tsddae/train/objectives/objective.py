@@ -26,7 +26,6 @@ class Objective(Method):
 
     task: ClassVar[str] = zoo.FEATURES  # of the model that is left
     how: ClassVar[str]  # "pre-trained ...", for the card
-    fewest_windows: ClassVar[int] = 1  # in a process's share of a batch
     config: PretrainConfig
 
     @classmethod
@@ -42,6 +41,11 @@ class Objective(Method):
             ValueError: when it does not take windows of that length.
         """
         raise NotImplementedError
+
+    @classmethod
+    def fewest_windows(cls, config: PretrainConfig) -> int:
+        """How many windows a process's share of a batch must hold."""
+        return 1
 
     def learned(self) -> nn.Module:
         """What goes into the model folder: what `zoo.load` makes of a card of `task`."""

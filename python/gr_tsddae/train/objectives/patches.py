@@ -15,7 +15,10 @@ class PatchContrast(Objective):
     """LSM's two encoders, which learn to agree about a window (Eq. 4 of the article)."""
 
     how = "by contrast between the signal of one patch and the spectrum of another"
-    fewest_windows = 4
+
+    @classmethod
+    def fewest_windows(cls, config: PretrainConfig) -> int:
+        return 4
 
     @classmethod
     def networks(cls) -> list[str]:

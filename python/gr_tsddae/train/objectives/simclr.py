@@ -45,7 +45,10 @@ class SimCLR(Objective):
     """
 
     how = "by contrast between cropped and turned views (SimCLR)"
-    fewest_windows = 4
+
+    @classmethod
+    def fewest_windows(cls, config: PretrainConfig) -> int:
+        return 4
 
     @classmethod
     def create(cls, config: PretrainConfig, window_samples: int) -> nn.Module:

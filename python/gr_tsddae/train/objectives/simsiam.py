@@ -48,7 +48,10 @@ class SimSiam(Objective):
     """
 
     how = "by predicting one view from another (SimSiam)"
-    fewest_windows = 2  # of a single one, BatchNorm makes nothing
+
+    @classmethod
+    def fewest_windows(cls, config: PretrainConfig) -> int:
+        return 2  # of a single one, BatchNorm makes nothing
 
     @classmethod
     def create(cls, config: PretrainConfig, window_samples: int) -> nn.Module:
