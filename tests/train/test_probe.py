@@ -63,8 +63,7 @@ def test_known_features_are_those_of_the_network(settings, pretrained):
 def test_only_the_head_is_in_training(settings, pretrained, known):
     network = nets.create("tsnet-nano", class_count=2, **zoo.read_card(pretrained).network_options)
     method = HeadTraining(settings(ProbeConfig, init=pretrained), network.eval(), known=known)
-    method.train()
-    assert network.head.training
+    assert network.head.training, "Lightning trains modules in the mode it finds them in"
     assert not any(module.training for module in network.backbone.modules())
     assert {id(p) for p in method.parameters()} == {id(p) for p in network.head.parameters()}
     rows = torch.randn(4, 2, 32)

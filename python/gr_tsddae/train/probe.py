@@ -33,7 +33,7 @@ class HeadTraining(Method):
     """
 
     def __init__(self, config: ProbeConfig, network: nn.Module, *, known: bool):
-        super().__init__(config, network.head)
+        super().__init__(config, network.head.train())
         self._classifier = (network,)  # in a tuple, so that torch takes it for no part of this
         self._known = known
 
