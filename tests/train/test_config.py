@@ -46,12 +46,14 @@ def test_every_key_can_be_given_as_a_word():
 @pytest.mark.parametrize("name", [n for n in command.recipes() if not n.startswith("table")])
 def test_packaged_recipes_are_complete(name):
     """Words win over the recipe, the recipe over defaults."""
-    kind = "pretrain" if name.startswith(("denoise", "paper-pretrain")) else "finetune"
-    config = command.parse(kind, ["--config", name, *NEEDED, "--trainer.seed", "7"])
+    kind = "pretrain" if name.startswith("denoise") or name.endswith("pretrain") else "finetune"
+    kind = "distill" if name.endswith("distill") else kind
+    more = ["--teacher", "t"] if kind == "distill" else []
+    config = command.parse(kind, ["--config", name, *NEEDED, *more, "--trainer.seed", "7"])
     assert config.trainer.seed == 7
     if name.startswith(("amc", "denoise")):
         assert (config.data.kind, config.optimiser.schedule) == ("synth", "onecycle")
-        assert config.network.name == f"tsnet-{name.partition('-')[2]}"
+        assert config.network.name == f"tsnet-{name.split('-')[1]}"
         assert config.network.options["dropout"] == 0
     else:
         assert config.network == NetworkConfig(name="tsnet-base")

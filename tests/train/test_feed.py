@@ -155,6 +155,19 @@ def test_synthetic_windows_depend_on_seed_and_step_only():
     assert not any(torch.equal(a, b) for i, a in enumerate(seen) for b in seen[:i])
 
 
+def test_synthetic_windows_of_several_steps_are_drawn_at_once():
+    """Each step has windows of its own, also when a run begins in the middle."""
+    feed = synthetic_feed(draw_windows=20)  # three steps of 6
+    batches = [feed.batch(step) for step in range(7)]
+    generator = torch.Generator().manual_seed(3 * 1_000_003 + 1)
+    wanted, label, _ = draw_random("clean", 18, window_samples=32, generator=generator)
+    assert torch.equal(torch.cat([rows for rows, _ in batches[3:6]]), unit_power(wanted))
+    assert torch.equal(torch.cat([of for _, of in batches[3:6]]), label)
+    for step in (6, 4):
+        assert torch.equal(synthetic_feed(draw_windows=20).batch(step)[0], batches[step][0])
+    assert not any(torch.equal(a[0], b[0]) for i, a in enumerate(batches) for b in batches[:i])
+
+
 @pytest.mark.parametrize(("count", "batch", "world"), [(50, 12, 1), (50, 12, 3), (13, 12, 3)])
 def test_validation_shows_each_window_once(count, batch, world):
     parts = [

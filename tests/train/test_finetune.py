@@ -13,7 +13,7 @@ from gr_tsddae.synth import CLASSES
 from gr_tsddae.train import sources
 from gr_tsddae.train.config import FewshotConfig, FinetuneConfig, PretrainConfig, ProbeConfig
 from gr_tsddae.train.fewshot import fewshot
-from gr_tsddae.train.finetune import classifier, finetune, shift_noise_prior
+from gr_tsddae.train.finetune import Classification, classifier, finetune, shift_noise_prior
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.probe import probe
 from gr_tsddae.train.schedule import optimiser_of, schedule_of
@@ -249,6 +249,29 @@ def test_vectors_are_not_decayed(settings):
     assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.01, 0.0)
     assert matrices["params"][0] is network.weight
     assert vectors["params"][0] is network.bias
+
+
+@pytest.mark.parametrize(("limit", "norm"), [(0.5, 0.5), (100.0, 5.0), (0.0, 5.0)])
+def test_gradients_are_clipped_by_their_common_norm(settings, limit, norm):
+    network = torch.nn.Linear(2, 1)
+    method = Classification(settings(FinetuneConfig, optimiser={"clip_norm": limit}), network)
+    network.weight.grad, network.bias.grad = torch.tensor([[3.0, 0.0]]), torch.tensor([4.0])
+    method.configure_gradient_clipping(None)
+    found = torch.cat([network.weight.grad.flatten(), network.bias.grad]).norm().item()
+    assert found == pytest.approx(norm, rel=1e-4)
+
+
+def test_a_compiled_run_learns_the_same(settings, tmp_path, journal):
+    """Training and validation, through dropout, stochastic depth and BatchNorm's statistics."""
+    losses = {}
+    for compiled in (False, True):
+        config = settings(
+            FinetuneConfig, tmp_path / str(compiled), trainer={"epochs": 2, "compile": compiled},
+            optimiser={"ema_decay": 0.5},
+        )  # fmt: skip
+        finetune(config)
+        losses[compiled] = journal(config.out, "loss") | journal(config.out, "validation_loss")
+    assert losses[True] == pytest.approx(losses[False], rel=1e-3)
 
 
 def test_a_plateau_counts_validations(settings, journal):

@@ -33,6 +33,9 @@ COMMANDS = {
         "config:FinetuneConfig", "finetune:finetune", "train a classifier, and measure it"
     ),
     "probe": Command("config:ProbeConfig", "probe:probe", "train a classifier on frozen features"),
+    "distill": Command(
+        "config:DistillConfig", "distill:distill", "teach a small network what a large one says"
+    ),
     "fewshot": Command(
         "config:FewshotConfig",
         "fewshot:fewshot",

@@ -18,8 +18,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, EMAWeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gr_tsddae.train.method import VALIDATION_LOSS, Method
 
@@ -132,6 +133,36 @@ class LastCheckpoint(Checkpoint):
         if trainer.global_step % _AGREE_STEPS and not trainer.is_last_batch:
             return False
         return trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False)
+
+
+class RunningAverage(EMAWeightAveraging):
+    """An exponential running average of weights and buffers; the first step's are its start.
+
+    Lightning's own, but for the update: that one asks a counter on the device, and so waits for
+    every step to end before it prepares the next.
+
+    Args:
+        decay: per step.
+    """
+
+    def __init__(self, decay: float):
+        super().__init__(decay=decay, use_buffers=True)
+        self._update = get_ema_multi_avg_fn(decay)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: Method, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        average = self._average_model
+        kept, new = ([*m.parameters(), *m.buffers()] for m in (average.module, pl_module))
+        pairs = [(k.detach(), n.detach()) for k, n in zip(kept, new, strict=True)]
+        averaged = [p for p in pairs if p[0].is_floating_point() and trainer.global_step > 1]
+        if averaged:
+            self._update(*map(list, zip(*averaged, strict=True)), None)
+        else:
+            for old, value in pairs:
+                old.copy_(value)
+        average.n_averaged += 1
+        self._latest_update_step = trainer.global_step
 
 
 class StepStopping(EarlyStopping):

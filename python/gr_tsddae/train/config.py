@@ -340,6 +340,42 @@ class ProbeConfig(FinetuneConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DistillConfig(FinetuneConfig):
+    """Train a classifier, by default a small one, by what a larger one says about windows.
+
+    Attributes:
+        teacher: Model folder, or name, of the classifier to learn from: of the same classes,
+            window length and scaling. It runs at every step, so that its size tells in the time.
+        temperature: Divides the logits of both before they are compared. Above 1, it matters more
+            which wrong classes the teacher finds likely.
+        hard_weight: Share of the loss that is cross-entropy with the true labels, from 0 to 1.
+        feature_weight: Add so much times the angle (1 - cosine) between the teacher's features and
+            the student's, which a linear layer brings to their size; 0 adds none.
+        network: The network that learns.
+    """
+
+    teacher: Path
+    temperature: float = 2.0
+    hard_weight: float = 0.1
+    feature_weight: float = 0.0
+    network: NetworkConfig = field(default_factory=lambda: NetworkConfig(name="tsnet-small"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature}: it must be over 0")
+        if not 0 <= self.hard_weight <= 1:
+            raise ValueError(f"hard_weight is {self.hard_weight}: it is from 0 to 1")
+        if not self.feature_weight >= 0:
+            raise ValueError(f"feature_weight is {self.feature_weight}: it must be at least 0")
+        if self.feature_weight and self.network.name == "lsm":
+            raise ValueError(
+                f"feature_weight is {self.feature_weight}, and network.name lsm, which judges a "
+                "window's parts: use 0"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class FewshotConfig(FinetuneConfig):
     """Fine-tune on a few windows per class and SNR; one model folder per number of shots.
 

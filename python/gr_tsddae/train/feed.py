@@ -23,6 +23,9 @@ from gr_tsddae.synth import draw_random
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # rows (B, ...), label (B,)
 BLOCK_WINDOWS = 1024  # neighbours that stay together when streaming: one read of a file
+# A draw is some hundred small kernels, whatever their size. A GPU makes so many windows at once,
+# for several steps, or it would wait for its next kernel most of the time.
+GPU_DRAW_WINDOWS = 32_768
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class SyntheticFeed:
 
     Args:
         steps: length of what counts as an epoch, the whole run.
+        draw_windows: drawn at once, of this process; those of several steps, if that is more than
+            one takes. None lets the device choose; 0 draws each step by itself.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class SyntheticFeed:
         steps: int,
         seed: int,
         place: Place,
+        draw_windows: int | None = None,
     ):
         self.recipe, self.window_samples, self.seed, self.place = (
             recipe,
@@ -89,13 +95,29 @@ class SyntheticFeed:
         self.steps_per_epoch = steps
         self._scale = SCALINGS[scaling]
         self._count = place.share(batch)
+        if draw_windows is None:
+            draw_windows = GPU_DRAW_WINDOWS if place.device.type == "cuda" else 0
+        self._turns = max(1, draw_windows // self._count)  # steps per draw
+        self._kept: tuple[int, Batch] | None = None
 
     def batch(self, step: int) -> Batch:
+        number, turn = divmod(step, self._turns)
+        if self._kept is None or self._kept[0] != number:
+            self._kept = None  # two draws need not fit into memory
+            self._kept = number, self._draw(number)
+        rows, label = self._kept[1]
+        mine = slice(turn * self._count, (turn + 1) * self._count)
+        return rows[mine], label[mine]
+
+    def _draw(self, number: int) -> Batch:
         generator = torch.Generator(self.place.device)
         # Numbers in a row, all of them far below the seeds of windows a model is measured on.
-        generator.manual_seed(self.seed * 1_000_003 + step * self.place.world + self.place.rank)
+        generator.manual_seed(self.seed * 1_000_003 + number * self.place.world + self.place.rank)
         rows, label, _ = draw_random(
-            self.recipe, self._count, window_samples=self.window_samples, generator=generator
+            self.recipe,
+            self._count * self._turns,
+            window_samples=self.window_samples,
+            generator=generator,
         )
         return self._scale(rows), label
 

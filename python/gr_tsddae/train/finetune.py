@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from gr_tsddae.nets.tsnet import TSNet
 from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
 from gr_tsddae.train.calibration import calibrate
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, ProbeConfig, for_card
-from gr_tsddae.train.lineage import ancestry, base_of, joint_licence
+from gr_tsddae.train.lineage import ancestry, base_of, joint_licence, schooling
 from gr_tsddae.train.method import Method
 from gr_tsddae.train.metric_details import summary_lines
 from gr_tsddae.train.run import Run, write_json
@@ -54,18 +55,24 @@ def finetune(config: FinetuneConfig) -> zoo.Card | None:
     return train_classifier(config, source_of(config, labelled=True))
 
 
-def train_classifier(config: FinetuneConfig, source: Source) -> zoo.Card | None:
-    """`finetune` on windows of any source."""
+def train_classifier(
+    config: FinetuneConfig,
+    source: Source,
+    learn: Callable[[FinetuneConfig, nn.Module], Method] = Classification,
+    *,
+    teacher: zoo.Card | None = None,
+) -> zoo.Card | None:
+    """`finetune` on windows of any source, by any method; `teacher` goes into the card."""
     torch.manual_seed(config.trainer.seed)
     network, base = classifier(config, source), base_of(config.init)
     run = Run(config, validated=isinstance(source, DatasetSource))
     with run.alone():
         network = run.fit(
-            Classification(config, network),
+            learn(config, network),
             source.feed(config, run.place),
             source.validation(config, run.place),
         )
-        return conclude(config, source, network, base) if run.leads else None
+        return conclude(config, source, network, base, teacher) if run.leads else None
 
 
 def classifier(config: FinetuneConfig, source: Source) -> nn.Module:
@@ -137,13 +144,19 @@ def take_backbone(ours: nn.Module, theirs: nn.Module, init: Path) -> None:
 
 
 def conclude(
-    config: FinetuneConfig, source: Source, network: nn.Module, base: zoo.Card | None
+    config: FinetuneConfig,
+    source: Source,
+    network: nn.Module,
+    base: zoo.Card | None,
+    teacher: zoo.Card | None = None,
 ) -> zoo.Card:
     """Calibrate, measure and write a trained classifier; its card.
 
     What is calibrated and measured are the weights as they are stored.
     """
     training: dict[str, Any] = {**source.about, **for_card(config), **ancestry(base)}
+    training |= schooling(teacher)
+    owed = [card.licence for card in (base, teacher) if card]
     zoo.round_as_stored(network)
     if isinstance(source, SyntheticSource):
         shift_noise_prior(
@@ -157,6 +170,8 @@ def conclude(
     origin = f"fine-tuned from {config.init.name}" if config.init else "trained from scratch"
     if isinstance(config, ProbeConfig):
         origin = f"a head trained on the frozen {config.init.name},"
+    if teacher:
+        origin += f", taught by {teacher.name},"
     kind, level_name = f"synthetic windows of the recipe '{config.data.recipe}'", "SNR"
     if isinstance(source, DatasetSource):
         kind, level_name = source.dataset.kind, source.dataset.level_name
@@ -173,7 +188,7 @@ def conclude(
             samples_per_symbol=source.samples_per_symbol,
             sample_rate_hz=source.sample_rate_hz,
             weights_sha256="",
-            licence=joint_licence(base.licence, source.licence) if base else source.licence,
+            licence=joint_licence(*owed, source.licence) if owed else source.licence,
             description=f"{len(source.classes)} classes, {origin} on {kind}.",
             training=training,
             accuracy=accuracy,

@@ -20,6 +20,13 @@ def ancestry(base: zoo.Card | None) -> dict[str, str]:
     return {"base": base.name, "base_weights_sha256": base.weights_sha256}
 
 
+def schooling(teacher: zoo.Card | None) -> dict[str, str]:
+    """For the card's `training`: whose opinion was learned."""
+    if teacher is None:
+        return {}
+    return {"teacher": teacher.name, "teacher_weights_sha256": teacher.weights_sha256}
+
+
 def joint_licence(*licences: str) -> str:
     """One SPDX expression for what is made of several works, all of whose licences hold.
 

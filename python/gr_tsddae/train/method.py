@@ -37,6 +37,10 @@ class Method(pl.LightningModule):
         self._step_loss = torch.zeros(())
         self._validation_loss = MeanMetric()
 
+    def compile_networks(self) -> None:
+        """Compile whatever a step runs; nothing is compiled before the first of them."""
+        self.network.compile()
+
     def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
         """Mean loss of a batch, a scalar with a gradient."""
         raise NotImplementedError
@@ -61,6 +65,12 @@ class Method(pl.LightningModule):
         elif self.config.patience_in_steps:
             # Every process must halve its rate at the same step.
             scheduler.step(self.trainer.strategy.reduce(self._step_loss, reduce_op="mean").item())
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        # Not Lightning's own, which refuses a fused optimiser in mixed precision: with float16,
+        # that one would scale gradients itself. bfloat16 needs no scaling.
+        if norm := self.config.optimiser.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.parameters(), norm)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         seed = self.config.trainer.seed

@@ -22,6 +22,7 @@ def optimiser_of(config: OptimiserConfig, parameters: Iterable[nn.Parameter]) ->
         ],
         lr=config.learning_rate,
         weight_decay=config.weight_decay,
+        fused=True,  # one kernel for all parameters, instead of several for each
     )
 
 
