@@ -95,7 +95,7 @@ def test_the_paper_is_the_default():
             "trainer.stop_patience is 10, which counts validations",
         ),
         (["--name=../x", "--out=o", "--trainer.steps=1"], "name is '../x'"),
-        (["--config", "nowhere", *NEEDED], "packaged recipes are amc-nano, amc-small"),
+        (["--config", "nowhere", *NEEDED], "packaged recipes are amc-base, amc-base-pretrain"),
     ],
 )
 def test_mistakes_are_one_line(arguments, words, monkeypatch, capsys):

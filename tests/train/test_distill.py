@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small network learns what a large one says: the loss as written, and a model that says whose."""
+"""A small network learns what a large one says: the loss as written, and a card that names it."""
 
 import dataclasses
 import math
