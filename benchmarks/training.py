@@ -3,11 +3,18 @@
 """Windows per second of pre-training and fine-tuning, beside a plain float32 loop.
 
     .venv/bin/python benchmarks/training.py
+    .venv/bin/python benchmarks/training.py --device cuda --networks tsnet-base --steps 120
 
 The plain loop is what one writes first: a `DataLoader` that collates single windows, float32, no
-compilation, the network with its own dropout. Ours are the commands themselves, with checkpoints,
-log and validation, on the same windows, once with that dropout and once without (endless windows
-need none). Writes benchmarks/results/training.json. Compare figures of one run only.
+compilation, the paper's batch, the network with its own dropout. Ours are the commands themselves,
+with checkpoints and log:
+
+* command: the same windows, batch and dropout, and the validation between epochs left out;
+* endless: as the recipes have it, synthetic windows made meanwhile, which need no dropout;
+* compiled: that, with `trainer.compile`.
+
+Needs neither GNU Radio nor a dataset. Writes benchmarks/results/training.json, on a GPU
+training-cuda.json. Compare figures of one run only.
 """
 
 from __future__ import annotations
@@ -19,6 +26,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,17 +51,26 @@ from gr_tsddae.train.pretrain import pretrain
 from machine import describe, results_folder
 
 WINDOW_SAMPLES = 128
-NETWORKS = {"tsnet-nano": 256, "tsnet-small": 256, "tsnet-base": 32}  # name -> windows per step
+RECIPE = "live+as-released"
+NETWORKS = ("tsnet-nano", "tsnet-small", "tsnet-base")
+TASKS = ("pretrain", "finetune")
+MODES = ("command", "endless", "compiled")
+PAPER_BATCH = 256  # for base on a CPU, a step of it takes a minute: an eighth
+# Of endless windows, where nothing else speaks for a number: what keeps the device busy.
+BATCH = {
+    "cpu": {"tsnet-nano": 256, "tsnet-small": 256, "tsnet-base": 32},
+    "cuda": {"tsnet-nano": 8192, "tsnet-small": 8192, "tsnet-base": 1024},
+}
 NO_DROPOUT = {"dropout": 0.0, "drop_path": 0.0}
+COMMANDS = {"finetune": (FinetuneConfig, finetune), "pretrain": (PretrainConfig, pretrain)}
 
 
-def plain_rate(task: str, name: str, rows: torch.Tensor, label: torch.Tensor, steps: int) -> float:
+def plain_rate(
+    task: str, name: str, windows: TensorDataset, batch: int, steps: int, device: torch.device
+) -> float:
     """Windows per second of the loop one writes first."""
     torch.manual_seed(1)
-    device = resolve_device("auto")
-    loader = DataLoader(
-        TensorDataset(rows, label), NETWORKS[name], shuffle=True, drop_last=True, num_workers=0
-    )
+    loader = DataLoader(windows, batch, shuffle=True, drop_last=True, num_workers=0)
     diffusion = Diffusion().to(device)
     if task == "finetune":
         network = nets.create(name, class_count=len(CLASSES)).to(device).train()
@@ -62,14 +79,14 @@ def plain_rate(task: str, name: str, rows: torch.Tensor, label: torch.Tensor, st
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
     durations, began = [], time.perf_counter()
     while len(durations) < steps:
-        for batch, target in loader:
-            windows = unit_power(batch.to(device))
+        for rows, label in loader:
+            clean = unit_power(rows.to(device))
             if task == "finetune":
-                loss = F.cross_entropy(network(windows), target.to(device))
+                loss = F.cross_entropy(network(clean), label.to(device))
             else:
-                step = torch.randint(1, diffusion.steps + 1, (len(windows),), device=device)
-                noises = torch.randn_like(windows), torch.randn_like(windows)
-                noisy = diffusion.corrupt(windows, step, *noises)
+                step = torch.randint(1, diffusion.steps + 1, (len(clean),), device=device)
+                noises = torch.randn_like(clean), torch.randn_like(clean)
+                noisy = diffusion.corrupt(clean, step, *noises)
                 loss = diffusion.loss(*noises, *network(noisy, step))
             optimiser.zero_grad()
             loss.backward()
@@ -79,65 +96,98 @@ def plain_rate(task: str, name: str, rows: torch.Tensor, label: torch.Tensor, st
             began = time.perf_counter()
             if len(durations) == steps:
                 break
-    return NETWORKS[name] / statistics.median(durations[2:])
+    return batch / statistics.median(durations[2:])
 
 
-def command_rate(task: str, name: str, path: Path, steps: int, options: dict[str, float]) -> float:
-    """Windows per second of our command, from its own log."""
-    config_class, command = {
-        "finetune": (FinetuneConfig, finetune),
-        "pretrain": (PretrainConfig, pretrain),
-    }[task]
+def command_rate(task: str, name: str, *, compiled: bool, device: str, **changes: Any) -> float:
+    """Windows per second of our command, from its own log: the median of some stretches of it."""
+    config_class, command = COMMANDS[task]
+    steps = changes.pop("steps")
+    batch = changes.pop("batch")
+    trainer = TrainerConfig(
+        steps=steps, log_steps=max(2, steps // 8), compile=compiled, device=device
+    )
     with tempfile.TemporaryDirectory() as folder:
         command(
             config_class(
                 name="speed",
                 out=Path(folder) / "run",
-                network=NetworkConfig(name=name, options=options),
-                data=DataConfig(kind="npz", path=path),
-                optimiser=OptimiserConfig(batch=NETWORKS[name]),
-                trainer=TrainerConfig(epochs=None, steps=steps, log_steps=2),
+                optimiser=OptimiserConfig(batch=batch, schedule="onecycle", ema_decay=0.999),
+                trainer=trainer,
+                **changes,
+                **({"network": NetworkConfig(name=name)} if "network" not in changes else {}),
+                **({"test_windows": 1} if task == "finetune" else {}),
             )
         )
         lines = (Path(folder) / "run" / "log.jsonl").read_text().splitlines()
     rates = [line["windows_per_s"] for line in map(json.loads, lines) if "windows_per_s" in line]
-    return statistics.median(rates[1:])
+    return statistics.median(rates[1:])  # the first stretch compiles, and warms up
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
-    parser.add_argument("--steps", type=int, default=24, help="optimiser steps per measurement")
-    asked = parser.parse_args()
-    logging.disable(logging.INFO)
+def measure(task: str, name: str, path: Path, asked: argparse.Namespace) -> dict[str, Any]:
+    """Rates of the plain loop and of the modes asked for."""
+    device = resolve_device(asked.device)
+    plain_batch = PAPER_BATCH if device.type == "cuda" or name != "tsnet-base" else PAPER_BATCH // 8
+    batch = asked.batch or BATCH[device.type][name]
+    with np.load(path) as file:
+        label = torch.from_numpy(np.searchsorted(CLASSES, file["y"]))
+        windows = TensorDataset(torch.from_numpy(file["X"]), label)
+    steps, where = asked.steps, {"device": device.type}
+    rates = {"plain": plain_rate(task, name, windows, plain_batch, steps, device)}
+    print(f"{name:12} {task:9} plain {rates['plain']:9.0f} windows/s", flush=True)
+    endless = {
+        "data": DataConfig(recipe=RECIPE, window_samples=WINDOW_SAMPLES),
+        "network": NetworkConfig(name=name, options=NO_DROPOUT),
+        "batch": batch,
+        "steps": steps,
+    }
+    same = {"data": DataConfig(kind="npz", path=path), "batch": plain_batch, "steps": steps}
+    for mode in asked.modes:
+        changes = same if mode == "command" else endless
+        rates[mode] = command_rate(task, name, compiled=mode == "compiled", **where, **changes)
+        print(
+            f"{name:12} {task:9} {mode:9} {rates[mode]:5.0f} windows/s, "
+            f"{rates[mode] / rates['plain']:.1f} x plain",
+            flush=True,
+        )
+        torch.compiler.reset()
+    rounded = {mode: round(rate, 1) for mode, rate in rates.items()}
+    return {"network": name, "task": task, "plain_batch": plain_batch, "batch": batch, **rounded}
+
+
+def write_windows(path: Path) -> None:
+    """A file of windows, as someone would have it."""
     generator = torch.Generator().manual_seed(1)
     rows, label, level = draw_random(
         "as-released", 12_000, window_samples=WINDOW_SAMPLES, generator=generator
     )
-    measured = []
+    names = np.array(CLASSES)[label.numpy()]
+    np.savez(path, X=rows.numpy(), y=names, snr=2 * np.rint(level.numpy() / 2))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=TASKS)
+    parser.add_argument("--modes", nargs="+", default=list(MODES), choices=MODES)
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--batch", type=int, help="windows per step of endless and compiled")
+    parser.add_argument("--steps", type=int, default=24, help="optimiser steps per measurement")
+    parser.add_argument("--out", type=Path, help="JSON file to write")
+    asked = parser.parse_args()
+    logging.disable(logging.INFO)
+    device = resolve_device(asked.device)
+    plain_name = "training-cuda.json" if device.type == "cuda" else "training.json"
+    out = asked.out or results_folder() / plain_name
+    result = {"machine": describe(device), "windows_per_s": []}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "windows.npz"
-        names = np.array(CLASSES)[label.numpy()]
-        np.savez(path, X=rows.numpy(), y=names, snr=2 * np.rint(level.numpy() / 2))
+        write_windows(path)
         for name in asked.networks:
-            for task in ("pretrain", "finetune"):
-                plain = plain_rate(task, name, rows, label, asked.steps)
-                same = command_rate(task, name, path, asked.steps, {})
-                bare = command_rate(task, name, path, asked.steps, NO_DROPOUT)
-                rates = {"plain": plain, "command": same, "command_without_dropout": bare}
-                measured.append(
-                    {"network": name, "task": task, "batch": NETWORKS[name]}
-                    | {key: round(rate, 1) for key, rate in rates.items()}
-                )
-                print(
-                    f"{name:12} {task:9} plain {plain:7.0f}  command {same:7.0f} "
-                    f"({same / plain:.1f}x)  without dropout {bare:7.0f} ({bare / plain:.1f}x)",
-                    flush=True,
-                )
-    path = results_folder() / "training.json"
-    result = {"machine": describe(resolve_device("auto")), "windows_per_s": measured}
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"wrote {path}")
+            for task in asked.tasks:
+                result["windows_per_s"].append(measure(task, name, path, asked))
+                out.write_text(json.dumps(result, indent=1) + "\n")  # what there is, if it ends
+    print(f"wrote {out}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 """Training a classifier: a model that loads, starts from another, and is measured fairly."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -251,6 +252,15 @@ def test_vectors_are_not_decayed(settings):
     assert vectors["params"][0] is network.bias
 
 
+def test_a_run_needs_no_tensorboard(settings, journal, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    config = settings(FinetuneConfig, trainer={"epochs": 1})
+    finetune(config)
+    assert sorted(journal(config.out, "loss")) == [1, 2, 3, 4]
+    assert not (config.out / "tensorboard").exists()
+    assert "no TensorBoard is installed" in caplog.text
+
+
 @pytest.mark.parametrize(("limit", "norm"), [(0.5, 0.5), (100.0, 5.0), (0.0, 5.0)])
 def test_gradients_are_clipped_by_their_common_norm(settings, limit, norm):
     network = torch.nn.Linear(2, 1)
@@ -261,13 +271,18 @@ def test_gradients_are_clipped_by_their_common_norm(settings, limit, norm):
     assert found == pytest.approx(norm, rel=1e-4)
 
 
-def test_a_compiled_run_learns_the_same(settings, tmp_path, journal):
+def test_a_compiled_run_learns_the_same(settings, tmp_path, journal, monkeypatch):
     """Training and validation, through dropout, stochastic depth and BatchNorm's statistics."""
+    shaky = {"options": {"dropout": 0.2, "drop_path": 0.2}}
+    monkeypatch.setattr(  # the compiler proper takes a minute
+        Classification, "compile_networks",
+        lambda self: self.network.compile(backend="aot_eager", fullgraph=True),
+    )  # fmt: skip
     losses = {}
     for compiled in (False, True):
         config = settings(
-            FinetuneConfig, tmp_path / str(compiled), trainer={"epochs": 2, "compile": compiled},
-            optimiser={"ema_decay": 0.5},
+            FinetuneConfig, tmp_path / str(compiled), network=shaky, optimiser={"ema_decay": 0.5},
+            trainer={"epochs": 2, "compile": compiled},
         )  # fmt: skip
         finetune(config)
         losses[compiled] = journal(config.out, "loss") | journal(config.out, "validation_loss")

@@ -206,14 +206,11 @@ class Journal(Callback):
         self._said = -math.inf
         if not trainer.is_global_zero:
             return
-        from torch.utils.tensorboard import SummaryWriter
         from tqdm import tqdm
 
         _forget_after(self.folder / LOG_FILE, self._first)
         self._file = (self.folder / LOG_FILE).open("a")
-        self._board = SummaryWriter(
-            str(self.folder / "tensorboard"), purge_step=trainer.global_step or None
-        )
+        self._board = _board(self.folder / "tensorboard", trainer.global_step)
         self._bar = tqdm(
             total=self._steps, initial=self._first, unit="step", disable=not sys.stderr.isatty()
         )
@@ -264,13 +261,24 @@ class Journal(Callback):
         line |= {name: float(f"{value:.9g}") for name, value in values.items()}
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
-        for name, value in values.items():
+        for name, value in values.items() if self._board else ():
             self._board.add_scalar(name, value, step)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         if trainer.is_global_zero and hasattr(self, "_file"):
             for each in (self._bar, self._board, self._file):
-                each.close()
+                if each is not None:
+                    each.close()
+
+
+def _board(folder: Path, step: int) -> Any:
+    """TensorBoard's writer, which goes on behind a step; None where there is no TensorBoard."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        log.warning("no TensorBoard is installed: log.jsonl alone tells how the run goes")
+        return None
+    return SummaryWriter(str(folder), purge_step=step or None)
 
 
 def _forget_after(path: Path, step: int) -> None:

@@ -39,8 +39,23 @@ class TokenConv(nn.Conv2d):
         super().__init__(width, width, kernel_size=(1, 3), padding=(0, 1), groups=groups)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.groups > 1 and self.training and x.is_cuda and torch.compiler.is_compiling():
+            return self.sum_of_shifts(x)
         image = x.transpose(1, 2).unsqueeze(2)  # (B, N, C) -> (B, C, 1, N), same memory
         return super().forward(image).squeeze(2).transpose(1, 2)
+
+    def sum_of_shifts(self, x: torch.Tensor) -> torch.Tensor:
+        """The depthwise convolution written out: (B, N, C) -> (B, N, C).
+
+        So a compiler makes one kernel of it and what stands around it, forwards and backwards,
+        where the library's convolution reads and writes memory on its own.
+        """
+        if torch.is_autocast_enabled(x.device.type):  # as the convolution itself would
+            x = x.to(torch.get_autocast_dtype(x.device.type))
+        before, here, behind = self.weight.to(x.dtype).flatten(1).unbind(1)  # each (C,)
+        padded = F.pad(x, (0, 0, 1, 1))  # (B, N + 2, C)
+        shifted = before * padded[:, :-2] + here * x + behind * padded[:, 2:]
+        return shifted + self.bias.to(x.dtype)
 
 
 class TokenBatchNorm(nn.BatchNorm1d):
