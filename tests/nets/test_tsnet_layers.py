@@ -119,6 +119,22 @@ def test_token_conv_is_conv1d_on_transposed_data(tokens, depthwise, fill):
     assert conv(tokens[:, :1]).shape == (BATCH, 1, WIDTH)
 
 
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_a_depthwise_convolution_written_out(tokens, bfloat16, fill):
+    """The same values, gradients and dtypes, in float32 and under autocast."""
+    found = {}
+    for written_out in (True, False):
+        conv = fill(TokenConv(width=WIDTH, depthwise=True))
+        x = tokens.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            y = conv.sum_of_shifts(x) if written_out else conv(x)
+        (y.float() * torch.sin(torch.arange(y.numel()).view_as(y))).sum().backward()
+        assert y.dtype == (torch.bfloat16 if bfloat16 else torch.float32)
+        found[written_out] = [y.float(), x.grad, conv.weight.grad, conv.bias.grad]
+    tolerance = {"rtol": 0.05, "atol": 0.05} if bfloat16 else {"rtol": 1e-4, "atol": 1e-5}
+    torch.testing.assert_close(found[True], found[False], **tolerance)
+
+
 def test_token_batch_norm_is_batch_norm_on_transposed_data(tokens, fill):
     norm, plain = fill(TokenBatchNorm(WIDTH)), fill(nn.BatchNorm1d(WIDTH))
     for mode in (True, False):  # training first, so that running statistics are compared too

@@ -135,7 +135,7 @@ def test_few_windows_make_a_smaller_batch():
 def synthetic_feed(**changes):
     settings = {
         "window_samples": 32, "scaling": "unit_power", "batch": 6, "steps": 10, "seed": 3,
-        "place": Place(CPU),
+        "place": Place(CPU), "draw_windows": 0,
     }  # fmt: skip
     return SyntheticFeed("clean", **settings | changes)
 
@@ -163,6 +163,7 @@ def test_synthetic_windows_of_several_steps_are_drawn_at_once():
     wanted, label, _ = draw_random("clean", 18, window_samples=32, generator=generator)
     assert torch.equal(torch.cat([rows for rows, _ in batches[3:6]]), unit_power(wanted))
     assert torch.equal(torch.cat([of for _, of in batches[3:6]]), label)
+    assert feed.batch(0)[0].shape == synthetic_feed(draw_windows=None).batch(0)[0].shape
     for step in (6, 4):
         assert torch.equal(synthetic_feed(draw_windows=20).batch(step)[0], batches[step][0])
     assert not any(torch.equal(a[0], b[0]) for i, a in enumerate(batches) for b in batches[:i])

@@ -23,9 +23,9 @@ from gr_tsddae.synth import draw_random
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # rows (B, ...), label (B,)
 BLOCK_WINDOWS = 1024  # neighbours that stay together when streaming: one read of a file
-# A draw is some hundred small kernels, whatever their size. A GPU makes so many windows at once,
-# for several steps, or it would wait for its next kernel most of the time.
-GPU_DRAW_WINDOWS = 32_768
+# Samples of synthetic windows that are drawn at once, for several steps: a draw is some thousand
+# small operations whatever its size, for which a GPU waits even longer than a CPU.
+DRAW_SAMPLES = {"cpu": 1 << 19, "cuda": 1 << 22}  # 4096 and 32 768 windows of 128
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class SyntheticFeed:
     Args:
         steps: length of what counts as an epoch, the whole run.
         draw_windows: drawn at once, of this process; those of several steps, if that is more than
-            one takes. None lets the device choose; 0 draws each step by itself.
+            one takes. None takes `DRAW_SAMPLES`; 0 draws each step by itself.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class SyntheticFeed:
         self._scale = SCALINGS[scaling]
         self._count = place.share(batch)
         if draw_windows is None:
-            draw_windows = GPU_DRAW_WINDOWS if place.device.type == "cuda" else 0
+            draw_windows = DRAW_SAMPLES[place.device.type] // window_samples
         self._turns = max(1, draw_windows // self._count)  # steps per draw
         self._kept: tuple[int, Batch] | None = None
 
