@@ -261,6 +261,15 @@ def test_a_run_needs_no_tensorboard(settings, journal, monkeypatch, caplog):
     assert "no TensorBoard is installed" in caplog.text
 
 
+def test_mixed_precision_learns_too(settings, journal):
+    """With a fused optimiser and clipped gradients, which Lightning alone refuses together."""
+    config = settings(
+        FinetuneConfig, trainer={"epochs": 8, "precision": "bf16-mixed"},
+        optimiser={"learning_rate": 0.05, "clip_norm": 1.0},
+    )  # fmt: skip
+    assert finetune(config).accuracy["accuracy"] > 0.85
+
+
 @pytest.mark.parametrize(("limit", "norm"), [(0.5, 0.5), (100.0, 5.0), (0.0, 5.0)])
 def test_gradients_are_clipped_by_their_common_norm(settings, limit, norm):
     network = torch.nn.Linear(2, 1)
