@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from gr_tsddae import zoo
 from gr_tsddae.decision import Decider, Decision, Origin
+from gr_tsddae.engines import Engine, resolve_engine
 from gr_tsddae.iq.windows import cut
+from gr_tsddae.nets.heads import TSNetClassifier
+from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 from gr_tsddae.runner import Runner
 
 log = logging.getLogger(__name__)
@@ -56,10 +61,15 @@ class Recognizer(Runner):
         precision: "auto" (bfloat16 where the hardware multiplies it fast), "float32", "bfloat16".
         batch_windows: most windows per pass through the network; None takes what suits the
             network's size and the device.
+        engine: how a TS-Net runs, see docs/speed.md: "eager"; "compiled" (by torch.compile);
+            "graphs" (CUDA graphs, compiled as well); "auto" (eager, on a GPU graphs, and compiled
+            once the network has worked for 20 s). All begin at once and change over when the faster
+            one is ready, at which the last digits of probabilities change. Other networks run
+            eager.
 
     Raises:
         zoo.ModelError: when the model cannot be loaded.
-        ValueError: for a device that is not there, or an unknown precision.
+        ValueError: for a device that is not there, or an unknown precision or engine.
     """
 
     def __init__(
@@ -69,11 +79,39 @@ class Recognizer(Runner):
         device: str = "auto",
         precision: str = "auto",
         batch_windows: int | None = None,
+        engine: str = "auto",
     ):
         loaded = zoo.load(model)
         zoo.need_classes(loaded.card)
+        self._engine: Engine | None = None  # of a TS-Net
         super().__init__(loaded, device=device, precision=precision, batch_windows=batch_windows)
+        self._engine_wanted = resolve_engine(engine, self._device)
         self.warm_up()
+        self._start_engine()
+
+    @property
+    def engine(self) -> str:
+        """What runs now: "eager", "compiled", "graphs" or "compiled graphs"."""
+        return "eager" if self._engine is None else self._engine.running
+
+    def _prepared(self, device: torch.device) -> torch.nn.Module:
+        self._engine = None
+        if not isinstance(self._float_network, TSNetClassifier):
+            return super()._prepared(device)
+        return (
+            FoldedTSNet(self._float_network, self.window_samples)
+            .to(device)
+            .to_precision(self._dtype)
+        )
+
+    def _start_engine(self) -> None:
+        if not isinstance(self._network, FoldedTSNet):
+            return
+        # Sizes of graphs; and compiled is the last one, which a busy stream fills.
+        sizes = sorted(
+            {self._size_step, max(self._size_step, self.batch_windows // 4), self.batch_windows}
+        )
+        self._engine = Engine(self._engine_wanted, self._network, self._scale, tuple(sizes))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -96,10 +134,37 @@ class Recognizer(Runner):
         Raises:
             ValueError: for another shape.
         """
+        self._check_windows(windows)
         found = np.empty((len(windows), len(self.classes)), np.float32)
-        self._fill(found, lambda rows: self._network(self._scale(rows)).float().softmax(1), windows)
+        self._change_over()
+        began = time.perf_counter()
+        if not self._filled_by_graphs(found, windows):
+            self._fill(
+                found,
+                lambda rows: self._network(self._scale(rows)).float().softmax(1),
+                windows,
+            )
+        if self._engine is not None:
+            self._engine.worked(time.perf_counter() - began)
         found[~windows.any(1)] = self._silence()
         return found
+
+    def _filled_by_graphs(self, found: np.ndarray, windows: np.ndarray) -> bool:
+        """Have CUDA graphs do it; false where there are none, or no GPU any more."""
+        graphs = None if self._engine is None else self._engine.graphs
+        if graphs is None:
+            return False
+        try:
+            graphs.fill(found, windows)
+        except RuntimeError as error:
+            self._leave_device(error)
+            return False
+        return True
+
+    def _change_over(self) -> None:
+        """Take the compiled network, where there is one now."""
+        if self._engine is not None and self._engine.compiled is not None:
+            self._network = self._engine.compiled
 
     def _silence(self) -> np.ndarray:
         """Probabilities of digital silence, (K,): it has no shape that the network could see."""
@@ -127,6 +192,7 @@ class Recognizer(Runner):
         Raises:
             ValueError: for another shape.
         """
+        self._change_over()
         found = np.empty((len(windows), self.embedding_size), np.float32)
         return self._fill(
             found, lambda rows: self._network.embed(self._scale(rows)).float(), windows
