@@ -21,9 +21,9 @@ from gr_tsddae.runner import Runner
 
 log = logging.getLogger(__name__)
 
-# In bfloat16, windows whose two likeliest classes are closer than this factor are looked at again in
-# float32. Of 8192 windows of the recipe `live`, labels of 0.28 % (amc-nano) and 0.33 % (amc-small)
-# differ in bfloat16; with it 0.02 % and 0.04 %, and 3 % are looked at twice.
+# In bfloat16, windows whose two likeliest classes are closer than this factor are looked at again
+# in float32. Of 8192 windows of the recipe `live`, labels of 0.28 % (amc-nano) and 0.33 %
+# (amc-small) differ in bfloat16; with it 0.02 % and 0.04 %, and 3 % are looked at twice.
 NEAR_TIE = float(np.exp(0.05))
 
 
@@ -98,6 +98,12 @@ class Recognizer(Runner):
     def engine(self) -> str:
         """What runs now: "eager", "compiled", "graphs" or "compiled graphs"."""
         return "eager" if self._engine is None else self._engine.running
+
+    @property
+    def engine_wanted(self) -> str:
+        """What to ask for to get such a recogniser again, on the device it is on now."""
+        lost = self._engine_wanted == "graphs" and self._device.type == "cpu"
+        return "auto" if lost else self._engine_wanted
 
     def _prepared(self, device: torch.device) -> torch.nn.Module:
         self._engine = None
