@@ -2,6 +2,9 @@
 """Engines: which there are, when one takes over from another, and what happens when one fails."""
 
 import logging
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +38,7 @@ def quick(monkeypatch):
         return compiled
 
     monkeypatch.setattr(torch, "compile", compiler)
+    monkeypatch.setattr(Engine, "_fill_cache", lambda self, tune: None)
     return calls
 
 
@@ -89,10 +93,10 @@ def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
     monkeypatch.delenv(engines.CACHE_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     engines.keep_compiled_code()
-    assert engines.os.environ[engines.CACHE_VARIABLE] == str(tmp_path / "gr-tsddae" / "inductor")
+    assert os.environ[engines.CACHE_VARIABLE] == str(tmp_path / "gr-tsddae" / "inductor")
     monkeypatch.setenv(engines.CACHE_VARIABLE, "/elsewhere")
     engines.keep_compiled_code()
-    assert engines.os.environ[engines.CACHE_VARIABLE] == "/elsewhere"
+    assert os.environ[engines.CACHE_VARIABLE] == "/elsewhere"
 
 
 def test_only_full_batches_are_compiled(folded, rows, quick):
@@ -139,6 +143,7 @@ def test_a_compiler_that_fails_leaves_the_eager_network(model_folder, windows, m
         raise RuntimeError("no C++ compiler\nand much more")
 
     monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr(Engine, "_fill_cache", lambda self, tune: None)
     with caplog.at_level(logging.WARNING):
         live = Recognizer(model_folder, engine="compiled", **OPTIONS)
         live._engine.wait()
@@ -148,6 +153,34 @@ def test_a_compiler_that_fails_leaves_the_eager_network(model_folder, windows, m
     assert live.engine == "eager"
     wanted = Recognizer(model_folder, engine="eager", **OPTIONS).window_probabilities(windows)
     assert np.array_equal(live.window_probabilities(windows), wanted)
+
+
+def test_a_compiling_process_that_fails_is_said(model_folder, monkeypatch, caplog):
+    """And nothing is compiled here then, where it would hold up the radio."""
+    monkeypatch.setattr(engines.sys, "executable", "/bin/false")
+    monkeypatch.setattr(torch, "compile", None)
+    with caplog.at_level(logging.WARNING):
+        live = Recognizer(model_folder, engine="compiled", **OPTIONS)
+        live._engine.wait()
+    assert [r.getMessage() for r in caplog.records] == [
+        "torch.compile failed (rc 1); going on without"
+    ]
+    assert live.engine == "eager"
+
+
+@pytest.mark.timeout(120)
+def test_a_program_may_end_while_it_compiles(model_folder, tmp_path):
+    program = (
+        "import time; from gr_tsddae import Recognizer;"
+        f"r = Recognizer({str(model_folder)!r}, device='cpu', batch_windows=16, engine='compiled');"
+        "time.sleep(1); print(r.engine, r._engine._thread.is_alive())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, engines.CACHE_VARIABLE: str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr, done.returncode) == ("eager True\n", "", 0)
 
 
 def test_a_gpu_that_dies_under_graphs_is_left_for_the_cpu(model_folder, windows, caplog):

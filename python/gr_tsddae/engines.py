@@ -2,13 +2,19 @@
 """Ways to run a folded TS-Net: as it is, compiled, or as CUDA graphs; and when to change over.
 
 A stream must be labelled at once, and compiling takes a minute. So every engine begins eager; what
-is compiled on a thread meanwhile is put in its place when it is ready and measures faster.
+is compiled meanwhile is put in its place when it is ready and measures faster. Another process
+compiles, at low priority, into torch's cache, which then makes it short work for a thread of this
+one: here, compiling would hold up everything that is Python.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -234,6 +240,8 @@ class Engine:
         self._device = next(folded.buffers()).device
         self._busy_s = 0.0
         self._thread: threading.Thread | None = None
+        self._child: subprocess.Popen[bytes] | None = None
+        self._closing = False
         if self._device.type == "cuda" and name in ("auto", "graphs"):
             self.graphs = self._guarded("CUDA graphs", lambda: self._captured(folded))
         if name in ("compiled", "graphs"):
@@ -267,17 +275,35 @@ class Engine:
             self._device,
         )
 
+    def close(self) -> None:
+        """Give up compiling. Python must not end while torch compiles: it would abort."""
+        self._closing = True
+        if self._child is not None:
+            self._child.kill()
+        self.wait()
+
     def _compile_in_background(self) -> None:
+        atexit.register(self.close)
         self._thread = threading.Thread(
-            target=lambda: self._guarded("torch.compile", self._compile),
+            target=lambda: self._guarded("torch.compile", self._compile_and_take_over),
             name="tsddae compiler",
             daemon=True,
         )
         self._thread.start()
 
+    def _compile_and_take_over(self) -> None:
+        try:
+            self._compile()
+        finally:
+            atexit.unregister(self.close)
+
     def _compile(self) -> None:
         began = time.perf_counter()
         tune = self._device.type == "cuda"
+        keep_compiled_code()
+        self._fill_cache(tune)
+        if self._closing:
+            return
         compiled = CompiledTSNet(self._folded, self._batches[-1:], tune=tune).compile()
         if self.graphs is None:
             before, after = (self._seconds(net) for net in (self._folded, compiled))
@@ -291,6 +317,25 @@ class Engine:
         )  # fmt: skip
         if after < before:
             self.compiled, self.graphs = compiled, graphs
+
+    def _fill_cache(self, tune: bool) -> None:
+        """Compile in another process; what it finds is then in the cache."""
+        with tempfile.TemporaryDirectory(prefix="tsddae-") as folder:
+            order = Path(folder) / "order.pt"
+            torch.save((self._folded, self._batches[-1:], tune), order)
+            if self._closing:
+                return
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "gr_tsddae.engines", str(order)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+            _, said = self._child.communicate()
+            if self._child.returncode and not self._closing:
+                lines = said.decode(errors="replace").strip().splitlines()
+                raise RuntimeError(lines[-1] if lines else f"rc {self._child.returncode}")
 
     @torch.inference_mode()
     def _seconds(self, network: nn.Module) -> float:
@@ -327,3 +372,15 @@ def _least_seconds(run: Callable[[], object], repeats: int = 5) -> float:
         run()
         durations.append(time.perf_counter() - began)
     return min(durations)
+
+
+def main(order: str) -> None:
+    """What `Engine._fill_cache` starts: compile what is in a file it wrote, and forget it."""
+    if hasattr(os, "nice"):
+        os.nice(10)  # the radio comes first
+    folded, batches, tune = torch.load(order, weights_only=False)
+    CompiledTSNet(folded, batches, tune=tune).compile()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
