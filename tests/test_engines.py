@@ -125,6 +125,22 @@ def test_what_is_compiled_takes_over_only_when_it_is_faster(
     assert quick == ([16, 16, 16] * 2 if faster else [])  # the rest of 8 is padded to 16
 
 
+@pytest.mark.parametrize(("batch", "sizes"), [(16, (16,)), (100, (16, 32, 112)), (1, (1,))])
+def test_sizes_are_those_that_batches_are_padded_to(model_folder, batch, sizes):
+    live = Recognizer(model_folder, **(OPTIONS | {"batch_windows": batch, "engine": "eager"}))
+    seen = []
+    network = live._network
+
+    def spy(rows):
+        seen.append(len(rows))
+        return network(rows)
+
+    live._network = spy
+    for count in (1, batch // 4, batch):
+        live.window_probabilities(np.ones((count, 128), np.complex64))
+    assert live._engine._batches == tuple(sorted(set(seen))) == sizes
+
+
 def test_auto_compiles_once_there_has_been_much_work(model_folder, windows, quick, monkeypatch):
     monkeypatch.setattr(Engine, "_seconds", lambda *_: 1.0)
     live = Recognizer(model_folder, engine="auto", **OPTIONS)

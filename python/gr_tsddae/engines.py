@@ -238,6 +238,8 @@ class Engine:
         self._scale = scale
         self._batches = batches
         self._device = next(folded.buffers()).device
+        # A GPU is worth compiling for the smaller batches of a stream with a latency limit, too.
+        self._to_compile = batches[-2:] if self._device.type == "cuda" else batches[-1:]
         self._busy_s = 0.0
         self._thread: threading.Thread | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -304,7 +306,7 @@ class Engine:
         self._fill_cache(tune)
         if self._closing:
             return
-        compiled = CompiledTSNet(self._folded, self._batches[-1:], tune=tune).compile()
+        compiled = CompiledTSNet(self._folded, self._to_compile, tune=tune).compile()
         if self.graphs is None:
             before, after = (self._seconds(net) for net in (self._folded, compiled))
             graphs = None
@@ -322,7 +324,7 @@ class Engine:
         """Compile in another process; what it finds is then in the cache."""
         with tempfile.TemporaryDirectory(prefix="tsddae-") as folder:
             order = Path(folder) / "order.pt"
-            torch.save((self._folded, self._batches[-1:], tune), order)
+            torch.save((self._folded, self._to_compile, tune), order)
             if self._closing:
                 return
             self._child = subprocess.Popen(

@@ -58,7 +58,7 @@ class Recognizer(Runner):
     """A model, ready to be asked.
 
     Deterministic: no noise is drawn, and the same call gives the same probabilities on the same
-    machine. Passes through the network come in a few fixed sizes, the last one padded.
+    machine, to the last bit while the same `engine` runs. Passes through the network come in a few fixed sizes, the last one padded.
 
     Args:
         model: name or folder, see `zoo.find`.
@@ -121,11 +121,11 @@ class Recognizer(Runner):
     def _start_engine(self) -> None:
         if not isinstance(self._network, FoldedTSNet):
             return
-        # Sizes of graphs; and compiled is the last one, which a busy stream fills.
-        sizes = sorted(
-            {self._size_step, max(self._size_step, self.batch_windows // 4), self.batch_windows}
-        )
-        self._engine = Engine(self._engine_wanted, self._network, self._scale, tuple(sizes))
+        step = self._size_step
+        # Whole steps, as `_run` pads them; a busy stream fills the last one.
+        counts = 1, max(1, self.batch_windows // 4), self.batch_windows
+        sizes = {step * -(-count // step) for count in counts}
+        self._engine = Engine(self.engine_wanted, self._network, self._scale, tuple(sorted(sizes)))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -159,8 +159,7 @@ class Recognizer(Runner):
                 windows,
             )
         self._settle_near_ties(found, windows)
-        if self._engine is not None:
-            self._engine.worked(time.perf_counter() - began)
+        self._worked_since(began)
         found[~windows.any(1)] = self._silence()
         return found
 
@@ -189,6 +188,10 @@ class Recognizer(Runner):
                 lambda rows: (self._exact or self._network)(self._scale(rows)).float().softmax(1),
                 windows[close],
             )
+
+    def _worked_since(self, began: float) -> None:
+        if self._engine is not None:
+            self._engine.worked(time.perf_counter() - began)
 
     def _change_over(self) -> None:
         """Take the compiled network, where there is one now."""
@@ -222,10 +225,11 @@ class Recognizer(Runner):
             ValueError: for another shape.
         """
         self._change_over()
+        began = time.perf_counter()
         found = np.empty((len(windows), self.embedding_size), np.float32)
-        return self._fill(
-            found, lambda rows: self._network.embed(self._scale(rows)).float(), windows
-        )
+        self._fill(found, lambda rows: self._network.embed(self._scale(rows)).float(), windows)
+        self._worked_since(began)
+        return found
 
     def predict(
         self,
