@@ -58,7 +58,8 @@ class Recognizer(Runner):
     """A model, ready to be asked.
 
     Deterministic: no noise is drawn, and the same call gives the same probabilities on the same
-    machine, to the last bit while the same `engine` runs. Passes through the network come in a few fixed sizes, the last one padded.
+    machine, to the last bit while the same `engine` runs. Passes through the network come in a few
+    fixed sizes, the last one padded.
 
     Args:
         model: name or folder, see `zoo.find`.
