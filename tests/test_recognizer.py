@@ -19,6 +19,7 @@ import gr_tsddae
 from gr_tsddae import Recognizer, runner, zoo
 from gr_tsddae.decision import UNKNOWN
 from gr_tsddae.iq.windows import SCALINGS, to_complex
+from gr_tsddae.synth import draw_random
 
 WINDOW = 128
 PACKAGE = Path(gr_tsddae.__file__).parent
@@ -32,14 +33,16 @@ ALLOWED = {
     "synth": {"iq"},
     "data": {"iq"},
     "runner": {"zoo", "nets", "iq"},
-    "recognizer": {"runner", "zoo", "decision", "nets", "iq"},
+    "engines": {"nets", "iq"},
+    "recognizer": {"runner", "engines", "zoo", "decision", "nets", "iq"},
+    "bench": {"runner", "engines", "recognizer", "zoo", "nets", "iq"},
     "denoiser": {"runner", "zoo", "nets", "iq"},
     "report": {"decision", "iq"},
     "rtl_tcp": {"iq", "rtl_tcp_tuner"},
     "rtl_tcp_tuner": {"iq"},
     "truth": set(),
     "classify": {"recognizer", "decision", "zoo", "report", "iq"},
-    "train": {"data", "synth", "nets", "zoo", "iq", "report", "recognizer", "truth"},
+    "train": {"data", "synth", "nets", "zoo", "iq", "report", "recognizer", "runner", "truth"},
     "bindings": set(),
     "anomaly": {"recognizer", "denoiser", "decision", "zoo"},
     "blocks": {"recognizer", "denoiser", "decision", "anomaly"}
@@ -245,6 +248,25 @@ def test_bfloat16_mostly_agrees_with_float32(untrained, model_folder):
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)  # softmax stays in float32
     assert (wanted.argmax(1) == found.argmax(1)).mean() > 0.9
     assert np.abs(wanted - found).mean() < 0.02
+
+
+@pytest.mark.parametrize("model", ["amc-nano", "amc-small"])
+def test_bfloat16_labels_as_float32_does(model):
+    """999 of 1000 windows, of what a live receiver meets."""
+    rows, _, _ = draw_random(
+        "live", 2000, window_samples=WINDOW, generator=torch.Generator().manual_seed(5)
+    )
+    windows = to_complex(rows).numpy()
+    found = {
+        precision: Recognizer(
+            model, device="cpu", precision=precision, batch_windows=256, engine="eager"
+        ).window_probabilities(windows)
+        for precision in ("float32", "bfloat16")
+    }
+    assert np.abs(found["float32"] - found["bfloat16"]).max() > 1e-4, "they must be two"
+    labels = {precision: rows.argmax(1) for precision, rows in found.items()}
+    assert len(set(labels["float32"])) == 12
+    assert (labels["float32"] == labels["bfloat16"]).mean() >= 0.999
 
 
 # Mistakes

@@ -66,8 +66,11 @@ class Runner:
         """Put a copy of the network on a device, in the precision that suits it."""
         self._device = device
         self._dtype = resolve_precision(self._precision, device)
-        # A copy, so that the CPU original stays float32 for a later fall-back.
-        self._network = copy.deepcopy(self._float_network).to(device=device, dtype=self._dtype)
+        self._network = self._prepared(device)
+
+    def _prepared(self, device: torch.device) -> torch.nn.Module:
+        """A copy of the network for a device, so that the CPU original stays float32."""
+        return copy.deepcopy(self._float_network).to(device=device, dtype=self._dtype)
 
     def _silent_batch(self) -> np.ndarray:
         """A full batch of zeros: run once, so that the first real one is as fast as the next."""
@@ -90,15 +93,18 @@ class Runner:
         Raises:
             ValueError: for windows of another shape.
         """
+        self._check_windows(windows)
+        for start in range(0, len(windows), self.batch_windows):
+            part = windows[start : start + self.batch_windows]
+            found[start : start + len(part)] = self._run_guarded(compute, part)
+        return found
+
+    def _check_windows(self, windows: np.ndarray) -> None:
         if windows.ndim != 2 or windows.shape[1] != self.window_samples:
             raise ValueError(
                 f"windows have shape {windows.shape}: {self.card.name} takes "
                 f"(B, {self.window_samples})"
             )
-        for start in range(0, len(windows), self.batch_windows):
-            part = windows[start : start + self.batch_windows]
-            found[start : start + len(part)] = self._run_guarded(compute, part)
-        return found
 
     def _run_guarded(
         self, compute: Callable[[torch.Tensor], torch.Tensor], windows: np.ndarray
@@ -107,14 +113,18 @@ class Runner:
         try:
             return self._run(compute, windows)
         except RuntimeError as error:  # torch raises it, or kinds of it, for all CUDA failures
-            if self._device.type == "cpu":
-                raise
-            self.device_failures += 1
-            log.warning(
-                "%s failed (%s); going on with the CPU", self._device, str(error).splitlines()[0]
-            )
-            self._place(torch.device("cpu"))
+            self._leave_device(error)
             return self._run(compute, windows)
+
+    def _leave_device(self, error: RuntimeError) -> None:
+        """Go on with the CPU. Where that is the device already, the error is raised."""
+        if self._device.type == "cpu":
+            raise error
+        self.device_failures += 1
+        log.warning(
+            "%s failed (%s); going on with the CPU", self._device, str(error).splitlines()[0]
+        )
+        self._place(torch.device("cpu"))
 
     @torch.inference_mode()
     def _run(
@@ -158,10 +168,18 @@ def resolve_device(device: str) -> torch.device:
     return wanted
 
 
-def _multiplies_bfloat16_fast() -> bool:
-    """Whether this processor has AMX tiles; torch has no public word for it."""
-    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(ask and ask())
+def multiplies_bfloat16_fast(device_type: str) -> bool:
+    """Whether matrix products in bfloat16 are faster than in float32 on "cpu" or "cuda".
+
+    Of processors, those with AMX tiles or AVX512-BF16; torch has no public word for either.
+    """
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    asks = (
+        getattr(torch.cpu, name, None)
+        for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    )
+    return any(ask is not None and ask() for ask in asks)
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -171,9 +189,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
         ValueError: for an unknown word.
     """
     if precision == "auto":
-        if device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-        return torch.bfloat16 if _multiplies_bfloat16_fast() else torch.float32
+        return torch.bfloat16 if multiplies_bfloat16_fast(device.type) else torch.float32
     if precision not in PRECISIONS:
         raise ValueError(f"precision {precision!r}: choose auto, {' or '.join(PRECISIONS)}")
     return PRECISIONS[precision]

@@ -34,6 +34,7 @@ class classifier(WindowBlock):
         center_frequency_hz: used while no rx_freq tag was seen; 0: unknown.
         symbol_rate_hz: of the signal looked for; 0: unknown. `status` warns when it, or the sample
             rate, is not what the model's card says it was trained on.
+        engine: how the network runs, see docs/speed.md: "auto", "eager", "compiled", "graphs".
 
     Raises:
         gr_tsddae.zoo.ModelError: when the model cannot be loaded.
@@ -56,9 +57,14 @@ class classifier(WindowBlock):
         sample_rate_hz: float = 0.0,
         center_frequency_hz: float = 0.0,
         symbol_rate_hz: float = 0.0,
+        engine: str = "auto",
     ):
         recognizer = Recognizer(
-            model, device=device, precision=precision, batch_windows=batch_windows or None
+            model,
+            device=device,
+            precision=precision,
+            batch_windows=batch_windows or None,
+            engine=engine,
         )
         super().__init__(
             "TS-DDAE Classifier",

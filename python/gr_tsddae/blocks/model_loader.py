@@ -83,8 +83,11 @@ class ModelLoader:
     @staticmethod
     def _load(model: str, running: Network) -> Network | Exception:
         try:
+            # Only recognisers have engines.
+            wanted = getattr(running, "engine_wanted", None)
             loaded = type(running)(
                 model,
+                **({} if wanted is None else {"engine": wanted}),
                 device=str(running.device),
                 precision=running.precision,
                 batch_windows=running.batch_windows,

@@ -18,6 +18,7 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch import nn
 
+from gr_tsddae.runner import multiplies_bfloat16_fast
 from gr_tsddae.train.callbacks import (
     BEST_FILE,
     LAST_FILE,
@@ -237,7 +238,4 @@ def write_json(path: Path, content: Any) -> None:
 def _precision(word: str, device: str) -> str:
     if word != "auto":
         return word
-    if device == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
-    ask = getattr(torch.cpu, "_is_amx_tile_supported", None)  # torch has no public word for it
-    return "bf16-mixed" if ask and ask() else "32"
+    return "bf16-mixed" if multiplies_bfloat16_fast(device) else "32"

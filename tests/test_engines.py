@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Engines: which there are, when one takes over from another, and what happens when one fails."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from gr_tsddae import Recognizer, engines, nets
+from gr_tsddae.engines import CompiledTSNet, Engine, Graphs, resolve_engine
+from gr_tsddae.iq.windows import unit_power
+from gr_tsddae.nets.tsnet.folded import FoldedTSNet
+
+CPU = torch.device("cpu")
+OPTIONS = {"device": "cpu", "precision": "float32", "batch_windows": 16}
+
+
+@pytest.fixture(scope="module")
+def folded(fill):
+    """A folded tsnet-nano of one layer: quick to compile."""
+    return FoldedTSNet(fill(nets.create("tsnet-nano", class_count=4, layers=1)), 128)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Stands for torch.compile: calls the function as it is, and counts the calls."""
+    calls = []
+
+    def compiler(function, **options):
+        def compiled(*arguments):
+            calls.append(len(arguments[0]))
+            return function(*arguments)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    monkeypatch.setattr(Engine, "_fill_cache", lambda self, tune: None)
+    return calls
+
+
+@pytest.fixture
+def windows():
+    """(40, 128) complex64 windows, unlike each other."""
+    random = np.random.default_rng(2)
+    tones = np.exp(1j * np.outer(np.linspace(-3, 3, 40), np.arange(128)))
+    return (tones + 0.2 * random.standard_normal((40, 128))).astype(np.complex64)
+
+
+@pytest.fixture
+def rows():
+    return torch.sin(torch.arange(16 * 2 * 128.0) ** 1.3).view(16, 2, 128)
+
+
+def test_names():
+    assert [resolve_engine(name, CPU) for name in ("auto", "eager", "compiled")] == [
+        "auto", "eager", "compiled",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="engine 'fast': choose auto, eager, compiled or graphs"):
+        resolve_engine("fast", CPU)
+    with pytest.raises(ValueError, match="engine 'graphs' needs a CUDA device"):
+        resolve_engine("graphs", CPU)
+
+
+def test_a_recognizer_refuses_what_there_is_not(model_folder):
+    with pytest.raises(ValueError, match="engine 'graphs' needs a CUDA device"):
+        Recognizer(model_folder, engine="graphs", **OPTIONS)
+
+
+@pytest.mark.timeout(170)
+def test_compiled_gives_the_same(folded, rows, tmp_path, monkeypatch):
+    """By the compiler that is installed; where there is none, the engine's fall-back has a test."""
+    monkeypatch.setenv(engines.CACHE_VARIABLE, str(tmp_path))
+    try:
+        compiled = CompiledTSNet(folded, (16,)).compile()
+    except Exception as error:
+        if "compiler" not in str(error).lower():
+            raise
+        pytest.skip(f"no C++ compiler: {error}")
+    assert list(tmp_path.rglob("*.so")), "the cache must be where it was asked for"
+    scaled = unit_power(rows)
+    with torch.inference_mode():
+        torch.testing.assert_close(compiled(scaled), folded(scaled), atol=1e-5, rtol=0)
+        torch.testing.assert_close(compiled(scaled[:3]), folded(scaled[:3]), atol=1e-5, rtol=0)
+        torch.testing.assert_close(compiled.embed(scaled), folded.embed(scaled), atol=1e-4, rtol=0)
+
+
+def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
+    monkeypatch.setenv(engines.CACHE_VARIABLE, "")  # so that it is put back afterwards
+    monkeypatch.delenv(engines.CACHE_VARIABLE)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    engines.keep_compiled_code()
+    assert os.environ[engines.CACHE_VARIABLE] == str(tmp_path / "gr-tsddae" / "inductor")
+    monkeypatch.setenv(engines.CACHE_VARIABLE, "/elsewhere")
+    engines.keep_compiled_code()
+    assert os.environ[engines.CACHE_VARIABLE] == "/elsewhere"
+
+
+def test_only_full_batches_are_compiled(folded, rows, quick):
+    compiled = CompiledTSNet(folded, (16,)).compile()
+    assert quick == [16]
+    with torch.inference_mode():
+        for count in (16, 5, 16):
+            assert torch.equal(compiled(rows[:count]), folded(rows[:count]))
+    assert quick == [16, 16, 16]
+
+
+@pytest.mark.parametrize(("faster", "running"), [(True, "compiled"), (False, "eager")])
+def test_what_is_compiled_takes_over_only_when_it_is_faster(
+    model_folder, windows, quick, monkeypatch, faster, running
+):
+    times = {FoldedTSNet: 1.0, CompiledTSNet: 0.5 if faster else 2.0}
+    monkeypatch.setattr(Engine, "_seconds", lambda self, network: times[type(network)])
+    eager = Recognizer(model_folder, engine="eager", **OPTIONS)
+    live = Recognizer(model_folder, engine="compiled", **OPTIONS)
+    live._engine.wait()
+    assert (live.engine, eager.engine) == (running, "eager")
+    wanted = eager.window_probabilities(windows)
+    quick.clear()
+    np.testing.assert_allclose(live.window_probabilities(windows), wanted, atol=1e-6)
+    np.testing.assert_allclose(live.embed(windows), eager.embed(windows), atol=1e-5)
+    assert quick == ([16, 16, 16] * 2 if faster else [])  # the rest of 8 is padded to 16
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(16, (16,)), (100, (16, 32, 112)), (1, (1,))])
+def test_sizes_are_those_that_batches_are_padded_to(model_folder, batch, sizes):
+    live = Recognizer(model_folder, **(OPTIONS | {"batch_windows": batch, "engine": "eager"}))
+    seen = []
+    network = live._network
+
+    def spy(rows):
+        seen.append(len(rows))
+        return network(rows)
+
+    live._network = spy
+    for count in (1, batch // 4, batch):
+        live.window_probabilities(np.ones((count, 128), np.complex64))
+    assert live._engine._batches == tuple(sorted(set(seen))) == sizes
+
+
+def test_auto_compiles_once_there_has_been_much_work(model_folder, windows, quick, monkeypatch):
+    monkeypatch.setattr(Engine, "_seconds", lambda *_: 1.0)
+    live = Recognizer(model_folder, engine="auto", **OPTIONS)
+    live.window_probabilities(windows)
+    assert live._engine._thread is None
+    live._engine.worked(engines.BUSY_S)
+    live._engine.wait()
+    assert quick == [16]
+    live._engine.worked(engines.BUSY_S)
+    live._engine.wait()
+    assert quick == [16], "once is enough"
+
+
+def test_a_compiler_that_fails_leaves_the_eager_network(model_folder, windows, monkeypatch, caplog):
+    def broken(*arguments, **options):
+        raise RuntimeError("no C++ compiler\nand much more")
+
+    monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr(Engine, "_fill_cache", lambda self, tune: None)
+    with caplog.at_level(logging.WARNING):
+        live = Recognizer(model_folder, engine="compiled", **OPTIONS)
+        live._engine.wait()
+    assert [r.getMessage() for r in caplog.records] == [
+        "torch.compile failed (no C++ compiler); going on without"
+    ]
+    assert live.engine == "eager"
+    wanted = Recognizer(model_folder, engine="eager", **OPTIONS).window_probabilities(windows)
+    assert np.array_equal(live.window_probabilities(windows), wanted)
+
+
+def test_a_compiling_process_that_fails_is_said(model_folder, monkeypatch, caplog):
+    """And nothing is compiled here then, where it would hold up the radio."""
+    monkeypatch.setattr(engines.sys, "executable", "/bin/false")
+    monkeypatch.setattr(torch, "compile", None)
+    with caplog.at_level(logging.WARNING):
+        live = Recognizer(model_folder, engine="compiled", **OPTIONS)
+        live._engine.wait()
+    assert [r.getMessage() for r in caplog.records] == [
+        "torch.compile failed (rc 1); going on without"
+    ]
+    assert live.engine == "eager"
+
+
+@pytest.mark.timeout(120)
+def test_a_program_may_end_while_it_compiles(model_folder, tmp_path):
+    program = (
+        "import time; from gr_tsddae import Recognizer;"
+        f"r = Recognizer({str(model_folder)!r}, device='cpu', batch_windows=16, engine='compiled');"
+        "time.sleep(1); print(r.engine, r._engine._thread.is_alive())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, engines.CACHE_VARIABLE: str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr, done.returncode) == ("eager True\n", "", 0)
+
+
+def test_a_gpu_that_dies_under_graphs_is_left_for_the_cpu(model_folder, windows, caplog):
+    """The graphs are no more asked, and no window is lost."""
+
+    class Dead:
+        def fill(self, found, windows):
+            raise RuntimeError("CUDA error: device lost\nCompile with ...")
+
+    live = Recognizer(model_folder, engine="eager", **OPTIONS)
+    wanted = live.window_probabilities(windows)
+    live._engine.graphs, live._device = Dead(), torch.device("meta")
+    with caplog.at_level(logging.WARNING):
+        found = live.window_probabilities(windows)
+    assert np.array_equal(found, wanted)
+    assert (live.device, live.device_failures, live.engine) == (CPU, 1, "eager")
+    assert [r.getMessage() for r in caplog.records] == [
+        "meta failed (CUDA error: device lost); going on with the CPU"
+    ]
+    assert np.array_equal(live.window_probabilities(windows), wanted)
+
+
+class Slot:
+    """Stands for `engines._Slot`: computes when it is launched."""
+
+    def __init__(self, compute, window_samples, size, work, pool):
+        self.size, self.compute = size, compute
+        self.received = torch.zeros(size, 2)
+        self.launched, self.done = 0, self
+        self.busy = False
+
+    def launch(self, windows, copies, work):
+        assert not self.busy, "a slot is used again only when its result was fetched"
+        assert len(windows) <= self.size
+        self.busy, self.launched = True, self.launched + 1
+        self.received[: len(windows)] = self.compute(torch.from_numpy(windows))
+
+    def synchronize(self):
+        self.busy = False
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 15, 16, 17, 33, 80])
+def test_graphs_hand_out_batches_and_put_the_results_together(monkeypatch, count):
+    """The order of things, without a GPU: slots in turn, padding, the smallest size that fits."""
+    for name in ("Stream", "graph_pool_handle"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
+    monkeypatch.setattr(engines, "_Slot", Slot)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: engines.threading.Lock())
+    graphs = Graphs(lambda windows: torch.view_as_real(windows[:, 0]), 3, (4, 16), CPU)
+    windows = (np.arange(count * 3).reshape(count, 3) * (1 + 2j)).astype(np.complex64)
+    found = np.full((count, 2), np.nan, np.float32)
+    graphs.fill(found, windows)
+    assert np.array_equal(found, np.stack([windows[:, 0].real, windows[:, 0].imag], 1))
+    small = sum(slot.launched for slot in graphs._slots[4])
+    large = sum(slot.launched for slot in graphs._slots[16])
+    rest = count % 16
+    assert (small, large) == (int(0 < rest <= 4), count // 16 + (rest > 4))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_graphs_agree_with_the_cpu(model_folder, windows):
+    gpu = Recognizer(
+        model_folder, device="cuda", precision="float32", batch_windows=16, engine="graphs"
+    )
+    wanted = Recognizer(model_folder, engine="eager", **OPTIONS).window_probabilities(windows)
+    assert "graphs" in gpu.engine
+    np.testing.assert_allclose(gpu.window_probabilities(windows), wanted, atol=1e-3)
+    gpu._engine.wait()
+    np.testing.assert_allclose(gpu.window_probabilities(windows), wanted, atol=1e-3)
