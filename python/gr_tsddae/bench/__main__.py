@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m gr_tsddae.bench COMMAND`: every command is a module with a `main`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+PROGRAM = "python -m gr_tsddae.bench"
+
+# Nothing of a command is imported before it is asked for.
+COMMANDS = {
+    "stream": ("gr_tsddae.bench.stream", "a flowgraph with the classifier at a given rate"),
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: {PROGRAM} COMMAND ...; COMMAND --help says more\n")
+        for name, (_, summary) in COMMANDS.items():
+            print(f"  {name:<10} {summary}")
+        return 0 if arguments else 2
+    if arguments[0] not in COMMANDS:
+        print(f"no command {arguments[0]!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    module, _ = COMMANDS[arguments[0]]
+    return import_module(module).main(arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
