@@ -91,6 +91,7 @@ def test_says_what_the_recogniser_says(arguments):
         shared.window_probabilities(windows), alone.window_probabilities(windows)
     )
     np.testing.assert_array_equal(shared.embed(windows), alone.embed(windows))
+    assert SharedRecognizer(**arguments, batch_windows=512).step_windows == 32
     with pytest.raises(zoo.ModelError):
         SharedRecognizer("no-such-model")
 

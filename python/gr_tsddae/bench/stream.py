@@ -27,7 +27,7 @@ from gr_tsddae.blocks import classifier
 PARTS = ("classified", "gated", "dropped", "flushed", "pending")
 NOISE_SAMPLES = 1 << 18
 LOOK_INTERVAL_S = 1.0
-WARM_UP_SHARE = 0.2  # of the run, left out of the memory's slope
+WARM_UP_SHARE, WARM_UP_S = 0.2, 10.0  # the longer one is left out of the memory's slope
 TELLS_SLOPE = 5  # looks at the memory that a slope needs
 
 
@@ -97,7 +97,7 @@ class Flowgraph(gr.top_block):
             chain.append(blocks.throttle(gr.sizeof_gr_complex, rate_hz))
             self.connect(*chain)
         self.chain = chain
-        self.probe = blocks.probe_rate(gr.sizeof_gr_complex)
+        self.probe = blocks.probe_rate(gr.sizeof_gr_complex, 500.0, 1.0)  # ms; no smoothing
         self.connect(chain[-1], self.probe)
         self.classifiers = [
             classifier(
@@ -115,7 +115,7 @@ class Flowgraph(gr.top_block):
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Run the flowgraph for a while; see `docs/benchmarks.md` for what comes back."""
+    """Run the flowgraph for a while; see docs/stream-speed.md for what comes back."""
     began = time.monotonic()
     flowgraph = Flowgraph(setting)
     load_s = time.monotonic() - began
@@ -194,7 +194,8 @@ def _stream_rate(rates_msps: list[float]) -> dict[str, float] | None:
 def _memory(looks: list[tuple[float, float]]) -> dict[str, float | None]:
     """Start, end, and the slope of a line through what came after the warm-up."""
     seconds, mib = np.array(looks).T
-    late = seconds >= WARM_UP_SHARE * seconds[-1]
+    warm_at_s = min(max(WARM_UP_SHARE * seconds[-1], WARM_UP_S), seconds[-1])
+    late = seconds >= warm_at_s
     slope = None
     if late.sum() >= TELLS_SLOPE:
         slope = 3600 * float(np.polyfit(seconds[late], mib[late], 1)[0])

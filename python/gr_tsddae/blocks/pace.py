@@ -18,7 +18,6 @@ import threading
 
 from gr_tsddae.bindings import window_batcher
 
-SMALLEST_BATCH = 16  # windows: smaller passes are padded to it
 TARGET_SHARE = 0.9  # of the target; the rest is for threads to wake up
 MEMORY = 0.95  # what a pass counts for at the next one
 SCATTERS = 4.0  # mean deviations that a long pass is longer than the usual one
@@ -75,12 +74,17 @@ class PassTimes:
 class Pacer:
     """Sets a batcher's pace after each pass.
 
+    Args:
+        batcher: whose pace is set.
+        step_windows: passes are padded to a multiple of this, so a batch of less is no cheaper.
+        max_latency_ms: the target; 0: none.
+
     Attributes:
         max_latency_ms: the target; 0: none, the pace is the batcher's own.
     """
 
-    def __init__(self, batcher: window_batcher, max_latency_ms: float = 0.0):
-        self._batcher = batcher
+    def __init__(self, batcher: window_batcher, step_windows: int, max_latency_ms: float = 0.0):
+        self._batcher, self._step = batcher, step_windows
         self._lock = threading.Lock()  # the target is set by other threads
         self._times = PassTimes()
         self.max_latency_ms = 0.0
@@ -99,20 +103,23 @@ class Pacer:
     def add_pass(self, windows: int, seconds: float) -> None:
         """A batch of so many windows took so long from being taken to its result."""
         with self._lock:
-            self._times.add(windows, seconds)
+            self._times.add(self._padded(windows), seconds)
             if self.max_latency_ms:
                 self._apply()
 
-    def forget(self) -> None:
+    def network_changed(self, step_windows: int) -> None:
         """Another network takes over: what passes took says nothing of the next."""
         with self._lock:
-            self._times = PassTimes()
+            self._times, self._step = PassTimes(), step_windows
             self._apply()
 
     @property
     def batch_limit_windows(self) -> int:
         """With so many windows a batch is full now."""
         return self._batcher.pace()[0]
+
+    def _padded(self, windows: int) -> int:
+        return windows + -windows % self._step
 
     def _apply(self) -> None:
         batcher = self._batcher
@@ -121,9 +128,10 @@ class Pacer:
             batcher.set_pace(largest, batcher.max_wait_s)
             return
         target_s = TARGET_SHARE * self.max_latency_ms / 1e3
-        limit = min(SMALLEST_BATCH, largest)
+        limit = min(self._step, largest)
         wait_s = target_s / 2
         if self._times:
-            limit = max(limit, self._times.windows_within(target_s / 2, largest))
-            wait_s = max(0.0, target_s - self._times.long_s(limit))
+            within = self._times.windows_within(target_s / 2, largest)
+            limit = max(limit, within - within % self._step)
+            wait_s = max(0.0, target_s - self._times.long_s(self._padded(limit)))
         batcher.set_pace(limit, min(wait_s, batcher.max_wait_s), wait_s)

@@ -80,6 +80,11 @@ class SharedRecognizer:
         with self._engine.turns:
             return self._engine.recognizer.embed(windows)
 
+    @property
+    def step_windows(self) -> int:
+        """Passes are padded to a multiple of so many windows: fewer are no cheaper."""
+        return getattr(self._engine.recognizer, "_size_step", 1)
+
     def __getattr__(self, name: str) -> Any:
         if name == "_engine":  # it could not be made
             raise AttributeError(name)
