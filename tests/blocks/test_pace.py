@@ -44,7 +44,7 @@ def test_oldest_window_of_a_full_load_is_in_time_with_the_largest_batch(target_m
     windows, wait_s, age_s = b.pace()
     pass_s = fixed_s + each_s * windows
     assert max(wait_s, pass_s) + pass_s <= target_ms / 1e3
-    assert age_s == wait_s
+    assert wait_s <= age_s <= target_ms / 1e3 - pass_s + 1e-9
     assert pass_s >= 0.3 * target_ms / 1e3  # of 0.5: not smaller than it need be
 
 

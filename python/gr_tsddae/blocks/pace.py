@@ -35,7 +35,7 @@ class PassTimes:
 
     def add(self, windows: int, seconds: float) -> None:
         if self:
-            deviation_s = abs(seconds - self._usual_s(windows))
+            deviation_s = abs(seconds - self.usual_s(windows))
             self._scatter_s = MEMORY * self._scatter_s + (1 - MEMORY) * deviation_s
         self._weight = MEMORY * self._weight + 1
         self._n = MEMORY * self._n + windows
@@ -54,13 +54,14 @@ class PassTimes:
         slope = min(max(slope, 0.0), steepest)
         return seconds - slope * windows, slope
 
-    def _usual_s(self, windows: int) -> float:
+    def usual_s(self, windows: int) -> float:
+        """A pass of so many windows."""
         fixed_s, each_s = self._line()
         return fixed_s + each_s * windows
 
     def long_s(self, windows: int) -> float:
         """A long pass of so many windows."""
-        return self._usual_s(windows) + SCATTERS * self._scatter_s
+        return self.usual_s(windows) + SCATTERS * self._scatter_s
 
     def windows_within(self, seconds: float, at_most: int) -> int:
         """How many windows even a long pass gets done in this time; 0 when none."""
@@ -129,9 +130,11 @@ class Pacer:
             return
         target_s = TARGET_SHARE * self.max_latency_ms / 1e3
         limit = min(self._step, largest)
-        wait_s = target_s / 2
+        wait_s = late_s = target_s / 2
         if self._times:
             within = self._times.windows_within(target_s / 2, largest)
             limit = max(limit, within - within % self._step)
             wait_s = max(0.0, target_s - self._times.long_s(self._padded(limit)))
-        batcher.set_pace(limit, min(wait_s, batcher.max_wait_s), wait_s)
+            # Given up only when a usual pass would be too late: a long one may not come.
+            late_s = max(0.0, self.max_latency_ms / 1e3 - self._times.usual_s(self._padded(limit)))
+        batcher.set_pace(limit, min(wait_s, batcher.max_wait_s), late_s)
