@@ -12,6 +12,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace gr {
 namespace tsddae {
@@ -93,7 +94,7 @@ void batch_store::aligned_delete::operator()(gr_complex* samples) const
 }
 
 batch_store::batch_store(const ring_config& unchecked_config)
-    : config(validated(unchecked_config))
+    : config(validated(unchecked_config)), pace{ config.batch_windows, config.max_wait_s }
 {
     const size_t batch_samples = config.batch_windows * config.window_samples;
     const size_t capacity = config.capacity_batches;
@@ -123,11 +124,7 @@ bool batch_store::make_room(gr::thread::scoped_lock& lock)
         if (config.policy == overflow_policy::block) {
             d_room.wait(lock);
         } else if (config.policy == overflow_policy::drop_oldest && !d_ready.empty()) {
-            const size_t oldest = d_ready.front();
-            d_ready.erase(d_ready.begin());
-            counters.samples_dropped += d_batches[oldest].samples_owned;
-            counters.windows_dropped += d_batches[oldest].windows;
-            free_batch(oldest);
+            drop_oldest_ready();
         } else {
             return false;
         }
@@ -143,7 +140,7 @@ void batch_store::put(const gr_complex* samples,
         d_open = d_free.back();
         d_free.pop_back();
         d_batches[*d_open].opened_at = clock::now();
-        if (std::isfinite(config.max_wait_s))
+        if (std::isfinite(pace.max_wait_s))
             d_news.notify_all(); // who waits learns when this batch is due
     }
     stored_batch& batch = d_batches[*d_open];
@@ -153,7 +150,7 @@ void batch_store::put(const gr_complex* samples,
     batch.windows++;
     batch.samples_owned += samples_owned;
     counters.windows_pending++;
-    if (batch.windows == static_cast<size_t>(config.batch_windows))
+    if (batch.windows >= static_cast<size_t>(pace.batch_windows))
         close_open_batch();
 }
 
@@ -164,6 +161,46 @@ void batch_store::close_open_batch()
     d_ready.push_back(*d_open);
     d_open.reset();
     d_news.notify_all();
+}
+
+void batch_store::set_pace(const ring_pace& wanted)
+{
+    if (wanted.batch_windows < 1 || wanted.batch_windows > config.batch_windows)
+        throw std::invalid_argument(
+            "batch_windows is " + std::to_string(wanted.batch_windows) +
+            ", but must be between 1 and " + std::to_string(config.batch_windows) +
+            ", which the ring was made for");
+    for (const auto& [name, seconds] : { std::pair("max_wait_s", wanted.max_wait_s),
+                                         std::pair("max_age_s", wanted.max_age_s) }) {
+        if (!(seconds >= 0.0))
+            throw std::invalid_argument(std::string(name) + " is " +
+                                        std::to_string(seconds) +
+                                        ", but must be 0 or more seconds: use inf for "
+                                        "no limit");
+    }
+    pace = wanted;
+    if (d_open && d_batches[*d_open].windows >= static_cast<size_t>(pace.batch_windows))
+        close_open_batch();
+    d_news.notify_all(); // who waits learns when a batch is due now
+}
+
+void batch_store::drop_oldest_ready()
+{
+    const size_t oldest = d_ready.front();
+    d_ready.erase(d_ready.begin());
+    counters.samples_dropped += d_batches[oldest].samples_owned;
+    counters.windows_dropped += d_batches[oldest].windows;
+    free_batch(oldest);
+}
+
+//! The newest batch is always kept, and all of a stream that has ended.
+void batch_store::drop_stale(clock::time_point now)
+{
+    if (config.policy != overflow_policy::drop_oldest || closed)
+        return;
+    while (d_ready.size() > 1 &&
+           now > later(d_batches[d_ready.front()].opened_at, pace.max_age_s))
+        drop_oldest_ready();
 }
 
 void batch_store::notify_all()
@@ -184,12 +221,13 @@ std::optional<size_t> batch_store::take(gr::thread::scoped_lock& lock, double ti
         clock::time_point wake_up = deadline;
         if (d_open) {
             const clock::time_point due =
-                later(d_batches[*d_open].opened_at, config.max_wait_s);
+                later(d_batches[*d_open].opened_at, pace.max_wait_s);
             // Older batches go first, so an open one matters only when it is the only.
             if (d_ready.empty() && now >= due)
                 close_open_batch();
             wake_up = std::min(deadline, due);
         }
+        drop_stale(now);
         if (!d_ready.empty()) {
             const size_t index = d_ready.front();
             d_ready.erase(d_ready.begin());

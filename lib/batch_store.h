@@ -50,6 +50,10 @@ public:
     const ring_config config;
     ring_counters counters;
     bool closed = false;
+    ring_pace pace; // change it by set_pace()
+
+    //! \throws std::invalid_argument
+    void set_pace(const ring_pace& pace);
 
     /* the producer's side */
 
@@ -83,6 +87,8 @@ private:
         void operator()(gr_complex* samples) const;
     };
 
+    void drop_oldest_ready();
+    void drop_stale(clock::time_point now);
     void free_batch(size_t index);
 
     std::unique_ptr<gr_complex[], aligned_delete> d_samples;

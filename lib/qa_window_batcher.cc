@@ -149,6 +149,17 @@ BOOST_AUTO_TEST_CASE(every_sample_of_a_stream_arrives)
     BOOST_TEST(fg.batcher->stream_ended());
 }
 
+BOOST_AUTO_TEST_CASE(a_stream_that_stood_still_tells_for_how_long)
+{
+    flowgraph fg(config(100, 100, 1, 2), 1'000'000);
+    BOOST_TEST(fg.batcher->longest_stall_s() == 0.0);
+    std::thread run([&] { fg.top->run(); });
+    std::this_thread::sleep_for(100ms); // nobody takes: work() waits
+    drain(fg.ring);
+    run.join();
+    BOOST_TEST(fg.batcher->longest_stall_s() >= 0.05);
+}
+
 BOOST_AUTO_TEST_CASE(tags_cut_and_describe_windows)
 {
     flowgraph fg(config(10, 10, 1, 100),

@@ -50,6 +50,8 @@ bool window_batcher_impl::start()
 {
     d_stream_ended = false;
     d_warned = false;
+    d_longest_stall_s = 0.0;
+    d_worked_at.reset();
     d_ring->reopen(true); // sample numbers restart, so what tags said is over
     return true;
 }
@@ -73,6 +75,13 @@ int window_batcher_impl::work(int noutput_items,
                               gr_vector_const_void_star& input_items,
                               gr_vector_void_star&)
 {
+    const auto now = std::chrono::steady_clock::now();
+    if (d_worked_at) {
+        const double since_s = std::chrono::duration<double>(now - *d_worked_at).count();
+        if (since_s > d_longest_stall_s)
+            d_longest_stall_s = since_s;
+    }
+    d_worked_at = now;
     const uint64_t first_sample = nitems_read(0);
     const int taken = push_with_tags(first_sample,
                                      static_cast<const gr_complex*>(input_items[0]),

@@ -10,6 +10,8 @@
 
 #include <gnuradio/tsddae/window_batcher.h>
 #include <atomic>
+#include <chrono>
+#include <optional>
 #include <vector>
 
 namespace gr {
@@ -22,6 +24,7 @@ public:
 
     window_ring::sptr ring() const override { return d_ring; }
     bool stream_ended() const override;
+    double longest_stall_s() const override { return d_longest_stall_s; }
 
     bool start() override;
     bool stop() override;
@@ -37,6 +40,8 @@ private:
 
     const window_ring::sptr d_ring;
     std::atomic<bool> d_stream_ended{ false };
+    std::atomic<double> d_longest_stall_s{ 0.0 };
+    std::optional<std::chrono::steady_clock::time_point> d_worked_at;
     bool d_warned = false;     // of a malformed tag
     std::vector<tag_t> d_tags; // of one work(); a member to keep its storage
 };

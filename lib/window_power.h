@@ -9,28 +9,36 @@
 #define INCLUDED_TSDDAE_WINDOW_POWER_H
 
 #include <gnuradio/gr_complex.h>
+#include <volk/volk.h>
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
 namespace gr {
 namespace tsddae {
 
-//! Mean |x|^2. Not finite exactly when a sample is not: doubles hold any float squared.
+//! Sum of x^2 in doubles, which hold the square of any float.
+inline double energy_in_doubles(const float* x, size_t n)
+{
+    double total = 0.0;
+    for (size_t i = 0; i < n; i++)
+        total += static_cast<double>(x[i]) * x[i];
+    return total;
+}
+
+//! Mean |x|^2. Not finite exactly when a sample is not.
 inline double mean_power(const gr_complex* samples, size_t n)
 {
     const float* x = reinterpret_cast<const float*>(samples); // I, Q, I, Q, ...
-    constexpr size_t lanes = 8; // independent sums, so that the compiler can vectorise
-    double sum[lanes] = {};
-    const size_t whole = 2 * n / lanes * lanes;
-    for (size_t i = 0; i < whole; i += lanes) {
-        for (size_t k = 0; k < lanes; k++)
-            sum[k] += static_cast<double>(x[i + k]) * x[i + k];
-    }
-    for (size_t i = whole; i < 2 * n; i++)
-        sum[0] += static_cast<double>(x[i]) * x[i];
+    constexpr size_t piece = 4096; // sums of floats stay exact to 1e-6, however long L is
     double total = 0.0;
-    for (const double part : sum)
-        total += part;
+    for (size_t at = 0; at < 2 * n; at += piece) {
+        const size_t length = std::min(piece, 2 * n - at);
+        float sum = 0.0f;
+        volk_32f_x2_dot_prod_32f(&sum, x + at, x + at, static_cast<unsigned>(length));
+        // Squares of huge and of tiny floats leave the range of floats.
+        total += std::isnormal(sum) ? sum : energy_in_doubles(x + at, length);
+    }
     return total / static_cast<double>(n);
 }
 

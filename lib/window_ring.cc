@@ -283,5 +283,17 @@ void window_ring::set_gate_dbfs(double gate_dbfs)
     d_gate_dbfs = gate_dbfs;
 }
 
+ring_pace window_ring::pace() const
+{
+    gr::thread::scoped_lock lock(d_store->mutex);
+    return d_store->pace;
+}
+
+void window_ring::set_pace(const ring_pace& pace)
+{
+    gr::thread::scoped_lock lock(d_store->mutex);
+    d_store->set_pace(pace);
+}
+
 } // namespace tsddae
 } // namespace gr

@@ -315,14 +315,14 @@ def test_live_reports_and_a_stop_in_the_middle(rml, model, tmp_path, capsys, mon
 
 def test_a_slow_classifier_is_heard_to_its_end(rml, model, monkeypatch):
     """When it is stopped it has a backlog, and takes longer for it than anyone would listen."""
-    quick = classifier_worker.Recognizer.window_probabilities
+    quick = classifier_worker.SharedRecognizer.window_probabilities
 
     def slow(self, windows):
         time.sleep(2 * last_words.QUIET_S)
         return quick(self, windows)
 
     flowgraph = Flowgraph(rml_source("rml2016.10a", str(rml), repeat=True), model)
-    monkeypatch.setattr(classifier_worker.Recognizer, "window_probabilities", slow)
+    monkeypatch.setattr(classifier_worker.SharedRecognizer, "window_probabilities", slow)
     flowgraph.start()
     deadline = time.monotonic() + 60
     while not flowgraph.classifier.counters()["windows_classified"]:

@@ -123,7 +123,7 @@ def test_any_chunking_any_hop_any_tags(
     for window, record, start in zip(samples, info, starts, strict=True):
         np.testing.assert_array_equal(window, x[start : start + length])
         power = np.mean(np.abs(window.astype(complex)) ** 2)
-        assert np.isclose(10 ** (record["power_dbfs"] / 10), power, rtol=1e-9)
+        assert np.isclose(10 ** (record["power_dbfs"] / 10), power, rtol=2e-6)  # in float32
         known = expected_state[start]
         np.testing.assert_equal(record["rx_freq_hz"], known.get("freq", np.nan))
         np.testing.assert_equal(record["rx_rate_hz"], known.get("rate", np.nan))

@@ -50,6 +50,10 @@ public:
     //! stopped the flowgraph, or after the ring was closed by a consumer. Set before
     //! the ring is closed, and before the scheduler tells the consumers at `drain`.
     virtual bool stream_ended() const = 0;
+
+    //! The longest time from one work() of this run of the flowgraph to the next, in
+    //! seconds: how long the stream stood still, if it is one that should not.
+    virtual double longest_stall_s() const = 0;
 };
 
 } // namespace tsddae

@@ -43,6 +43,20 @@ struct ring_config {
 };
 
 /*!
+ * \brief How batches are handed out, within what the ring was made for.
+ *
+ * It may change while the ring is in use, so that a consumer can trade the cost of a
+ * window against its delay as the load changes.
+ */
+struct ring_pace {
+    int64_t batch_windows; //!< a batch is full with so many; 1 to the ring's own
+    double max_wait_s;     //!< as in ring_config
+    //! Under overflow_policy::drop_oldest a waiting batch that is older is dropped as
+    //! soon as a newer one is complete: its result would be late. inf: never.
+    double max_age_s = std::numeric_limits<double>::infinity();
+};
+
+/*!
  * \brief Cuts a stream into windows and keeps them in a bounded ring of batches.
  *
  * One thread pushes, any threads take. Samples go straight from the pushed span to
@@ -134,6 +148,10 @@ public:
     double gate_dbfs() const;
     //! From the next window on. \throws std::invalid_argument for NaN.
     void set_gate_dbfs(double gate_dbfs);
+
+    ring_pace pace() const; //!< at first what the ring was made with
+    //! From now on. \throws std::invalid_argument naming the value and its limits.
+    void set_pace(const ring_pace& pace);
 
 private:
     class producer; // holds the lock, and is the only one, while it exists

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this machine can do, measured: `python -m gr_tsddae.bench`."""
+"""Speed, measured: `python -m gr_tsddae.bench COMMAND`."""

@@ -1,32 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m gr_tsddae.bench {network,stream} ...: each mode has its own --help."""
+"""`python -m gr_tsddae.bench COMMAND`: every command is a module with a `main`."""
 
 from __future__ import annotations
 
-import importlib
 import sys
+from importlib import import_module
 
-MODES = {
-    "network": "windows per second of the networks, beside the device's own limit",
-    "stream": "a flowgraph at a given rate: samples taken, classified, dropped",
+PROGRAM = "python -m gr_tsddae.bench"
+
+# Nothing of a command is imported before it is asked for.
+COMMANDS = {
+    "network": ("gr_tsddae.bench.network", "the networks alone, beside what the device can do"),
+    "stream": ("gr_tsddae.bench.stream", "a flowgraph with the classifier at a given rate"),
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    words = sys.argv[1:] if arguments is None else arguments
-    if not words or words[0] not in MODES:
-        print("usage: python -m gr_tsddae.bench MODE ...")
-        for name, meaning in MODES.items():
-            print(f"  {name:<8} {meaning}")
-        return 0 if words[:1] in ([], ["-h"], ["--help"]) else 2
-    try:
-        mode = importlib.import_module(f"gr_tsddae.bench.{words[0]}")
-    except ModuleNotFoundError as error:
-        if error.name not in ("gnuradio", f"gr_tsddae.bench.{words[0]}"):
-            raise
-        print(f"bench {words[0]} cannot run here: {error}", file=sys.stderr)
+    """Run a command; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: {PROGRAM} COMMAND ...; COMMAND --help says more\n")
+        for name, (_, summary) in COMMANDS.items():
+            print(f"  {name:<10} {summary}")
+        return 0 if arguments else 2
+    if arguments[0] not in COMMANDS:
+        print(f"no command {arguments[0]!r}; there are: {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
-    return mode.main(words[1:])
+    module, _ = COMMANDS[arguments[0]]
+    try:
+        command = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != "gnuradio":
+            raise
+        print(f"bench {arguments[0]} runs a flowgraph: {error}; install GNU Radio", file=sys.stderr)
+        return 2
+    return command.main(arguments[1:])
 
 
 if __name__ == "__main__":

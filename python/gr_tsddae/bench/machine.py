@@ -3,49 +3,18 @@
 
 from __future__ import annotations
 
-import platform
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 
-import gr_tsddae
-
-HERE = Path(__file__).resolve().parent
+from gr_tsddae.bench.environment import environment
 
 
 def describe(device: torch.device) -> dict[str, object]:
     """Machine, versions and commit, for the results' JSON."""
-    return {
-        "processor": _processor(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "gr_tsddae": gr_tsddae.__version__,
-        "commit": _commit(),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "")
-
-
-def _commit() -> str:
-    """Of the checkout this file lies in; empty where it is installed, or git is not."""
-    try:
-        return subprocess.run(
-            ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"],
-            capture_output=True, text=True, check=False,
-        ).stdout.strip()  # fmt: skip
-    except OSError:
-        return ""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return {"device": name, **environment()}
 
 
 def synchronise(device: torch.device) -> None:

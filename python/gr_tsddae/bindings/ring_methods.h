@@ -11,6 +11,7 @@
 #include <pybind11/pybind11.h>
 
 #include <gnuradio/tsddae/window_ring.h>
+#include <limits>
 #include <string>
 
 //! A ring_config from Python's arguments.
@@ -92,6 +93,29 @@ void def_ring_methods(Class& cls, RingOf ring_of)
             },
             py::arg("gate_dbfs"),
             "Gate windows whose mean |x|^2 (dB re 1.0) is lower; -inf: none. Any time.")
+        .def(
+            "pace",
+            [ring_of](self_t& self) {
+                const gr::tsddae::ring_pace pace = ring_of(self).pace();
+                return py::make_tuple(
+                    pace.batch_windows, pace.max_wait_s, pace.max_age_s);
+            },
+            "What set_pace() set: (batch_windows, max_wait_s, max_age_s).")
+        .def(
+            "set_pace",
+            [ring_of](self_t& self,
+                      int64_t batch_windows,
+                      double max_wait_s,
+                      double max_age_s) {
+                ring_of(self).set_pace({ batch_windows, max_wait_s, max_age_s });
+            },
+            py::arg("batch_windows"),
+            py::arg("max_wait_s"),
+            py::arg("max_age_s") = std::numeric_limits<double>::infinity(),
+            "From now on a batch is full with batch_windows, up to what the ring was "
+            "made for, and handed out unfilled after max_wait_s. Under 'drop_oldest' "
+            "one that waits for longer than max_age_s is dropped when a newer one is "
+            "complete. Any time.")
         .def_property_readonly(
             "window_samples",
             [ring_of](self_t& self) { return ring_of(self).config().window_samples; })

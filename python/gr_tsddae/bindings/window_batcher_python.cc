@@ -61,6 +61,9 @@ void bind_window_batcher(py::module& m)
             &window_batcher::stream_ended,
             "The stream ran out by itself: it was not stopped, nor closed by a consumer. "
             "Known as soon as closed() is true.")
+        .def("longest_stall_s",
+             &window_batcher::longest_stall_s,
+             "The longest time from one work() of this run to the next, in seconds.")
         .def_property_readonly(
             "ring", &window_batcher::ring, "The window_ring this block fills.");
     def_ring_methods(cls,

@@ -50,6 +50,7 @@ class AnnotationWorker(gr.basic_block):
     ):
         gr.basic_block.__init__(self, name="annotation_worker", in_sig=None, out_sig=None)
         self._open_recording = open_recording
+        self._finished: AnnotatedRecording | None = None  # of the run before
         self._extra_status = status
         self._samples_written = samples_written
         self._stream_ended = stream_ended
@@ -171,7 +172,8 @@ class AnnotationWorker(gr.basic_block):
             if now - status_at >= STATUS_INTERVAL_S:
                 status_at = now
                 self._publish_status()
-            if self.recording is not None and now - saved_at >= self.recording.pause_s:
+            recording = self.recording  # the recorder may replace it
+            if recording is not None and now - saved_at >= recording.pause_s:
                 self._save()
                 saved_at = time.monotonic()
             if not over and self._is_over():
@@ -182,6 +184,7 @@ class AnnotationWorker(gr.basic_block):
         hear_last_words(self._hear_queued)  # this block's own thread is over
         self._dirty = True
         self._save()
+        self._finished = self.recording
         self._publish_status()
 
     def _is_over(self) -> bool:
@@ -208,16 +211,18 @@ class AnnotationWorker(gr.basic_block):
             yield message
 
     def _save(self) -> None:
-        if self.recording is None or not self._dirty:
+        # The recorder may replace it at any moment; that of the run before is not touched again.
+        recording = self.recording
+        if recording is None or recording is self._finished or not self._dirty:
             return
         self._dirty = False
         try:
-            self.recording.save(self._samples_written())
+            recording.save(self._samples_written())
         except Exception as error:
             self._dirty = True
             self.report("annotations not written", error)
             return
-        count = self.recording.unwritable_count
+        count = recording.unwritable_count
         if count > self._unwritable:
             self.report(
                 "annotations left out",

@@ -6,8 +6,8 @@ from __future__ import annotations
 import math
 
 from gr_tsddae.blocks.classifier_worker import ClassifierWorker
+from gr_tsddae.blocks.shared_recognizer import SharedRecognizer
 from gr_tsddae.blocks.window_block import WindowBlock
-from gr_tsddae.recognizer import Recognizer
 
 
 class classifier(WindowBlock):
@@ -35,6 +35,8 @@ class classifier(WindowBlock):
         symbol_rate_hz: of the signal looked for; 0: unknown. `status` warns when it, or the sample
             rate, is not what the model's card says it was trained on.
         engine: how the network runs, see docs/speed.md: "auto", "eager", "compiled", "graphs".
+        max_latency_ms: from a window being complete to its result; batches are as large as it
+            allows. 0: no target, batches are full or have waited for max_wait_s.
 
     Raises:
         gr_tsddae.zoo.ModelError: when the model cannot be loaded.
@@ -58,8 +60,9 @@ class classifier(WindowBlock):
         center_frequency_hz: float = 0.0,
         symbol_rate_hz: float = 0.0,
         engine: str = "auto",
+        max_latency_ms: float = 0.0,
     ):
-        recognizer = Recognizer(
+        recognizer = SharedRecognizer(
             model,
             device=device,
             precision=precision,
@@ -83,6 +86,7 @@ class classifier(WindowBlock):
             sample_rate_hz=sample_rate_hz,
             center_frequency_hz=center_frequency_hz,
             symbol_rate_hz=symbol_rate_hz,
+            max_latency_ms=max_latency_ms,
         )
         self._connect(worker, ports=("decisions", "results", "status"))
         self.message_port_register_hier_in("receiver")
@@ -107,6 +111,10 @@ class classifier(WindowBlock):
     def set_symbol_rate_hz(self, symbol_rate_hz: float) -> None:
         """Change the symbol rate that `status` warns by."""
         self.worker.try_to_set(symbol_rate_hz=symbol_rate_hz)
+
+    def set_max_latency_ms(self, max_latency_ms: float) -> None:
+        """Change the latency target, from now on; 0: none."""
+        self.worker.try_to_set(max_latency_ms=max_latency_ms)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ import numpy as np
 import pmt
 
 from gr_tsddae.bindings import window_batcher
-from gr_tsddae.blocks.model_loader import Network
+from gr_tsddae.blocks.pace import Pacer
+from gr_tsddae.blocks.shared_recognizer import SharedRecognizer
 from gr_tsddae.blocks.window_worker import WindowWorker
 from gr_tsddae.decision import Decider, Origin, check_threshold
-from gr_tsddae.recognizer import Recognizer
 
 PAUSE_S = 2.0  # without a window for so long, what was gathered is decided
 MIN_INTERVAL_S = 0.01  # of the stream: more decisions would starve the network
@@ -28,13 +28,14 @@ class ClassifierWorker(WindowWorker):
     def __init__(
         self,
         batcher: window_batcher,
-        recognizer: Recognizer,
+        recognizer: SharedRecognizer,
         *,
         decision_interval_s: float,
         confidence_threshold: float,
         sample_rate_hz: float,
         center_frequency_hz: float,
         symbol_rate_hz: float,
+        max_latency_ms: float = 0.0,
     ):
         super().__init__(
             "classifier",
@@ -47,13 +48,14 @@ class ClassifierWorker(WindowWorker):
         )
         self.set_decision_interval_s(decision_interval_s)
         self.set_confidence_threshold(confidence_threshold)
+        self._pacer = Pacer(batcher, recognizer.step_windows, max_latency_ms)
         self._decider: Decider | None = None
         self._receiver_messages, self._receiver_said = 0, ""
         self.message_port_register_in(pmt.intern("receiver"))
         self.set_msg_handler(pmt.intern("receiver"), self._on_receiver)
 
     @property
-    def _recognizer(self) -> Recognizer:
+    def _recognizer(self) -> SharedRecognizer:
         return self._network
 
     @property
@@ -70,10 +72,14 @@ class ClassifierWorker(WindowWorker):
     def set_confidence_threshold(self, value: float) -> None:
         self._confidence_threshold = check_threshold(float(value))
 
+    def set_max_latency_ms(self, value: float) -> None:
+        self._pacer.set_max_latency_ms(value)
+
     def _setters(self) -> dict[str, Callable[[Any], None]]:
         return super()._setters() | {
             "decision_interval_s": self.set_decision_interval_s,
             "confidence_threshold": self.set_confidence_threshold,
+            "max_latency_ms": self.set_max_latency_ms,
             "sample_rate_hz": self.set_sample_rate_hz,
             "center_frequency_hz": self.set_center_frequency_hz,
             "symbol_rate_hz": self.set_symbol_rate_hz,
@@ -89,6 +95,8 @@ class ClassifierWorker(WindowWorker):
         return {
             "receiver_messages": self._receiver_messages,
             "receiver_said": self._receiver_said,
+            "max_latency_ms": self._pacer.max_latency_ms,
+            "batch_limit_windows": self._pacer.batch_limit_windows,
         }
 
     # --- the worker thread --------------------------------------------------------------------
@@ -101,6 +109,7 @@ class ClassifierWorker(WindowWorker):
             self._publish_decisions(
                 decider.add(probabilities[rows], info["first_sample"][rows], origin)
             )
+        self._pacer.add_pass(len(windows), time.monotonic() - self._batch_at)
 
     def _idle(self) -> None:
         if self._is_over():
@@ -128,10 +137,11 @@ class ClassifierWorker(WindowWorker):
         if self._decider is not None:
             self._publish_decisions(self._decider.flush())
 
-    def _model_changed(self, network: Network) -> None:
+    def _model_changed(self, network: SharedRecognizer) -> None:
         if self._decider is not None:  # what the old model gathered is its own decision
             self._publish_decisions(self._decider.flush())
             self._decider = None
+        self._pacer.network_changed(network.step_windows)
 
     def _current_decider(self, origin: Origin) -> Decider:
         """The running model's decider, with the parameters as they are now."""

@@ -163,6 +163,7 @@ class sigmf_annotator(gr.hier_block2):
             return None
         recording.add_segment(*self._tags.segment(0))
         self.worker.recording = recording
+        self.worker.changed()
         log.info("recording to %s", recording.meta_path)
         return writer
 
