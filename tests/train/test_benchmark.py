@@ -5,7 +5,6 @@ import csv
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from gr_tsddae.train.benchmark import BenchmarkConfig, benchmark, entries, own_o
 from gr_tsddae.train.comparison import findings
 from gr_tsddae.train.config import OptimiserConfig, TrainerConfig, plain
 from gr_tsddae.train.experiments import ClassifierPart, PretrainPart
+from gr_tsddae.train.lock import claimed
 from gr_tsddae.train.published import compared
 from gr_tsddae.train.table import Row
 
@@ -114,7 +114,7 @@ def test_a_failure_is_reported_and_the_others_go_on(config, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(finetune, "train_classifier", broken)
-        with pytest.raises(RuntimeError, match=r"1 of 3 runs failed, see .*cnn2.*failed\.txt"):
+        with pytest.raises(RuntimeError, match=r"1 of 4 runs failed, see .*cnn2.*failed\.txt"):
             benchmark(config())
     out = config().out
     assert "no such luck" in (out / "cnn2/scratch/seed-1/failed.txt").read_text()
@@ -161,10 +161,12 @@ def test_killed_and_gone_on(config, tmp_path):
         process.kill()
     process.wait()
     process.stderr.read()  # ends when no worker holds the other end
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    for lock in settings.out.rglob("lock"):
+        with claimed(lock.parent) as free:
+            assert free
+    assert len(list(settings.out.rglob("checkpoint.pt"))) == 2
     assert not made(settings.out)
-    # The epochs of these runs are theirs, so the command that goes on has to be the same one.
+    # Only the same command goes on.
     with pytest.raises(ValueError, match="epochs"):
         benchmark(config(protocols=("scratch",)))
 
