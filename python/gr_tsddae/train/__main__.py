@@ -71,6 +71,11 @@ COMMANDS = {
     "sweep": Command(
         "sweep:SweepConfig", "sweep:sweep", "accuracy over lambda, or over the number of layers"
     ),
+    "benchmark": Command(
+        "benchmark:BenchmarkConfig",
+        "benchmark:benchmark",
+        "all networks on a dataset, beside the published figures",
+    ),
     "search": Command(
         "search:SearchConfig", "search:search", "search hyper-parameters with Optuna"
     ),

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from gr_tsddae.train.run import write_json
 log = logging.getLogger(__name__)
 
 RECORD_FILE = "job.json"
+FAILED_FILE = "failed.txt"
 METRICS_FILE = "metrics.json"
 POLL_S = 5.0  # between looks at what other processes have finished
 
@@ -78,6 +81,15 @@ class Job:
             )
         return self.metrics_file.exists()
 
+    def given_up(self, since: float) -> bool:
+        """Whether it, or what it needs, has failed in any process since a time of `time.time`."""
+        if self.needs and self.needs.given_up(since):
+            return True
+        try:
+            return (self.folder / FAILED_FILE).stat().st_mtime >= since
+        except FileNotFoundError:
+            return False
+
     def run(self) -> None:
         """Train and measure; the caller holds the lock."""
         log.info("job %s", self.folder)
@@ -96,27 +108,50 @@ class Job:
         )
 
 
-def run_all(jobs: Sequence[Job], *, report: Callable[[], None] = lambda: None) -> None:
+def run_all(
+    jobs: Sequence[Job],
+    *,
+    report: Callable[[], None] = lambda: None,
+    forgive_since: float | None = None,
+    until: float = math.inf,
+) -> None:
     """Run what is not finished, in this order, as far as other processes leave it to this one.
 
     Args:
         jobs: in distinct folders, each with what it needs among them.
         report: called after each job this process has run.
+        forgive_since: None raises what a job raises. With a time of `time.time`, when the command
+            began, the others go on; jobs that have failed since are not tried again by anyone who
+            began earlier.
+        until: time of `time.time` after which no job is begun or waited for.
 
     Raises:
         ValueError: when a folder holds another configuration, and what the commands raise.
     """
     waiting, told = list(jobs), False
-    while waiting := [job for job in waiting if not job.finished()]:
+    since = math.inf if forgive_since is None else forgive_since
+    while waiting := [job for job in waiting if not job.finished() and not job.given_up(since)]:
+        if time.time() >= until:
+            return
         for job in waiting:
             if job.needs and not job.needs.finished():
                 continue
             with claimed(job.folder) as mine:
                 if not mine:
                     continue
-                if not job.finished():  # since another process let go of it
-                    job.run()
-                    report()
+                # Another process may have let go of it since.
+                if not job.finished() and not job.given_up(since):
+                    try:
+                        job.run()
+                    except Exception as error:
+                        if forgive_since is None:
+                            raise
+                        text = "".join(traceback.format_exception(error))
+                        (job.folder / FAILED_FILE).write_text(text)
+                        log.error("%s", error)
+                    else:
+                        (job.folder / FAILED_FILE).unlink(missing_ok=True)
+                        report()
             break  # what could not start before may now
         else:
             if not told:

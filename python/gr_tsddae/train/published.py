@@ -11,6 +11,20 @@ _TABLE_1 = {
     "TS-DDAE (25-shot)": ((48.91, 73.91), (47.11, 71.37), (43.95, 67.43), (80.42, 94.56)),
     "TS-DDAE (100-shot)": ((55.47, 84.95), (57.73, 86.90), (56.07, 86.53), (84.00, 97.28)),
 }
+# The networks it is compared with, by their names in `nets`.
+_BASELINES = {
+    "resnet": ((48.25, 79.36), (63.87, 92.98), (43.42, 76.94), (66.29, 80.00)),
+    "mcnet": ((60.37, 90.86), (57.18, 87.43), (52.70, 89.22), (67.12, 85.68)),
+    "vgg": ((39.99, 62.18), (38.11, 56.63), (42.53, 66.73), (79.83, 94.07)),
+    "cnn2": ((54.18, 80.68), (54.70, 79.24), (41.67, 61.16), (60.52, 71.38)),
+    "gru2": ((60.39, 90.86), (63.93, 93.34), (52.57, 82.44), (37.80, 39.09)),
+    "cgdnn": ((51.62, 76.59), (47.90, 70.68), (35.34, 52.56), (49.27, 58.15)),
+    "transformer": ((54.77, 82.36), (61.17, 90.42), (58.22, 93.18), (71.77, 79.74)),
+    "msnet": ((58.94, 88.59), (63.37, 93.34), (57.73, 91.92), (85.80, 97.71)),
+    "amc-net": ((60.82, 90.68), (63.87, 92.98), (41.14, 60.54), (88.71, 98.66)),
+    "spectrum-fm": ((60.01, 90.00), (53.12, 76.28), (59.86, 95.87), (62.22, 69.47)),
+    "iqformer": ((64.05, 93.77), (65.00, 94.14), (40.22, 60.71), (77.74, 88.92)),
+}
 _TABLE_2_KINDS = ("rml2016.10a", "rml2016.10b", "techrec")
 _TABLE_2 = {
     "TS-DDAE": ((63.61, 93.82), (65.50, 94.72), (89.62, 99.47)),
@@ -31,6 +45,19 @@ def table_1(kind: str, row: str) -> dict[str, float | str]:
     if kind == "icarus":
         return dict(FIGURE_5) if row == "TS-DDAE" else {}
     return _cell(_TABLE_1, _TABLE_1_KINDS, kind, row)
+
+
+def compared(kind: str, network: str, protocol: str) -> dict[str, float | str]:
+    """What Table 1 says of a network under a protocol of `benchmark`.
+
+    Of the networks compared with, SpectrumFM was pre-trained as its paper says, the others were
+    trained from nothing. Rows of TS-DDAE are of tsnet-base.
+    """
+    if network == "tsnet-base" and protocol != "scratch" and kind != "icarus":
+        return table_1(kind, "TS-DDAE" if protocol == "finetuned" else f"TS-DDAE ({protocol})")
+    if protocol == ("finetuned" if network == "spectrum-fm" else "scratch"):
+        return _cell(_BASELINES, _TABLE_1_KINDS, kind, network)
+    return {}
 
 
 def table_2(kind: str, row: str) -> dict[str, float | str]:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from gr_tsddae.train.jobs import Job, distinct, run_all
 
+COUNTS = ("seeds", "parameters", "windows/s", "training s")  # columns without decimal places
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -155,21 +157,27 @@ def write(folder: Path, content: Mapping[str, Any]) -> str:
     return text
 
 
-def markdown(content: Mapping[str, Any]) -> str:
-    """The table for people, in columns of equal width."""
+def cells(content: Mapping[str, Any]) -> list[list[str]]:
+    """The table as text, its heads in the first line."""
     shown = content["columns"]
     published = {c for row in content["rows"] for c in row["published"]}
     heads = ["", *(h for c in shown for h in ([c, f"{c}, paper"] if c in published else [c]))]
     lines = [heads]
     for row in content["rows"]:
-        cells = [row["name"]]
+        line = [row["name"]]
         for column in shown:
-            cells.append(_cell(column, row["values"].get(column)))
+            line.append(_cell(column, row["values"].get(column)))
             if column in published:
                 value = row["published"].get(column, "–")
-                cells.append(value if isinstance(value, str) else f"{value:.2f}")
-        lines.append(cells)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+                line.append(value if isinstance(value, str) else f"{value:.2f}")
+        lines.append(line)
+    return lines
+
+
+def markdown(content: Mapping[str, Any]) -> str:
+    """The table for people, in columns of equal width."""
+    lines = cells(content)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     drawn = [
         "| "
         + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
@@ -188,9 +196,9 @@ def markdown(content: Mapping[str, Any]) -> str:
 def _cell(column: str, value: Mapping[str, Any] | None) -> str:
     if value is None:
         return "–"
-    digits = 4 if column.startswith("AUC") else 2
-    text, spread = f"{value['mean']:.{digits}f}", value["standard_deviation"]
-    return text if spread is None else f"{text} ± {spread:.{digits}f}"
+    digits = 4 if column.startswith(("AUC", "GFLOP")) else 0 if column in COUNTS else 2
+    text, spread = f"{value['mean']:,.{digits}f}", value["standard_deviation"]
+    return text if spread is None else f"{text} ± {spread:,.{digits}f}"
 
 
 def _csv(content: Mapping[str, Any]) -> str:
