@@ -166,9 +166,10 @@ def test_killed_and_gone_on(config, tmp_path):
             assert free
     assert len(list(settings.out.rglob("checkpoint.pt"))) == 2
     assert not made(settings.out)
-    # Only the same command goes on.
-    with pytest.raises(ValueError, match="epochs"):
+    # Their checkpoints are gone on from, by the same budget only.
+    with pytest.raises(RuntimeError, match="2 of 2 runs failed"):
         benchmark(config(protocols=("scratch",)))
+    assert "trainer.epochs" in (settings.out / "cnn2/scratch/seed-1/failed.txt").read_text()
 
 
 def wait_for(condition, timeout_s=60.0):
