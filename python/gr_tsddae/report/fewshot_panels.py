@@ -36,8 +36,9 @@ def panels(content: Mapping[str, Any]) -> Figure:
         content: of figure.json.
     """
     named = content["panels"]
-    figure, axes = _figure(5.2 * len(named), 4.9, columns=len(named), squeeze=False)
-    for axis, (name, panel) in zip(axes[0], named.items(), strict=True):
+    figure, axes = _figure(5.2 * len(named), 4.9, columns=len(named))
+    axes = np.atleast_1d(axes)
+    for axis, (name, panel) in zip(axes, named.items(), strict=True):
         rivals = dict.fromkeys(
             line["method"] for line in panel["lines"] if line["method"] not in _COLOURS
         )
@@ -62,7 +63,7 @@ def panels(content: Mapping[str, Any]) -> Figure:
         axis.set_ylim(0, 100)
         _grid(axis)
         if panel["lines"]:
-            axis.legend(fontsize=7.5, frameon=False, ncols=2, loc="upper center",
+            axis.legend(fontsize=7.5, frameon=False, handlelength=3.4, ncols=2, loc="upper center",
                         bbox_to_anchor=(0.5, -0.14))  # fmt: skip
-    axes[0][0].set_ylabel("accuracy (%)")
+    axes[0].set_ylabel("accuracy (%)")
     return figure

@@ -68,8 +68,8 @@ NOTE = (
     "Mean ± standard deviation over seeds and trials, per cent; chance is 9.1 in (a) with eleven "
     "classes, 20 in (b) and (c). Differences are of the same trials with the same windows, ± one "
     "standard error over all trials; those of a seed share a network, so errors are rather too "
-    "small. Every encoder is frozen, and its heads are trained alike; prototypical and relation "
-    "networks have none."
+    "small, and a lead is clear when it is over two of them and every seed has it. Every encoder "
+    "is frozen, and its heads are trained alike; prototypical and relation networks have none."
 )
 
 
@@ -296,13 +296,27 @@ def _compared(shots: int, first: str, mine: Levels, second: str, theirs: Levels)
         return None
     mean = statistics.fmean(whole)
     error = statistics.stdev(whole) / len(whole) ** 0.5 if len(whole) > 1 else math.nan
-    verdict = "ahead" if mean > 2 * error else "behind" if mean < -2 * error else "no clear lead"
+    seeds = _per_seed(pairs, len(at))
+    # Trials of a seed share a network: chance between networks shows between seeds alone.
+    agree = len(seeds) > 1 and (min(seeds.values()) > 0 or max(seeds.values()) < 0)
+    clear = agree and abs(mean) > 2 * error
+    verdict = ("ahead" if mean > 0 else "behind") if clear else "no clear lead"
+    each = ", ".join(f"{value:+.1f} with seed {seed}" for seed, value in seeds.items())
     most, least = max(at, key=at.__getitem__), min(at, key=at.__getitem__)
     return (
         f"{shots}-shot: {METHODS[first].title} − {METHODS[second].title} {mean:+.1f} ± {error:.1f} "
         f"points over {len(at)} SNRs and {len(whole)} trials, from {at[least]:+.1f} at {least:+d} "
-        f"dB to {at[most]:+.1f} at {most:+d} dB: {verdict}"
+        f"dB to {at[most]:+.1f} at {most:+d} dB; {each}: {verdict}"
     )
+
+
+def _per_seed(pairs: dict[tuple[int, int], list[float]], levels: int) -> dict[int, float]:
+    """Seed -> mean difference of its trials that have all levels."""
+    found: dict[int, list[float]] = {}
+    for (seed, _), each in pairs.items():
+        if len(each) == levels:
+            found.setdefault(seed, []).append(statistics.fmean(each))
+    return {seed: statistics.fmean(each) for seed, each in sorted(found.items())}
 
 
 def markdown(found: dict[str, Any]) -> str:
