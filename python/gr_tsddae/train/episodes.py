@@ -48,7 +48,7 @@ def learn_by_episodes(
     episodes: int,
     learning_rate: float,
 ) -> None:
-    """Train a learner of `nets.episodes` with Adam, whose rate halves every third of the run.
+    """Train a learner of `nets.prototypes` with Adam, whose rate halves every third of the run.
 
     Args:
         learner: `encoder`, scores and loss.

@@ -18,7 +18,7 @@ from torch import nn
 from gr_tsddae import nets
 from gr_tsddae.data import Dataset, open_dataset
 from gr_tsddae.iq.windows import SCALINGS, to_complex, to_rows
-from gr_tsddae.nets.episodes import Prototypical, Relation
+from gr_tsddae.nets.prototypes import Prototypical, Relation
 from gr_tsddae.train.config import NetworkConfig, PretrainConfig, TrainerConfig
 from gr_tsddae.train.episodes import learn_by_episodes, recognised
 from gr_tsddae.train.feed import seed_of
