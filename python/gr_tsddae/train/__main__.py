@@ -76,6 +76,11 @@ COMMANDS = {
         "benchmark:benchmark",
         "all networks on a dataset, beside the published figures",
     ),
+    "fewshot-figure": Command(
+        "fewshot_figure:FewshotFigureConfig",
+        "fewshot_figure:fewshot_figure",
+        "LSM's Figure 4: few-shot accuracy over SNR, with TS-DDAE beside it",
+    ),
     "search": Command(
         "search:SearchConfig", "search:search", "search hyper-parameters with Optuna"
     ),
@@ -119,7 +124,7 @@ def meant(name: str, arguments: list[str]) -> str:
 def overview() -> str:
     """What there is."""
     lines = [f"usage: {PROGRAM} COMMAND [--config RECIPE] [--KEY VALUE ...]", "", "commands:"]
-    lines += [f"  {name:<12}{command.summary}" for name, command in COMMANDS.items()]
+    lines += [f"  {name:<16}{command.summary}" for name, command in COMMANDS.items()]
     lines += ["", f"packaged recipes for --config: {', '.join(recipes())}"]
     lines += [f"every key of a command: {PROGRAM} COMMAND --help"]
     return "\n".join(lines)

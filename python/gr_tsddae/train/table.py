@@ -151,9 +151,9 @@ def fill(
 def write(folder: Path, content: Mapping[str, Any]) -> str:
     """Write table.json, table.csv and table.md; the last one's text."""
     text = markdown(content)
-    _write(folder / "table.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    _write(folder / "table.csv", _csv(content))
-    _write(folder / "table.md", text)
+    write_text(folder / "table.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "table.csv", _csv(content))
+    write_text(folder / "table.md", text)
     return text
 
 
@@ -219,7 +219,7 @@ def _csv(content: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """By rename; several processes may write the same file at once."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.write_text(text)
