@@ -176,6 +176,16 @@ def test_a_lead_is_clear_when_every_seed_has_it():
     assert _compared(5, "lsm", split, "cnn2", rival).endswith("no clear lead")
 
 
+def test_a_figure_that_is_cut_short_spans_all_snrs(config):
+    levels = tuple(range(-20, 20, 2))
+    jobs = jobs_of(dataclasses.replace(config, panels=("b",)), levels)
+    order = list(dict.fromkeys(job.config.snr_db for job in jobs))
+    assert order[:3] == [-20, 18, -2]
+    assert sorted(order) == list(levels)
+    assert len({job.folder for job in jobs}) == len(jobs) == 2 * 4 * 20
+    assert len(jobs_of(dataclasses.replace(config, panels=("b",)), (0,))) == 2 * 4
+
+
 def test_turns_keep_a_window_together():
     rows = torch.randn(3, 2, 16)
     turned = turns(rows, 4).unflatten(0, (3, 4))

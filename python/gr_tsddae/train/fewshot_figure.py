@@ -361,12 +361,12 @@ def _draw(folder: Path, found: dict[str, Any]) -> None:
 
 def _halving(levels: tuple[int, ...]) -> list[int]:
     """Ends first, then middles: a figure that is cut short spans all SNRs."""
-    left, order = list(levels), []
-    stretches = [(0, len(left) - 1)]
+    order = dict.fromkeys((levels[0], levels[-1]))
+    stretches = [(0, len(levels) - 1)]
     while stretches:
         low, high = stretches.pop(0)
-        middle = (low + high) // 2
-        order += [left[i] for i in (low, high, middle) if left[i] not in order]
-        if high - low > 2:
+        if high - low > 1:
+            middle = (low + high) // 2
+            order[levels[middle]] = None
             stretches += [(low, middle), (middle, high)]
-    return order
+    return list(order)
