@@ -285,7 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("engines with graphs need a CUDA device", file=sys.stderr)
         return 2
     if device.type == "cuda":
-        torch.cuda.set_device(device)
+        torch.cuda.set_device(device.index or 0)  # takes no "cuda" without a number
     began = time.perf_counter()
     bench = Bench(device, seconds=options.seconds, tune_from=options.tune_from)
     print(f"{describe_limits(bench)}\n{HEADER}", flush=True)

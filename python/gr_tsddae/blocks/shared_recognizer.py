@@ -110,10 +110,9 @@ def _engine_of(model: str | os.PathLike[str], options: dict[str, Any]) -> Engine
 
 
 def _traits(recognizer: Recognizer) -> tuple:
-    # "engine": what computes, where recognisers have a choice of it
     return tuple(
         str(getattr(recognizer, name, ""))
-        for name in ("device", "precision", "engine", "batch_windows")
+        for name in ("device", "precision", "engine_wanted", "batch_windows")
     )
 
 

@@ -106,7 +106,7 @@ def _table(config: AblateConfig, rows: dict[tuple[str, int | None], Row]) -> dic
         if variant != "full" and ("full", shots) in rows
     ]
     return table.table(
-        f"Ablations on {config.dataset}: {config.network.name} on {config.path}",
+        f"Ablations on {config.dataset}: {config.network.name} on {config.path.name}",
         list(rows.values()),
         findings=findings,
         note=f"{NOTE} {SHOTS_NOTE}" if config.shots else NOTE,

@@ -262,7 +262,7 @@ def _measure(config: BenchmarkConfig, found: list[Entry], window_samples: int) -
 
 def _content(config: BenchmarkConfig, found: list[Entry]) -> dict[str, Any]:
     content = table.table(
-        f"Benchmark on {config.dataset}: {config.path}",
+        f"Benchmark on {config.dataset}: {config.path.name}",
         [entry.row for entry in found],
         findings=comparison.findings(found, config.column),
         note=NOTE + (f" {SHOTS_NOTE}" if any("shot" in e.protocol for e in found) else ""),

@@ -219,7 +219,7 @@ def content(config: FewshotFigureConfig, jobs: list[Job]) -> dict[str, Any]:
         }
     budget = config.budget
     return {
-        "title": f"Few shots over SNR: {config.path}",
+        "title": f"Few shots over SNR: {config.path.name}",
         "panels": panels,
         "note": f"{NOTE} {len(config.seeds)} seeds x {budget.trials} trials, {budget.queries} "
         f"queries per class, {budget.epochs} epochs of pre-training, {budget.episodes} episodes, "

@@ -108,7 +108,7 @@ def _table(config: ReproduceConfig, rows: dict[str, Row]) -> dict[str, Any]:
         if first in rows and second in rows
     ]
     return table.table(
-        f"{config.dataset}: {config.network.name} on {config.path}",
+        f"{config.dataset}: {config.network.name} on {config.path.name}",
         list(rows.values()),
         findings=findings,
         note=f"{NOTE} {SHOTS_NOTE}" if _has_shots(config) else NOTE,

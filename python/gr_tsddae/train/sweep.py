@@ -65,7 +65,7 @@ def _row(config: SweepConfig, value: float) -> Row:
 
 def _table(config: SweepConfig, rows: dict[float, Row]) -> dict[str, Any]:
     return table.table(
-        f"{config.dataset} over {config.over}: {config.network.name} on {config.path}",
+        f"{config.dataset} over {config.over}: {config.network.name} on {config.path.name}",
         list(rows.values()),
         findings=[sweep_text(config.over, config.dataset)],
         note=NOTE,
