@@ -194,7 +194,8 @@ def jobs_of(config: FewshotFigureConfig, levels: tuple[int, ...]) -> list[Job]:
 def work(config: FewshotFigureConfig, levels: tuple[int, ...], began: float) -> None:
     """One process's share of the points."""
     jobs = jobs_of(config, levels)
-    torch.set_float32_matmul_precision("high")
+    if config.device != "cpu" and torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")  # TF32
     until = math.inf if config.minutes is None else began + 60 * config.minutes
     run_all(jobs, report=lambda: _write(config.out, content(config, jobs)), until=until)
 
