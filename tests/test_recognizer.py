@@ -35,7 +35,7 @@ ALLOWED = {
     "runner": {"zoo", "nets", "iq"},
     "engines": {"nets", "iq"},
     "recognizer": {"runner", "engines", "zoo", "decision", "nets", "iq"},
-    "bench": {"runner", "engines", "recognizer", "zoo", "nets", "iq"},
+    "bench": {"runner", "engines", "recognizer", "zoo", "nets", "iq", "blocks"},
     "denoiser": {"runner", "zoo", "nets", "iq"},
     "report": {"decision", "iq"},
     "rtl_tcp": {"iq", "rtl_tcp_tuner"},
@@ -48,7 +48,7 @@ ALLOWED = {
     "blocks": {"recognizer", "denoiser", "decision", "anomaly"}
     | {"truth", "data", "zoo", "iq", "bindings"},
 }
-NEEDS_GNURADIO = {"blocks", "bindings", "doctor"}  # doctor looks whether it is there
+NEEDS_GNURADIO = {"blocks", "bindings", "doctor", "bench"}  # doctor looks whether it is there
 
 
 @pytest.fixture(scope="module")
@@ -480,7 +480,7 @@ def test_imports_point_one_way(room):
             assert parts[1] in ALLOWED[room], f"{path} imports {name}"
 
 
-def test_only_blocks_and_bindings_import_gnuradio():
+def test_only_what_runs_flowgraphs_imports_gnuradio():
     for path in sources():
         tops = {name.split(".")[0] for name in imported(path)}
         assert not tops & {"gnuradio", "pmt"} or room_of(path) in NEEDS_GNURADIO, path
