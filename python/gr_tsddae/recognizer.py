@@ -178,7 +178,7 @@ class Recognizer(Runner):
 
     def _settle_near_ties(self, found: np.ndarray, windows: np.ndarray) -> None:
         """Where bfloat16 cannot tell two classes apart, have float32 do it."""
-        if self._exact is None:
+        if self._exact is None or found.shape[1] < 2:  # one class has no rival
             return
         second, first = np.partition(found, -2, axis=1)[:, -2:].T
         close = first < second * NEAR_TIE
