@@ -84,6 +84,8 @@ def test_rows_figures_costs_and_files(config, capsys):
         assert values["parameters"]["mean"] == cost.parameters(network)
         assert values["windows/s"]["mean"] > 0
         assert values["seeds"]["mean"] == 1
+    assert "Overrides: cnn2 with width 2, hidden 8; tsnet-nano with width 8" in content["note"]
+    assert "gru2" not in content["note"]  # it has no row
     seconds = [
         json.loads((settings.out / "tsnet-nano" / kind / "seed-1" / "job.json").read_text())[
             "seconds_since_resumed"
@@ -280,13 +282,15 @@ def test_every_network_of_the_registry_is_in_it(config):
     }
 
 
-@pytest.mark.parametrize("recipe", ["table-baselines", "table-baselines-gpu"])
-def test_recipes_hold_fourteen_networks(recipe, npz, tmp_path):
+@pytest.mark.parametrize(
+    ("recipe", "count"), [("table-baselines", 17), ("table-baselines-gpu", 14)]
+)
+def test_recipes_hold_the_networks(recipe, count, npz, tmp_path):
     words = ["--config", recipe, "--dataset", "npz", "--path", str(npz), "--out", str(tmp_path)]
     config = command.parse("benchmark", words)
-    assert len(config.networks) == 14
+    assert len(config.networks) == count
     assert len(config.seeds) == 2
-    assert len(entries(config)) == 14 + 4
+    assert len(entries(config)) == count + 4
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,9 @@ def _content(config: BenchmarkConfig, found: list[Entry]) -> dict[str, Any]:
         f"Benchmark on {config.dataset}: {config.path.name}",
         [entry.row for entry in found],
         findings=comparison.findings(found, config.column),
-        note=NOTE + (f" {SHOTS_NOTE}" if any("shot" in e.protocol for e in found) else ""),
+        note=NOTE
+        + (f" {SHOTS_NOTE}" if any("shot" in e.protocol for e in found) else "")
+        + _overrides_note(config, found),
     )
     path = config.out / COST_FILE
     known = json.loads(path.read_text()) if path.exists() else {"networks": {}}
@@ -290,6 +292,18 @@ def _content(config: BenchmarkConfig, found: list[Entry]) -> dict[str, Any]:
     content["columns"] += ["seeds", "parameters", "GFLOP", "windows/s", "training s"]
     content["seeds"] = list(config.seeds)
     return content
+
+
+def _overrides_note(config: BenchmarkConfig, found: list[Entry]) -> str:
+    """What differs for networks that have rows: a smaller one is not the published one."""
+    there = {entry.network for entry in found}
+    said = []
+    for name, changes in config.overrides.items():
+        given = {**changes.get("options", {}), **changes}
+        given.pop("options", None)
+        if name in there and given:
+            said.append(f"{name} with " + ", ".join(f"{k} {v}" for k, v in given.items()))
+    return f" Overrides: {'; '.join(said)}." if said else ""
 
 
 def _seconds(job: Job) -> float:
