@@ -26,7 +26,7 @@ from gr_tsddae.blocks import classifier
 
 PARTS = ("classified", "gated", "dropped", "flushed", "pending")
 NOISE_SAMPLES = 1 << 18
-LOOK_INTERVAL_S = 1.0
+LOOK_INTERVAL_S = 0.5  # as often as the probe says its rate
 WARM_UP_SHARE, WARM_UP_S = 0.2, 10.0  # the longer one is left out of the memory's slope
 TELLS_SLOPE = 5  # looks at the memory that a slope needs
 

@@ -43,7 +43,7 @@ class Prototypical(nn.Module):
 
 
 class Relation(nn.Module):
-    """Queries by a learned comparison with the sum of each class's maps (Eq. 1 to 3).
+    """Queries by a learned comparison with the sum of each class's maps (Eq. 1 and 2).
 
     Args:
         encoder: windows (B, 2, L) -> features (B, E), which are maps (channels, E // channels),

@@ -216,11 +216,9 @@ def _entry(config: BenchmarkConfig, name: str, kind: str, shots: int | None) -> 
             f"{name}/{protocol}/seed-{seed}", seed=seed, start=start, **more
         )
     label = f"{name}, {protocol}" + (" (overrides)" if changes else "")
-    return Entry(
-        name,
-        protocol,
-        Row(name=label, jobs=jobs, published=compared(config.dataset, name, protocol)),
-    )
+    # Published figures are of the published network.
+    published = {} if changes.get("options") else compared(config.dataset, name, protocol)
+    return Entry(name, protocol, Row(name=label, jobs=jobs, published=published))
 
 
 def _pretraining(base: ExperimentConfig, part: PretrainPart, name: str, seed: int) -> Job:

@@ -7,6 +7,7 @@ import copy
 import platform
 import statistics
 import time
+import warnings
 
 import torch
 from torch import nn
@@ -26,11 +27,17 @@ def gflop_per_window(network: nn.Module, window_samples: int) -> float:
 
     Fourier transforms, normalisation and activations are not counted.
     """
-    network = copy.deepcopy(network).cpu().float().eval()
+    network = copy.deepcopy(network).cpu().float().eval().requires_grad_(True)
     rows = torch.zeros(1, 2, window_samples)
     # Fused encoders, recurrent layers and attention hide their products from the counter; with
-    # gradients, on the CPU and with plain attention torch does without them.
-    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as found:
+    # gradients, on the CPU, with plain attention and without oneDNN torch does without them.
+    with (
+        warnings.catch_warnings(action="ignore"),  # oneDNN's, of GPUs that nobody asked for
+        torch.enable_grad(),
+        sdpa_kernel(SDPBackend.MATH),
+        torch.backends.mkldnn.flags(enabled=False),
+        FlopCounterMode(display=False) as found,
+    ):
         network(rows)
     return found.get_total_flops() / 1e9
 

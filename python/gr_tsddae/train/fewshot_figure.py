@@ -222,9 +222,10 @@ def content(config: FewshotFigureConfig, jobs: list[Job]) -> dict[str, Any]:
     return {
         "title": f"Few shots over SNR: {config.path.name}",
         "panels": panels,
-        "note": f"{NOTE} {len(config.seeds)} seeds x {budget.trials} trials, {budget.queries} "
-        f"queries per class, {budget.epochs} epochs of pre-training, {budget.episodes} episodes, "
-        f"{budget.head_steps} steps for a head.",
+        "note": f"{NOTE} {len(config.seeds)} seeds x {budget.trials} trials, "
+        f"{budget.contrast_windows[3]} queries per class in (a), {budget.queries} in (b) and (c), "
+        f"{budget.epochs} epochs of pre-training, {budget.episodes} episodes, {budget.head_steps} "
+        "steps for a head.",
         "finished": sum(job.finished() for job in jobs),
         "points": len(jobs),
     }

@@ -65,7 +65,7 @@ METHODS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much everyone is given; the defaults are the article's where it has one.
+    """How much everyone is given; the defaults are the article's, or its authors' program's.
 
     Attributes:
         trials: Tasks per seed and SNR, each with its own windows and its own head.
@@ -111,6 +111,11 @@ class Budget:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be over 0")
         if not self.shots or len(set(self.shots)) < len(self.shots) or min(self.shots) < 1:
             raise ValueError(f"shots is {list(self.shots)}: give different numbers of at least 1")
+        if self.pretrain_windows <= max(self.shots):
+            raise ValueError(
+                f"pretrain_windows is {self.pretrain_windows} and shots up to {max(self.shots)}: "
+                "an episode needs one window of a class more than shots"
+            )
         if len(self.contrast_windows) != 4 or min(self.contrast_windows) < 1:
             raise ValueError(
                 f"contrast_windows is {list(self.contrast_windows)}: give four numbers of at least "

@@ -74,7 +74,7 @@ def few_shot_tasks(
     needed, why = shots + queries, f"{shots} shots and {queries} queries"
     random = _random("pre-training", seed, snr_db)
     known = [
-        random.permutation(_windows_of(dataset, c, snr_db, 2, "episodes"))[:pretrain_windows]
+        random.permutation(_windows_of(dataset, c, snr_db, shots + 1, f"episodes of {shots} shots"))[:pretrain_windows]
         for c in base
     ]
     asked = [_windows_of(dataset, c, snr_db, needed, why) for c in novel]

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from gr_tsddae.nets.classifier import NetworkConfig
 
-PATCHES = 10  # of a window: the paper's 12 samples of 128
+PATCHES = 10  # of a window: 12 samples of 128, as in its authors' program
 MOST_TOKENS = 8  # of a patch: features are its tokens side by side, and must stay few
 
 
