@@ -15,6 +15,7 @@ from gr_tsddae.report.evaluation_plots import _figure, _grid
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_WHOLE_CELLS = ".scroll td { white-space: nowrap; }"  # a figure and its spread on one line
 _DASHES = ("-", "--", ":", "-.")
 
 
@@ -46,7 +47,7 @@ def write_page(folder: Path, content: Mapping[str, Any], cells: list[list[str]])
     page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
+        f"<title>{title}</title>\n<style>{_STYLE}{_WHOLE_CELLS}</style>\n</head>\n<body>\n<h1>{title}</h1>\n"
         f'<p class="soft">{escape(content["note"])}</p>\n'
         f'<div class="scroll"><table><tr>{heads}</tr>{rows}</table></div>\n'
         f"<h2>Findings</h2><ul>{findings}</ul>\n{picture}\n</body>\n</html>\n"
