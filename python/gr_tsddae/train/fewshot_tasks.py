@@ -73,10 +73,8 @@ def few_shot_tasks(
     base, novel = drawn[:BASE_CLASSES], drawn[BASE_CLASSES : BASE_CLASSES + WAYS]
     needed, why = shots + queries, f"{shots} shots and {queries} queries"
     random = _random("pre-training", seed, snr_db)
-    known = [
-        random.permutation(_windows_of(dataset, c, snr_db, shots + 1, f"episodes of {shots} shots"))[:pretrain_windows]
-        for c in base
-    ]
+    known = [_windows_of(dataset, c, snr_db, shots + 1, f"episodes of {shots} shots") for c in base]
+    known = [random.permutation(of)[:pretrain_windows] for of in known]
     asked = [_windows_of(dataset, c, snr_db, needed, why) for c in novel]
     start = np.cumsum([0, *map(len, asked)])
     support, query = [], []
