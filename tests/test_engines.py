@@ -5,18 +5,28 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 import torch
 
-from gr_tsddae import Recognizer, engines, nets
-from gr_tsddae.engines import CompiledTSNet, Engine, Graphs, resolve_engine
+from gr_tsddae import Recognizer, nets
+from gr_tsddae.engines import Engine, resolve_engine
+from gr_tsddae.engines import engine as engine_module
+from gr_tsddae.engines import graphs as graphs_module
+from gr_tsddae.engines.compiled import CACHE_VARIABLE, CompiledTSNet, keep_compiled_code
+from gr_tsddae.engines.graphs import Graphs
+from gr_tsddae.engines.openvino import OpenVinoTSNet
 from gr_tsddae.iq.windows import unit_power
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
 CPU = torch.device("cpu")
 OPTIONS = {"device": "cpu", "precision": "float32", "batch_windows": 16}
+
+needs_openvino = pytest.mark.skipif(
+    not engine_module.openvino_is_there(), reason="openvino is not installed"
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +66,14 @@ def rows():
 
 
 def test_names():
-    assert [resolve_engine(name, CPU) for name in ("auto", "eager", "compiled")] == [
-        "auto", "eager", "compiled",
-    ]  # fmt: skip
-    with pytest.raises(ValueError, match="engine 'fast': choose auto, eager, compiled or graphs"):
+    for name in ("auto", "eager", "compiled"):
+        assert resolve_engine(name, CPU) == name
+    with pytest.raises(
+        ValueError, match="engine 'fast': choose auto, eager, openvino, compiled or graphs"
+    ):
         resolve_engine("fast", CPU)
+    with pytest.raises(ValueError, match="engine 'openvino' runs on a CPU, not on cuda"):
+        resolve_engine("openvino", torch.device("cuda"))
     with pytest.raises(ValueError, match="engine 'graphs' needs a CUDA device"):
         resolve_engine("graphs", CPU)
 
@@ -73,7 +86,7 @@ def test_a_recognizer_refuses_what_there_is_not(model_folder):
 @pytest.mark.timeout(170)
 def test_compiled_gives_the_same(folded, rows, tmp_path, monkeypatch):
     """By the compiler that is installed; where there is none, the engine's fall-back has a test."""
-    monkeypatch.setenv(engines.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     try:
         compiled = CompiledTSNet(folded, (16,)).compile()
     except Exception as error:
@@ -89,14 +102,14 @@ def test_compiled_gives_the_same(folded, rows, tmp_path, monkeypatch):
 
 
 def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
-    monkeypatch.setenv(engines.CACHE_VARIABLE, "")  # so that it is put back afterwards
-    monkeypatch.delenv(engines.CACHE_VARIABLE)
+    monkeypatch.setenv(CACHE_VARIABLE, "")  # so that it is put back afterwards
+    monkeypatch.delenv(CACHE_VARIABLE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    engines.keep_compiled_code()
-    assert os.environ[engines.CACHE_VARIABLE] == str(tmp_path / "gr-tsddae" / "inductor")
-    monkeypatch.setenv(engines.CACHE_VARIABLE, "/elsewhere")
-    engines.keep_compiled_code()
-    assert os.environ[engines.CACHE_VARIABLE] == "/elsewhere"
+    keep_compiled_code()
+    assert os.environ[CACHE_VARIABLE] == str(tmp_path / "gr-tsddae" / "inductor")
+    monkeypatch.setenv(CACHE_VARIABLE, "/elsewhere")
+    keep_compiled_code()
+    assert os.environ[CACHE_VARIABLE] == "/elsewhere"
 
 
 def test_only_full_batches_are_compiled(folded, rows, quick):
@@ -141,15 +154,81 @@ def test_sizes_are_those_that_batches_are_padded_to(model_folder, batch, sizes):
     assert live._engine._batches == tuple(sorted(set(seen))) == sizes
 
 
+def test_openvino_that_is_not_installed(monkeypatch, model_folder, windows):
+    monkeypatch.setattr(engine_module, "openvino_is_there", lambda: False)
+    with pytest.raises(ValueError, match="needs the package of that name; use auto, or pip"):
+        resolve_engine("openvino", CPU)
+
+
+@needs_openvino
+@pytest.mark.parametrize("count", [1, 3, 16, 40, 600])
+def test_openvino_gives_the_same(folded, count):
+    rows = unit_power(torch.sin(torch.arange(count * 256.0) ** 1.3).view(count, 2, 128))
+    fast = OpenVinoTSNet(folded, threads=2)
+    with torch.inference_mode():
+        torch.testing.assert_close(fast(rows), folded(rows), atol=1e-5, rtol=0)
+        torch.testing.assert_close(fast.embed(rows), folded.embed(rows), atol=1e-4, rtol=0)
+
+
+@needs_openvino
+def test_openvino_refuses_another_length(folded):
+    with pytest.raises(ValueError, match="window of 64 samples"):
+        OpenVinoTSNet(folded)(torch.ones(1, 2, 64))
+
+
+@needs_openvino
+def test_openvino_asked_for_runs_from_the_first_window(model_folder, windows):
+    live = Recognizer(model_folder, engine="openvino", **OPTIONS)
+    assert live.engine == "openvino"
+    wanted = Recognizer(model_folder, engine="eager", **OPTIONS).window_probabilities(windows)
+    found = live.window_probabilities(windows)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert not np.array_equal(found, wanted), "another way of adding ends in other last digits"
+    assert np.array_equal(live.window_probabilities(windows), found)
+    assert np.array_equal(live.window_probabilities(windows[7:8]), found[7:8])
+
+
+@needs_openvino
+@pytest.mark.parametrize(("faster", "running"), [(True, "openvino"), (False, "eager")])
+def test_auto_takes_openvino_once_there_has_been_work_and_if_it_is_faster(
+    model_folder, windows, monkeypatch, faster, running
+):
+    times = {FoldedTSNet: 1.0, OpenVinoTSNet: 0.5 if faster else 2.0}
+    monkeypatch.setattr(Engine, "_seconds", lambda self, network: times[type(network)])
+    live = Recognizer(model_folder, engine="auto", **OPTIONS)
+    wanted = live.window_probabilities(windows)
+    assert live._engine._thread is None
+    live._engine.worked(engine_module.BUSY_S["openvino"])
+    live._engine.wait()
+    assert live.engine == running
+    np.testing.assert_allclose(live.window_probabilities(windows), wanted, atol=1e-5)
+
+
+@needs_openvino
+def test_an_openvino_that_fails_leaves_the_eager_network(model_folder, windows, monkeypatch, caplog):
+    def broken(self, folded):
+        raise RuntimeError("no such operation\nand much more")
+
+    monkeypatch.setattr(OpenVinoTSNet, "__init__", broken)
+    with caplog.at_level(logging.WARNING):
+        live = Recognizer(model_folder, engine="openvino", **OPTIONS)
+    assert [r.getMessage() for r in caplog.records] == [
+        "OpenVINO failed (no such operation); going on without"
+    ]
+    assert live.engine == "eager"
+    assert np.isfinite(live.window_probabilities(windows)).all()
+
+
 def test_auto_compiles_once_there_has_been_much_work(model_folder, windows, quick, monkeypatch):
+    monkeypatch.setattr(engine_module, "openvino_is_there", lambda: False)
     monkeypatch.setattr(Engine, "_seconds", lambda *_: 1.0)
     live = Recognizer(model_folder, engine="auto", **OPTIONS)
     live.window_probabilities(windows)
     assert live._engine._thread is None
-    live._engine.worked(engines.BUSY_S)
+    live._engine.worked(engine_module.BUSY_S["compiled"])
     live._engine.wait()
     assert quick == [16]
-    live._engine.worked(engines.BUSY_S)
+    live._engine.worked(engine_module.BUSY_S["compiled"])
     live._engine.wait()
     assert quick == [16], "once is enough"
 
@@ -173,7 +252,7 @@ def test_a_compiler_that_fails_leaves_the_eager_network(model_folder, windows, m
 
 def test_a_compiling_process_that_fails_is_said(model_folder, monkeypatch, caplog):
     """And nothing is compiled here then, where it would hold up the radio."""
-    monkeypatch.setattr(engines.sys, "executable", "/bin/false")
+    monkeypatch.setattr(engine_module.sys, "executable", "/bin/false")
     monkeypatch.setattr(torch, "compile", None)
     with caplog.at_level(logging.WARNING):
         live = Recognizer(model_folder, engine="compiled", **OPTIONS)
@@ -193,7 +272,7 @@ def test_a_program_may_end_while_it_compiles(model_folder, tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, engines.CACHE_VARIABLE: str(tmp_path)},
+        env={**os.environ, CACHE_VARIABLE: str(tmp_path)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr, done.returncode) == ("eager True\n", "", 0)
@@ -220,7 +299,7 @@ def test_a_gpu_that_dies_under_graphs_is_left_for_the_cpu(model_folder, windows,
 
 
 class Slot:
-    """Stands for `engines._Slot`: computes when it is launched."""
+    """Stands for `engines.graphs._Slot`: computes when it is launched."""
 
     def __init__(self, compute, window_samples, size, work, pool):
         self.size, self.compute = size, compute
@@ -243,8 +322,8 @@ def test_graphs_hand_out_batches_and_put_the_results_together(monkeypatch, count
     """The order of things, without a GPU: slots in turn, padding, the smallest size that fits."""
     for name in ("Stream", "graph_pool_handle"):
         monkeypatch.setattr(torch.cuda, name, lambda: None)
-    monkeypatch.setattr(engines, "_Slot", Slot)
-    monkeypatch.setattr(torch.cuda, "device", lambda device: engines.threading.Lock())
+    monkeypatch.setattr(graphs_module, "_Slot", Slot)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: threading.Lock())
     graphs = Graphs(lambda windows: torch.view_as_real(windows[:, 0]), 3, (4, 16), CPU)
     windows = (np.arange(count * 3).reshape(count, 3) * (1 + 2j)).astype(np.complex64)
     found = np.full((count, 2), np.nan, np.float32)

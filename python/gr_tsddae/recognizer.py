@@ -67,11 +67,12 @@ class Recognizer(Runner):
         precision: "auto" (bfloat16 where the hardware multiplies it fast), "float32", "bfloat16".
         batch_windows: most windows per pass through the network; None takes what suits the
             network's size and the device.
-        engine: how a TS-Net runs, see docs/speed.md: "eager"; "compiled" (by torch.compile);
-            "graphs" (CUDA graphs, compiled as well); "auto" (eager, on a GPU graphs, and compiled
-            once the network has worked for 20 s). All begin at once and change over when the faster
-            one is ready, at which the last digits of probabilities change. Other networks run
-            eager.
+        engine: how a TS-Net runs, see docs/speed.md: "eager"; "openvino" (on a CPU); "compiled"
+            (by torch.compile); "graphs" (CUDA graphs, compiled as well); "auto" (eager, on a GPU
+            graphs; once the network has worked for 2 s on a CPU OpenVINO, or where that is not
+            installed and on a GPU compiled, after 20 s). They begin at once and change over when
+            the faster one is ready, at which the last digits of probabilities change. Other
+            networks run eager.
 
     Raises:
         zoo.ModelError: when the model cannot be loaded.
@@ -97,7 +98,7 @@ class Recognizer(Runner):
 
     @property
     def engine(self) -> str:
-        """What runs now: "eager", "compiled", "graphs" or "compiled graphs"."""
+        """What runs now: "eager", "openvino", "compiled", "graphs" or "compiled graphs"."""
         return "eager" if self._engine is None else self._engine.running
 
     @property
@@ -195,9 +196,9 @@ class Recognizer(Runner):
             self._engine.worked(time.perf_counter() - began)
 
     def _change_over(self) -> None:
-        """Take the compiled network, where there is one now."""
-        if self._engine is not None and self._engine.compiled is not None:
-            self._network = self._engine.compiled
+        """Take the faster network, where there is one now."""
+        if self._engine is not None and self._engine.faster is not None:
+            self._network = self._engine.faster
 
     def _silence(self) -> np.ndarray:
         """Probabilities of digital silence, (K,): it has no shape that the network could see."""

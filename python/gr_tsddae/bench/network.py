@@ -28,7 +28,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from gr_tsddae import nets
 from gr_tsddae.bench import machine
 from gr_tsddae.bench.roofline import draw
-from gr_tsddae.engines import CompiledTSNet, Graphs
+from gr_tsddae.engines.compiled import CompiledTSNet
+from gr_tsddae.engines.engine import openvino_is_there
+from gr_tsddae.engines.graphs import Graphs
+from gr_tsddae.engines.openvino import OpenVinoTSNet
 from gr_tsddae.iq.windows import to_rows, unit_power
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 from gr_tsddae.runner import PRECISIONS, resolve_device
@@ -36,7 +39,7 @@ from gr_tsddae.runner import PRECISIONS, resolve_device
 CLASS_COUNT = 12
 SIZES = ("base", "small", "nano")
 # "trained" is the network as training leaves it: neither folded nor compiled.
-ENGINES = ("trained", "eager", "compiled", "graphs", "compiled-graphs")
+ENGINES = ("trained", "eager", "openvino", "compiled", "graphs", "compiled-graphs")
 BATCHES = {"cpu": (1, 16, 256), "cuda": (1, 16, 256, 1024, 4096, 8192)}
 BATCHES_IN_TURN = 4
 LONGEST_SAMPLES = 2**20  # of a batch: 8192 windows of 128; more only fills memory
@@ -174,6 +177,8 @@ class Bench:
         else:
             network = FoldedTSNet(self._trained, self._window_samples).to(device)
             network.to_precision(dtype)
+            if engine == "openvino":
+                network = OpenVinoTSNet(network)
 
         def compute(windows: torch.Tensor) -> torch.Tensor:
             return network(unit_power(to_rows(windows))).float().softmax(1)
@@ -257,7 +262,7 @@ def configurations(
 ) -> Iterator[tuple[str, str, int]]:
     """(precision, engine, batch) in the order they are measured: what is dear to compile last."""
     cuda = device.type == "cuda"
-    engines = options.engines or (ENGINES if cuda else ("trained", "eager", "compiled"))
+    engines = options.engines or engines_of(device)
     batches = options.batches or BATCHES[device.type]
     to_compile = options.compile_batches or ((256, 1024) if cuda else (256,))
     for compiled in (False, True):
@@ -274,6 +279,14 @@ def configurations(
                         yield precision, engine, batch
 
 
+def engines_of(device: torch.device) -> tuple[str, ...]:
+    """All engines that a device has."""
+    if device.type == "cuda":
+        return tuple(engine for engine in ENGINES if engine != "openvino")
+    openvino = ("openvino",) if openvino_is_there() else ()
+    return "trained", "eager", *openvino, "compiled"
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
@@ -283,6 +296,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if device.type == "cpu" and any("graphs" in engine for engine in options.engines or ()):
         print("engines with graphs need a CUDA device", file=sys.stderr)
+        return 2
+    if device.type == "cuda" and "openvino" in (options.engines or ()):
+        print("openvino runs on a CPU", file=sys.stderr)
         return 2
     if device.type == "cuda":
         torch.cuda.set_device(device.index or 0)  # takes no "cuda" without a number

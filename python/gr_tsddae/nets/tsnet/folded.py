@@ -96,8 +96,8 @@ class _FoldedFeedForward(nn.Module):
 class _FoldedAttention(nn.Module):
     """Eq. 9 with the angles of all tokens in a table.
 
-    The channels of a rotated pair lie side by side here, which changes no product of a query with
-    a key; turning them is a product of complex numbers.
+    The first channels of all rotated pairs lie side by side here, and so do the second ones, which
+    changes no product of a query with a key and lets whole rows be turned at once.
     """
 
     def __init__(self, block: RotaryAttention, tokens: int):
@@ -106,9 +106,9 @@ class _FoldedAttention(nn.Module):
         width = block.out.weight.shape[0]
         half = width // block.heads // 2
         query, key, value = block.qkv.weight.double().split(width)
-        # (H, 2, C/2H, C) -> (H, C/2H, 2, C)
+        # (H, 2, C/2H, C) -> (2, H, C/2H, C)
         query, key = (
-            part.view(block.heads, 2, half, width).transpose(1, 2).reshape(width, width)
+            part.view(block.heads, 2, half, width).transpose(0, 1).reshape(width, width)
             for part in (query, key)
         )
         self.qkv = _Affine(torch.cat((query, key, value)), None)
@@ -118,21 +118,28 @@ class _FoldedAttention(nn.Module):
         self.eps = block.norm.eps
         position = torch.arange(tokens, dtype=torch.float64)
         angle = torch.outer(position, block.inverse_period.cpu().double())  # (N, C/2H)
-        cos, sin = angle.cos().float(), angle.sin().float()
-        self.register_buffer("cos", cos[:, None, :, None].contiguous())  # (N, 1, C/2H, 1)
-        # (b, a) (-sin, sin)
-        self.register_buffer("sin", torch.stack((-sin, sin), -1)[:, None].contiguous())
+        self.register_buffer("cos", _for_all_heads(angle.cos(), block.heads))  # (N, 1, C/2)
+        self.register_buffer("sin", _for_all_heads(angle.sin(), block.heads))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         batch, tokens, width = x.shape
         plain, value = self.qkv(x).split((2 * width, width), dim=-1)
-        pairs = plain.unflatten(-1, (2 * self.heads, -1, 2))  # (B, N, 2H, C/2H, 2)
-        turned = pairs * self.cos + pairs.flip(-1) * self.sin
-        query, key = turned.flatten(-2).unflatten(2, (2, -1)).permute(2, 0, 3, 1, 4)
+        first, second = plain.unflatten(-1, (2, 2, -1)).unbind(3)  # each (B, N, 2, C/2)
+        turned = torch.cat(
+            (first * self.cos - second * self.sin, first * self.sin + second * self.cos), -1
+        )
+        # (B, N, 2, 2, H, C/2H) -> (2, B, H, N, 2, C/2H)
+        turned = turned.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 4, 1, 3, 5)
+        query, key = turned.flatten(-2).unbind(0)
         value = value.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # each (B, H, N, C/H)
         mixed = F.scaled_dot_product_attention(query, key, value)
         mixed = mixed.transpose(1, 2).reshape(batch, tokens, width)
         return self.out(F.layer_norm(mixed, (width,), eps=self.eps))
+
+
+def _for_all_heads(angles: torch.Tensor, heads: int) -> torch.Tensor:
+    """Of one head, float64 (N, C/2H), for all of them side by side: float32 (N, 1, C/2)."""
+    return angles.float().repeat(1, heads)[:, None].contiguous()
 
 
 class _FoldedTemporal(_Vectors):
