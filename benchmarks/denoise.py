@@ -122,7 +122,7 @@ def suppression_db(denoiser: Denoiser) -> float:
 
 
 def main() -> None:
-    denoiser = Denoiser(sys.argv[1] if len(sys.argv) > 1 else "denoise-nano")
+    denoiser = Denoiser(sys.argv[1] if len(sys.argv) > 1 else "denoise-mini")
     result = {
         "machine": describe(denoiser.device),
         "model": denoiser.card.name,

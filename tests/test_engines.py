@@ -205,7 +205,9 @@ def test_auto_takes_openvino_once_there_has_been_work_and_if_it_is_faster(
 
 
 @needs_openvino
-def test_an_openvino_that_fails_leaves_the_eager_network(model_folder, windows, monkeypatch, caplog):
+def test_an_openvino_that_fails_leaves_the_eager_network(
+    model_folder, windows, monkeypatch, caplog
+):
     def broken(self, folded):
         raise RuntimeError("no such operation\nand much more")
 

@@ -204,14 +204,14 @@ def test_record_teach_reload(example, home):
 @pytest.fixture
 def denoiser_model(tmp_path, monkeypatch):
     """The shipped denoiser; where there is none, an untrained one under its name. Is it trained?"""
-    if "denoise-nano" in zoo.names():
+    if "denoise-mini" in zoo.names():
         return True
     card = zoo.Card(
-        name="denoise-nano", task="denoising", network="tsnet-nano", classes=(), window_samples=L,
+        name="denoise-mini", task="denoising", network="tsnet-nano", classes=(), window_samples=L,
         scaling="unit_power", samples_per_symbol=8.0, weights_sha256="",
         licence="GPL-3.0-or-later",
     )  # fmt: skip
-    zoo.save(tmp_path / "models" / "denoise-nano", card, nets.create("tsnet-nano").eval())
+    zoo.save(tmp_path / "models" / "denoise-mini", card, nets.create("tsnet-nano").eval())
     monkeypatch.setenv(zoo.PATH_VARIABLE, str(tmp_path / "models"))
     return False
 

@@ -47,6 +47,6 @@ def test_classifier_outputs(name, fill):
 
 @torch.inference_mode()
 def test_denoiser_outputs(fill):
-    network = fill(TSNetDenoiser(SIZES["nano"]))
+    network = fill(TSNetDenoiser(SIZES["mini"]))
     temporal, spectral = network(windows(), torch.tensor([4, 1500]))
-    check("tsnet-nano denoiser", torch.stack((temporal, spectral))[..., ::32])
+    check("tsnet-mini denoiser", torch.stack((temporal, spectral))[..., ::32])

@@ -16,10 +16,10 @@ def networks(fill, **changes):
     return shallow, deep
 
 
-def test_small_grows_out_of_nano():
-    nano, small = (nets.create(f"tsnet-{size}", class_count=2) for size in ("nano", "small"))
-    assert can_deepen(nano.backbone, small.backbone)
-    assert not can_deepen(small.backbone, nano.backbone)
+def test_small_grows_out_of_mini():
+    mini, small = (nets.create(f"tsnet-{size}", class_count=2) for size in ("mini", "small"))
+    assert can_deepen(mini.backbone, small.backbone)
+    assert not can_deepen(small.backbone, mini.backbone)
 
 
 def test_it_begins_where_the_shallow_one_is(fill):

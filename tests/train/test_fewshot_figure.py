@@ -18,7 +18,7 @@ from gr_tsddae.train.fewshot_point import METHODS, Budget, turns
 
 NETWORKS = {
     "lsm": {"width": 8, "layers": 1, "class_layers": 1, "heads": 2},
-    "tsnet-nano": {"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2},
+    "tsnet-mini": {"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2},
     "resnet18": {"width": 2},
     "cnn2": {"width": 2, "hidden": 8},
     "cnn-lstm": {"width": 2, "hidden": 8},

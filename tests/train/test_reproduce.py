@@ -16,7 +16,7 @@ from gr_tsddae.train.reproduce import ReproduceConfig, reproduce, rows_of
 from gr_tsddae.train.reproduce import _table as filled
 
 TINY = NetworkConfig(
-    name="tsnet-nano",
+    name="tsnet-mini",
     options={"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2},
 )
 ONCE = TrainerConfig(epochs=1, device="cpu", precision="32")
@@ -159,11 +159,11 @@ def test_published_figures():
 
 
 def test_the_small_recipe_is_complete():
-    words = ["--config", "table-nano", "--dataset=npz", "--path=f", "--out=o"]
+    words = ["--config", "table-mini", "--dataset=npz", "--path=f", "--out=o"]
     found = command.parse("reproduce", [*words, "--seeds=[7]", "--probe.trainer.epochs=3"])
-    assert (found.network.name, found.seeds, found.probe.trainer.epochs) == ("tsnet-nano", (7,), 3)
+    assert (found.network.name, found.seeds, found.probe.trainer.epochs) == ("tsnet-mini", (7,), 3)
     assert found.pretrain.trainer == TrainerConfig(epochs=12, stop_patience=1000)
-    assert command.parse("ablate", words).network.name == "tsnet-nano"
+    assert command.parse("ablate", words).network.name == "tsnet-mini"
     swept = command.parse("sweep", [*words, "--over=ratio", "--at=[0.2, 0.6]"])
     assert (swept.at, swept.finetune.trainer.epochs) == ((0.2, 0.6), 12)
 

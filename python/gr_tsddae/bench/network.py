@@ -37,7 +37,7 @@ from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 from gr_tsddae.runner import PRECISIONS, resolve_device
 
 CLASS_COUNT = 12
-SIZES = ("base", "small", "nano")
+SIZES = ("base", "small", "mini", "nano")
 # "trained" is the network as training leaves it: neither folded nor compiled.
 ENGINES = ("trained", "eager", "openvino", "compiled", "graphs", "compiled-graphs")
 BATCHES = {"cpu": (1, 16, 256), "cuda": (1, 16, 256, 1024, 4096, 8192)}

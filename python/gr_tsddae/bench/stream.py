@@ -51,6 +51,7 @@ class Setting:
     gate_dbfs: float = -math.inf
     device: str = "auto"
     precision: str = "auto"
+    engine: str = "auto"
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate_msps < math.inf:
@@ -104,6 +105,7 @@ class Flowgraph(gr.top_block):
                 model=setting.model, overflow=setting.policy, batch_windows=setting.batch_windows,
                 max_latency_ms=setting.max_latency_ms, gate_dbfs=setting.gate_dbfs,
                 device=setting.device, precision=setting.precision, sample_rate_hz=rate_hz,
+                engine=setting.engine,
             )
             for _ in range(setting.classifiers)
         ]  # fmt: skip
@@ -265,6 +267,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("gate_dbfs", float, "power gate; the noise has -17 dBFS"),
         ("device", str, "auto, cpu, cuda, ..."),
         ("precision", str, "auto, float32, bfloat16"),
+        ("engine", str, "auto, eager, openvino, compiled, graphs"),
     ):
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=kind, default=getattr(default, name),

@@ -50,7 +50,7 @@ class anomaly_detector(WindowBlock):
 
     def __init__(
         self,
-        model: str = "denoise-nano",
+        model: str = "denoise-mini",
         hop_samples: int = 0,
         threshold: float = 0.5,
         learn_s: float = 5.0,

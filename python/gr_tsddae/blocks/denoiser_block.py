@@ -44,7 +44,7 @@ class denoiser(WindowBlock):
 
     def __init__(
         self,
-        model: str = "denoise-nano",
+        model: str = "denoise-mini",
         estimate_snr: bool = True,
         snr_db: float = 10.0,
         batch_windows: int = 0,

@@ -63,7 +63,6 @@ def openvino_is_there() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-
 class Engine:
     """Runs a folded network, and finds a faster way while it runs.
 
@@ -118,11 +117,7 @@ class Engine:
     def worked(self, seconds: float) -> None:
         """Tell how long the network worked; "auto" prepares a faster one once it is worth it."""
         self._busy_s += seconds
-        if (
-            self.name == "auto"
-            and self._thread is None
-            and self._busy_s > BUSY_S[self._of_auto]
-        ):
+        if self.name == "auto" and self._thread is None and self._busy_s > BUSY_S[self._of_auto]:
             self._prepare_in_background(self._of_auto)
 
     def wait(self) -> None:

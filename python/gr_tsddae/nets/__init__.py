@@ -34,7 +34,7 @@ _NETWORKS = {
     "vgg": "baselines.vgg:VGG",
 }
 # The networks that can also be pre-trained by denoising: tsnet-<size>.
-_TSNETS = ("tsnet-base", "tsnet-nano", "tsnet-small")
+_TSNETS = ("tsnet-base", "tsnet-mini", "tsnet-nano", "tsnet-small")
 
 
 def _configured(name: str, default: Any, options: Mapping[str, Any]) -> Any:

@@ -11,6 +11,8 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
+from gr_tsddae.train.memory import keep_freed_memory
+
 PROGRAM = "python -m gr_tsddae.train"
 
 
@@ -99,6 +101,7 @@ def main() -> int:
     if name in ("-h", "--help"):
         print(overview())
         return 0
+    keep_freed_memory()
     try:
         if name not in COMMANDS:
             raise ValueError(f"no command {name!r}; there are: {', '.join(COMMANDS)}")

@@ -51,7 +51,7 @@ class Method:
 # they learn from, and not their networks.
 METHODS = {
     "lsm": Method("LSM", "lsm", "lsm"),
-    "ts-ddae": Method("TS-DDAE (tsnet-nano)", "tsnet-nano", "noise"),
+    "ts-ddae": Method("TS-DDAE (tsnet-mini)", "tsnet-mini", "noise"),
     "simclr": Method("SimCLR", "resnet18", "simclr"),
     "simsiam": Method("SimSiam", "resnet18", "simsiam"),
     "semiamc": Method("SemiAMC", "resnet18", "semiamc"),

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from gr_tsddae.train.memory import keep_freed_memory
+
 log = logging.getLogger(__name__)
 
 
@@ -67,6 +69,7 @@ def _worker(
 ) -> None:
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # CUDA looks when it is first used
+    keep_freed_memory()
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // count))
     name = multiprocessing.current_process().name
     logging.basicConfig(level=logging.INFO, format=f"{name}: %(message)s")

@@ -12,6 +12,7 @@ from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 # A base of one layer has every part of the whole; the whole one is looked at once.
 NETWORKS = [
     ("tsnet-nano", 128, {}),
+    ("tsnet-mini", 128, {}),
     ("tsnet-small", 128, {}),
     ("tsnet-small", 256, {}),
     ("tsnet-base", 128, {}),

@@ -90,8 +90,19 @@ class TSNetConfig:
 SIZES = {
     # The paper's network: 10.3 million parameters.
     "base": TSNetConfig(width=256, heads=16, feedforward=512, layers=4),
-    # Wide enough for few, cheap tokens: see benchmarks/ for what it sustains on two cores.
+    # An RTL-SDR's whole rate on two cores: half the tokens of mini, one layer of wide feed-forward.
+    # Wide ones are large matrix products, which a processor does best.
     "nano": TSNetConfig(
+        width=64,
+        heads=2,
+        feedforward=256,
+        layers=1,
+        stride_samples=16,
+        kernel_samples=32,
+        dropout=0.0,
+        drop_path=0.0,
+    ),
+    "mini": TSNetConfig(
         width=64,
         heads=2,
         feedforward=128,
@@ -101,7 +112,7 @@ SIZES = {
         dropout=0.0,
         drop_path=0.0,
     ),
-    # nano with twice the layers, so that it can grow out of a trained nano.
+    # mini with twice the layers, so that it can grow out of a trained mini.
     "small": TSNetConfig(
         width=64,
         heads=2,
