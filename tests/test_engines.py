@@ -17,8 +17,8 @@ from gr_tsddae.engines import engine as engine_module
 from gr_tsddae.engines import graphs as graphs_module
 from gr_tsddae.engines.compiled import CACHE_VARIABLE, CompiledTSNet, keep_compiled_code
 from gr_tsddae.engines.graphs import Graphs
-from gr_tsddae.engines.openvino import OpenVinoTSNet
-from gr_tsddae.iq.windows import unit_power
+from gr_tsddae.engines.openvino import OpenVino
+from gr_tsddae.iq.windows import to_rows, unit_power
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
 CPU = torch.device("cpu")
@@ -161,19 +161,22 @@ def test_openvino_that_is_not_installed(monkeypatch, model_folder, windows):
 
 
 @needs_openvino
+@pytest.mark.parametrize("length", [128, 512])
 @pytest.mark.parametrize("count", [1, 3, 16, 40, 600])
-def test_openvino_gives_the_same(folded, count):
-    rows = unit_power(torch.sin(torch.arange(count * 256.0) ** 1.3).view(count, 2, 128))
-    fast = OpenVinoTSNet(folded, threads=2)
+def test_openvino_gives_the_same(fill, length, count):
+    """For both ways to a spectrum; from rows that lie apart in memory, too."""
+    folded = FoldedTSNet(fill(nets.create("tsnet-nano", class_count=4)), length)
+    fast = OpenVino(folded, unit_power, threads=2)
+    iq = np.exp(1j * np.arange(2 * count * length) ** 1.3).astype(np.complex64)
+    windows = iq.reshape(count, 2 * length)[:, :length]
     with torch.inference_mode():
-        torch.testing.assert_close(fast(rows), folded(rows), atol=1e-5, rtol=0)
-        torch.testing.assert_close(fast.embed(rows), folded.embed(rows), atol=1e-4, rtol=0)
-
-
-@needs_openvino
-def test_openvino_refuses_another_length(folded):
-    with pytest.raises(ValueError, match="window of 64 samples"):
-        OpenVinoTSNet(folded)(torch.ones(1, 2, 64))
+        scaled = unit_power(to_rows(torch.from_numpy(windows)))
+        features = folded.embed(scaled).numpy()
+        probabilities = folded(scaled).softmax(1).numpy()
+    for fill_in, wanted in ((fast.fill, probabilities), (fast.fill_features, features)):
+        found = np.full(wanted.shape, np.nan, np.float32)
+        fill_in(found, windows)
+        np.testing.assert_allclose(found, wanted, atol=1e-5 * max(1, np.abs(wanted).max(initial=0)))
 
 
 @needs_openvino
@@ -185,7 +188,12 @@ def test_openvino_asked_for_runs_from_the_first_window(model_folder, windows):
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     assert not np.array_equal(found, wanted), "another way of adding ends in other last digits"
     assert np.array_equal(live.window_probabilities(windows), found)
+    assert live.window_probabilities(windows[:0]).shape == (0, len(live.classes))
     assert np.array_equal(live.window_probabilities(windows[7:8]), found[7:8])
+    eager = Recognizer(model_folder, engine="eager", **OPTIONS)
+    np.testing.assert_allclose(live.embed(windows), eager.embed(windows), atol=1e-4)
+    with pytest.raises(ValueError, match=r"windows have shape \(2, 100\)"):
+        live.embed(windows[:2, :100])
 
 
 @needs_openvino
@@ -193,8 +201,8 @@ def test_openvino_asked_for_runs_from_the_first_window(model_folder, windows):
 def test_auto_takes_openvino_once_there_has_been_work_and_if_it_is_faster(
     model_folder, windows, monkeypatch, faster, running
 ):
-    times = {FoldedTSNet: 1.0, OpenVinoTSNet: 0.5 if faster else 2.0}
-    monkeypatch.setattr(Engine, "_seconds", lambda self, network: times[type(network)])
+    monkeypatch.setattr(Engine, "_seconds", lambda *_: 1.0)
+    monkeypatch.setattr(Engine, "_seconds_of", lambda *_: 0.5 if faster else 2.0)
     live = Recognizer(model_folder, engine="auto", **OPTIONS)
     wanted = live.window_probabilities(windows)
     assert live._engine._thread is None
@@ -208,10 +216,10 @@ def test_auto_takes_openvino_once_there_has_been_work_and_if_it_is_faster(
 def test_an_openvino_that_fails_leaves_the_eager_network(
     model_folder, windows, monkeypatch, caplog
 ):
-    def broken(self, folded):
+    def broken(self, folded, scale):
         raise RuntimeError("no such operation\nand much more")
 
-    monkeypatch.setattr(OpenVinoTSNet, "__init__", broken)
+    monkeypatch.setattr(OpenVino, "__init__", broken)
     with caplog.at_level(logging.WARNING):
         live = Recognizer(model_folder, engine="openvino", **OPTIONS)
     assert [r.getMessage() for r in caplog.records] == [

@@ -250,7 +250,7 @@ def test_bfloat16_mostly_agrees_with_float32(untrained, model_folder):
     assert np.abs(wanted - found).mean() < 0.02
 
 
-@pytest.mark.parametrize("model", ["amc-nano", "amc-small"])
+@pytest.mark.parametrize("model", ["amc-nano", "amc-mini", "amc-small"])
 def test_bfloat16_labels_as_float32_does(model):
     """999 of 1000 windows, of what a live receiver meets."""
     rows, _, _ = draw_random(

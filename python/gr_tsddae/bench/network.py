@@ -31,7 +31,7 @@ from gr_tsddae.bench.roofline import draw
 from gr_tsddae.engines.compiled import CompiledTSNet
 from gr_tsddae.engines.engine import openvino_is_there
 from gr_tsddae.engines.graphs import Graphs
-from gr_tsddae.engines.openvino import OpenVinoTSNet
+from gr_tsddae.engines.openvino import OpenVino
 from gr_tsddae.iq.windows import to_rows, unit_power
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 from gr_tsddae.runner import PRECISIONS, resolve_device
@@ -177,18 +177,20 @@ class Bench:
         else:
             network = FoldedTSNet(self._trained, self._window_samples).to(device)
             network.to_precision(dtype)
-            if engine == "openvino":
-                network = OpenVinoTSNet(network)
 
         def compute(windows: torch.Tensor) -> torch.Tensor:
             return network(unit_power(to_rows(windows))).float().softmax(1)
 
-        if engine.endswith("graphs"):
-            graphs = Graphs(compute, self._window_samples, (batch,), device)
+        if engine == "openvino" or engine.endswith("graphs"):
+            direct = (
+                OpenVino(network, unit_power)
+                if engine == "openvino"
+                else Graphs(compute, self._window_samples, (batch,), device)
+            )
 
             def run(windows: np.ndarray) -> np.ndarray:
                 found = np.empty((len(windows), CLASS_COUNT), np.float32)
-                graphs.fill(found, windows)
+                direct.fill(found, windows)
                 return found
 
             return run

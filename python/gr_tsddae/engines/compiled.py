@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A folded TS-Net through torch.compile.
 
-Compiling holds up everything that is Python for the minute it takes. So another process compiles, at
-low priority, into torch's cache, which then makes it short work for a thread of this one.
+Compiling holds up everything that is Python for the minute it takes. So another process compiles,
+at low priority, into torch's cache, which then makes it short work for a thread of this one.
 """
 
 from __future__ import annotations

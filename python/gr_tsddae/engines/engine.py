@@ -26,7 +26,7 @@ from torch import nn
 
 from gr_tsddae.engines.compiled import CompiledTSNet, keep_compiled_code
 from gr_tsddae.engines.graphs import Graphs
-from gr_tsddae.engines.openvino import OpenVinoTSNet
+from gr_tsddae.engines.openvino import OpenVino
 from gr_tsddae.iq.windows import to_rows
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
@@ -67,8 +67,8 @@ class Engine:
     """Runs a folded network, and finds a faster way while it runs.
 
     Attributes:
-        faster: the network by OpenVINO or compiled, once that is ready and faster; else None.
-        graphs: what computes probabilities of windows now, or None.
+        compiled: the network compiled, once that is ready and faster; else None.
+        openvino, graphs: what computes probabilities of windows now, or None.
         running: "eager", "openvino", "compiled", "graphs" or "compiled graphs".
 
     Args:
@@ -86,7 +86,8 @@ class Engine:
         batches: tuple[int, ...],
     ):
         self.name = name
-        self.faster: OpenVinoTSNet | CompiledTSNet | None = None
+        self.compiled: CompiledTSNet | None = None
+        self.openvino: OpenVino | None = None
         self.graphs: Graphs | None = None
         self._folded = folded
         self._scale = scale
@@ -98,20 +99,20 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._closing = False
-        openvino = self._device.type == "cpu" and openvino_is_there()
-        self._of_auto = "openvino" if openvino else "compiled"
+        has_openvino = self._device.type == "cpu" and openvino_is_there()
+        self._of_auto = "openvino" if has_openvino else "compiled"
         if self._device.type == "cuda" and name in ("auto", "graphs"):
             self.graphs = self._guarded("CUDA graphs", lambda: self._captured(folded))
         if name == "openvino":  # asked for, and ready within a second or two: from the first window
-            self.faster = self._guarded("OpenVINO", lambda: OpenVinoTSNet(folded))
+            self.openvino = self._guarded("OpenVINO", lambda: OpenVino(folded, scale))
         elif name in ("compiled", "graphs"):
             self._prepare_in_background("compiled")
 
     @property
     def running(self) -> str:
-        if isinstance(self.faster, OpenVinoTSNet):
+        if self.openvino is not None:
             return "openvino"
-        compiled = "compiled" if self.faster is not None else ""
+        compiled = "compiled" if self.compiled is not None else ""
         return f"{compiled} graphs".strip() if self.graphs is not None else compiled or "eager"
 
     def worked(self, seconds: float) -> None:
@@ -162,11 +163,11 @@ class Engine:
 
     def _prepare_openvino(self) -> None:
         began = time.perf_counter()
-        prepared = OpenVinoTSNet(self._folded)
-        before, after = (self._seconds(net) for net in (self._folded, prepared))
+        openvino = OpenVino(self._folded, self._scale)
+        before, after = self._seconds(self._folded), self._seconds_of(openvino)
         self._say("OpenVINO ready", began, before, after)
         if after < before:
-            self.faster = prepared
+            self.openvino = openvino
 
     def _compile(self) -> None:
         began = time.perf_counter()
@@ -181,10 +182,10 @@ class Engine:
             graphs = None
         else:
             graphs = self._captured(compiled)
-            before, after = _seconds_of_graphs(self.graphs), _seconds_of_graphs(graphs)
+            before, after = self._seconds_of(self.graphs), self._seconds_of(graphs)
         self._say("compiled", began, before, after)
         if after < before:
-            self.faster, self.graphs = compiled, graphs
+            self.compiled, self.graphs = compiled, graphs
 
     def _say(self, what: str, began: float, before: float, after: float) -> None:
         log.info(
@@ -219,6 +220,14 @@ class Engine:
         ).to(self._device)
         return _least_seconds(lambda: self.probabilities(network, windows).cpu())
 
+    def _seconds_of(self, direct: OpenVino | Graphs) -> float:
+        """The same of what takes windows from the host."""
+        random = np.random.default_rng(1)
+        shape = self._batches[-1], direct.window_samples
+        windows = (random.standard_normal(shape) + 1j).astype(np.complex64)
+        found = np.empty((len(windows), direct.result_size), np.float32)
+        return _least_seconds(lambda: direct.fill(found, windows))
+
     @staticmethod
     def _guarded(what: str, make: Callable[[], Made]) -> Made | None:
         """Make it; when that fails, say so in a line and go on without."""
@@ -228,14 +237,6 @@ class Engine:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             log.warning("%s failed (%s); going on without", what, reason)
             return None
-
-
-def _seconds_of_graphs(graphs: Graphs) -> float:
-    random = np.random.default_rng(1)
-    shape = graphs.largest, graphs.window_samples
-    windows = (random.standard_normal(shape) + 1j).astype(np.complex64)
-    found = np.empty((graphs.largest, graphs.result_size), np.float32)
-    return _least_seconds(lambda: graphs.fill(found, windows))
 
 
 def _least_seconds(run: Callable[[], object], repeats: int = 5) -> float:

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folded TS-Net as OpenVINO runs it on a CPU."""
+"""The way from windows to probabilities as OpenVINO runs it on a CPU.
+
+torch has all cores work on one operation after another, and every one ends with a wait. Here each
+core takes windows of its own all the way, scaling and spectrum included, and torch takes no part.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,36 +18,42 @@ from torch import nn
 from gr_tsddae.iq.windows import spectrum
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
-# Windows that a core works on at once: fewer leave it waiting, more do not stay in its caches.
+# Windows that a core takes at once: fewer leave it waiting, more do not stay in its caches.
 SMALLEST_SHARE, LARGEST_SHARE = 16, 256
+# Up to this length the DFT is a product with its matrix: more work than a fast transform, but work
+# that a processor does better than what OpenVINO has.
+LONGEST_PRODUCT_SAMPLES = 256
 
 
-class OpenVinoTSNet(nn.Module):
-    """A folded TS-Net whose batches, of any size, are divided among cores that share nothing.
+class OpenVino:
+    """A folded TS-Net for windows as received.
 
-    torch has all cores work on one operation after another, and every one ends with a wait. Here
-    each core takes windows of its own through the whole network.
+    Results of a window do not depend on what else is in a batch, to the last bit.
 
     Args:
-        folded: on the CPU, in its precision; not changed. `to_precision` has been called.
+        folded: on the CPU, in its precision; not changed.
+        scale: received rows (B, 2, L) to scaled ones.
         threads: how many cores; None takes torch's number.
 
     Raises:
         ImportError: when the package openvino is not installed.
     """
 
-    def __init__(self, folded: FoldedTSNet, threads: int | None = None):
+    def __init__(
+        self,
+        folded: FoldedTSNet,
+        scale: Callable[[torch.Tensor], torch.Tensor],
+        threads: int | None = None,
+    ):
         import openvino
 
-        super().__init__()
-        self.folded = folded
-        self.feature_size = folded.feature_size
+        self.window_samples = folded.window_samples
         self._shares = threads or torch.get_num_threads()
-        plain = copy.deepcopy(folded).to_precision(torch.float32)
-        example = torch.zeros(2, 2, folded.window_samples)
+        program = _Program(copy.deepcopy(folded).to_precision(torch.float32), scale)
+        example = torch.ones(2, self.window_samples, 2)
         with torch.no_grad():
-            model = openvino.convert_model(_Features(plain), example_input=(example, example))
-        model.reshape({port: [-1, 2, folded.window_samples] for port in model.inputs})
+            model = openvino.convert_model(program, example_input=(example,))
+        model.reshape({model.inputs[0]: [-1, self.window_samples, 2]})
         compiled = openvino.Core().compile_model(
             model,
             "CPU",
@@ -52,37 +64,60 @@ class OpenVinoTSNet(nn.Module):
                 "INFERENCE_PRECISION_HINT": "bf16" if folded.dtype == torch.bfloat16 else "f32",
             },
         )
+        self.result_size, self.feature_size = (
+            output.partial_shape[1].get_length() for output in compiled.outputs
+        )
         self._queue = openvino.AsyncInferQueue(compiled, self._shares)
         self._queue.set_callback(_keep)
 
-    def embed(self, rows: torch.Tensor) -> torch.Tensor:
-        """Feature vectors of scaled windows, float32: (B, 2, L) -> (B, E)."""
-        self.folded.check_window(rows.shape[-1])
-        rows = rows.float()
-        found = np.empty((len(rows), self.feature_size), np.float32)
-        share = min(max(-(-len(rows) // self._shares), SMALLEST_SHARE), LARGEST_SHARE)
-        for start in range(0, len(rows), share):
-            part = rows[start : start + share]
-            # The next part's spectrum is computed while the one before is worked on.
-            inputs = part.numpy(), spectrum(part).numpy()
-            self._queue.start_async(inputs, found[start : start + share], share_inputs=False)
+    def fill(self, found: np.ndarray, windows: np.ndarray) -> None:
+        """Probabilities of windows, any number of them: complex64 (N, L) into float32 (N, K)."""
+        self._fill(found, 0, windows)
+
+    def fill_features(self, found: np.ndarray, windows: np.ndarray) -> None:
+        """Feature vectors of windows: complex64 (N, L) into float32 (N, E)."""
+        self._fill(found, 1, windows)
+
+    def _fill(self, found: np.ndarray, output: int, windows: np.ndarray) -> None:
+        # Whole steps, so that a window meets the same arithmetic in every batch.
+        steps = -(-len(windows) // (self._shares * SMALLEST_SHARE))
+        share = SMALLEST_SHARE * min(max(1, steps), LARGEST_SHARE // SMALLEST_SHARE)
+        for start in range(0, len(windows), share):
+            part = windows[start : start + share]
+            place = found[start : start + len(part)]
+            if missing := -len(part) % SMALLEST_SHARE:
+                part = np.concatenate((part, np.zeros((missing, part.shape[1]), part.dtype)))
+            pairs = np.ascontiguousarray(part, np.complex64).view(np.float32)
+            pairs = pairs.reshape(len(part), -1, 2)  # (B, L, 2)
+            self._queue.start_async((pairs,), (place, output))  # copies them
         self._queue.wait_all()
-        return torch.from_numpy(found)
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.folded.head(self.embed(rows))
 
 
-class _Features(nn.Module):
-    """What `FoldedTSNet.features` does, as a module."""
+class _Program(nn.Module):
+    """Pairs of I and Q (B, L, 2) to probabilities (B, K) and features (B, E)."""
 
-    def __init__(self, folded: FoldedTSNet):
+    def __init__(self, folded: FoldedTSNet, scale: Callable[[torch.Tensor], torch.Tensor]):
         super().__init__()
-        self.folded = folded
+        self.folded, self.scale = folded, scale
+        length = folded.window_samples
+        matrix = None
+        if length <= LONGEST_PRODUCT_SAMPLES:
+            matrix = spectrum(torch.eye(2 * length).view(-1, 2, length)).flatten(1)  # (2L, 2L)
+        self.register_buffer("matrix", matrix)
 
-    def forward(self, rows: torch.Tensor, spectrum_rows: torch.Tensor) -> torch.Tensor:
-        return self.folded.features(rows, spectrum_rows)
+    def forward(self, pairs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = self.scale(pairs.transpose(1, 2))  # (B, 2, L)
+        features = self.folded.features(rows, self._spectrum(rows))
+        return self.folded.head(features).softmax(1), features
+
+    def _spectrum(self, rows: torch.Tensor) -> torch.Tensor:
+        """As `iq.windows.spectrum`, in operations that OpenVINO does well."""
+        if self.matrix is not None:
+            return (rows.flatten(1) @ self.matrix).unflatten(1, (2, -1))
+        windows = torch.view_as_complex(rows.transpose(1, 2).contiguous())
+        return torch.view_as_real(torch.fft.fft(windows, norm="ortho")).transpose(1, 2)
 
 
-def _keep(request: object, found: np.ndarray) -> None:
-    found[:] = request.get_output_tensor(0).data
+def _keep(request: Any, place_and_output: tuple[np.ndarray, int]) -> None:
+    place, output = place_and_output
+    place[:] = request.get_output_tensor(output).data[: len(place)]

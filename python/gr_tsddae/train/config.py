@@ -21,9 +21,9 @@ class NetworkConfig:
     """The network.
 
     Attributes:
-        name: One of tsnet-base (the paper's), tsnet-small, tsnet-mini, tsnet-nano; or a network it is compared
-            with: amc-net, cgdnn, cnn-lstm, cnn2, conv4, gru2, iqformer, lsm, mcnet, msnet, resnet,
-            resnet18, spectrum-fm, transformer, vgg.
+        name: One of tsnet-base (the paper's), tsnet-small, tsnet-mini, tsnet-nano; or a network it
+            is compared with: amc-net, cgdnn, cnn-lstm, cnn2, conv4, gru2, iqformer, lsm, mcnet,
+            msnet, resnet, resnet18, spectrum-fm, transformer, vgg.
         options: What differs from that network, e.g. {dropout: 0, layers: 3}: for a TS-Net width,
             layers, heads, feedforward, dropout and other fields of TSNetConfig.
     """
