@@ -37,6 +37,16 @@ def test_it_says_how_companion_finds_blocks_that_lie_elsewhere(tmp_path):
     assert "make companion" in done.stdout or "make setup" in done.stdout
 
 
+def test_it_says_whether_the_faster_engine_is_there(monkeypatch):
+    def missing(package):
+        raise doctor.importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(doctor.importlib.metadata, "version", missing)
+    finding = doctor.check_openvino()
+    assert finding.ok is None, "nothing is wrong without it"
+    assert "pip install openvino" in finding.text
+
+
 def test_a_damaged_model_is_named(model_folder, tmp_path):
     shutil.copytree(model_folder, tmp_path / "worn")
     (tmp_path / "worn" / "model.safetensors").write_bytes(b"\0" * 100)

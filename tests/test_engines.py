@@ -213,6 +213,82 @@ def test_auto_takes_openvino_once_there_has_been_work_and_if_it_is_faster(
 
 
 @needs_openvino
+def test_two_threads_may_ask_at_once(folded, windows):
+    fast = OpenVino(folded, unit_power, threads=2)
+    many = np.tile(windows, (20, 1))
+    asked = {"forwards": many, "backwards": many[::-1]}
+    wanted = {name: np.empty((len(many), 4), np.float32) for name in asked}
+    found = {name: np.empty((20, len(many), 4), np.float32) for name in asked}
+    for name in asked:
+        fast.fill(wanted[name], asked[name])
+
+    def ask(name):
+        for place in found[name]:
+            fast.fill(place, asked[name])
+
+    threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in asked]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    for name in asked:
+        assert (found[name] == wanted[name]).all()
+
+
+@needs_openvino
+def test_what_else_is_in_a_batch_changes_nothing(folded, windows):
+    fast = OpenVino(folded, unit_power, threads=2)
+    many = np.concatenate([windows * np.exp(0.1j * turn) for turn in range(15)])  # (600, L)
+    many = many.astype(np.complex64)
+    together, alone = (np.empty((600, 4), np.float32) for _ in range(2))
+    fast.fill(together, many)
+    for number in range(0, 600, 7):
+        fast.fill(alone[number : number + 1], many[number : number + 1])
+        assert np.array_equal(alone[number], together[number])
+
+
+@needs_openvino
+@pytest.mark.parametrize("ask", ["window_probabilities", "embed"])
+def test_an_openvino_that_fails_at_work_is_left(model_folder, windows, caplog, ask):
+    """No window is lost, nothing of the failed batch comes later, and the stream goes on."""
+    live = Recognizer(model_folder, engine="openvino", **OPTIONS | {"batch_windows": 1024})
+    wanted = getattr(Recognizer(model_folder, engine="eager", **OPTIONS), ask)(windows)
+    queue, begun = live._engine.openvino._queue, []
+
+    class Failing:
+        def start_async(self, *arguments):
+            if begun:
+                raise RuntimeError("no memory\nat all")
+            begun.append(queue.start_async(*arguments))
+
+        def wait_all(self):
+            queue.wait_all()
+
+    live._engine.openvino._queue = Failing()
+    with caplog.at_level(logging.WARNING):
+        found = getattr(live, ask)(np.tile(windows, (20, 1)))
+    assert [r.getMessage() for r in caplog.records] == [
+        "OpenVINO failed (no memory); going on without"
+    ]
+    assert live.engine == "eager"
+    np.testing.assert_allclose(found, np.tile(wanted, (20, 1)), atol=1e-5)
+
+
+@needs_openvino
+def test_auto_compiles_when_openvino_is_no_help(model_folder, quick, monkeypatch):
+    monkeypatch.setattr(Engine, "_seconds", lambda *_: 1.0)
+    monkeypatch.setattr(Engine, "_seconds_of", lambda *_: 2.0)
+    live = Recognizer(model_folder, engine="auto", **OPTIONS)
+    live._engine.worked(engine_module.BUSY_S["openvino"])
+    live._engine.wait()
+    assert (live.engine, quick) == ("eager", [])
+    live._engine.worked(engine_module.BUSY_S["compiled"])
+    live._engine.wait()
+    assert quick == [16]
+
+
+@needs_openvino
 def test_an_openvino_that_fails_leaves_the_eager_network(
     model_folder, windows, monkeypatch, caplog
 ):
@@ -297,7 +373,8 @@ def test_a_gpu_that_dies_under_graphs_is_left_for_the_cpu(model_folder, windows,
 
     live = Recognizer(model_folder, engine="eager", **OPTIONS)
     wanted = live.window_probabilities(windows)
-    live._engine.graphs, live._device = Dead(), torch.device("meta")
+    lost = live._engine
+    lost.graphs, live._device = Dead(), torch.device("meta")
     with caplog.at_level(logging.WARNING):
         found = live.window_probabilities(windows)
     assert np.array_equal(found, wanted)
@@ -306,6 +383,7 @@ def test_a_gpu_that_dies_under_graphs_is_left_for_the_cpu(model_folder, windows,
         "meta failed (CUDA error: device lost); going on with the CPU"
     ]
     assert np.array_equal(live.window_probabilities(windows), wanted)
+    assert live._engine not in (None, lost), "the CPU has an engine of its own"
 
 
 class Slot:

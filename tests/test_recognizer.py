@@ -54,7 +54,9 @@ NEEDS_GNURADIO = {"blocks", "bindings", "doctor", "bench"}  # doctor looks wheth
 @pytest.fixture(scope="module")
 def untrained(model_folder):
     """A recogniser on the CPU, float32, small batches; tests must leave it as it is."""
-    return Recognizer(model_folder.name, device="cpu", precision="float32", batch_windows=8)
+    return Recognizer(
+        model_folder.name, device="cpu", precision="float32", batch_windows=8, engine="eager"
+    )
 
 
 def noise(count, seed=0):

@@ -9,6 +9,7 @@ import torch
 from gr_tsddae import nets
 from gr_tsddae.bench import machine, network
 from gr_tsddae.bench.__main__ import main
+from gr_tsddae.engines.engine import openvino_is_there
 
 TOY = ["--device=cpu", "--seconds=0.01", "--sizes", "nano", "--batches", "1", "3"]
 
@@ -42,6 +43,16 @@ def test_a_run_writes_a_table_and_a_picture(tmp_path, capsys):
     assert best["times_trained_float32"] == pytest.approx(best["windows_per_s"] / plain)
     assert (tmp_path / "network.png").stat().st_size > 10_000
     assert len([x for x in capsys.readouterr().out.splitlines() if x.startswith("nano ")]) == 6
+
+
+@pytest.mark.skipif(not openvino_is_there(), reason="openvino is not installed")
+def test_openvino_is_measured_in_the_precision_it_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "multiplies_bfloat16_fast", lambda _: False)
+    assert main(["network", *TOY, "--engines", "openvino", "--out", str(tmp_path)]) == 0
+    rows = json.loads((tmp_path / "network.json").read_text())["measured"]
+    assert [(r["precision"], r["engine"], r["batch"]) for r in rows] == [
+        ("float32", "openvino", 1), ("float32", "openvino", 3),
+    ]  # fmt: skip
 
 
 def test_one_that_fails_does_not_stop_the_rest(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def windows(batch, length):
     )
 
 
-def test_names_are_sorted_and_hold_the_three_sizes():
+def test_names_are_sorted_and_hold_the_sizes():
     assert nets.names() == sorted(nets.names())
     assert {"tsnet-base", "tsnet-small", "tsnet-mini", "tsnet-nano"} <= set(nets.names())
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import subprocess
@@ -28,10 +29,18 @@ def environment() -> dict[str, object]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "openvino": _version_of("openvino"),
         "numpy": np.__version__,
         "gr_tsddae": gr_tsddae.__version__,
         "commit": _commit(),
     }
+
+
+def _version_of(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def available_cores() -> int:

@@ -34,7 +34,7 @@ from gr_tsddae.engines.graphs import Graphs
 from gr_tsddae.engines.openvino import OpenVino
 from gr_tsddae.iq.windows import to_rows, unit_power
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
-from gr_tsddae.runner import PRECISIONS, resolve_device
+from gr_tsddae.runner import PRECISIONS, multiplies_bfloat16_fast, resolve_device
 
 CLASS_COUNT = 12
 SIZES = ("base", "small", "mini", "nano")
@@ -266,6 +266,7 @@ def configurations(
     cuda = device.type == "cuda"
     engines = options.engines or engines_of(device)
     batches = options.batches or BATCHES[device.type]
+    bfloat16 = multiplies_bfloat16_fast(device.type)
     to_compile = options.compile_batches or ((256, 1024) if cuda else (256,))
     for compiled in (False, True):
         for precision in options.precisions:
@@ -274,6 +275,8 @@ def configurations(
                     continue
                 if engine == "trained" and precision != "float32":
                     continue
+                if engine == "openvino" and precision != "float32" and not bfloat16:
+                    continue  # it would compute in float32
                 if compiled and precision not in (options.compile_precisions or (fast,)):
                     continue
                 for batch in batches:

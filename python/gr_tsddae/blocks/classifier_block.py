@@ -34,7 +34,8 @@ class classifier(WindowBlock):
         center_frequency_hz: used while no rx_freq tag was seen; 0: unknown.
         symbol_rate_hz: of the signal looked for; 0: unknown. `status` warns when it, or the sample
             rate, is not what the model's card says it was trained on.
-        engine: how the network runs, see docs/speed.md: "auto", "eager", "compiled", "graphs".
+        engine: how the network runs, see docs/speed.md: "auto", "eager", "openvino",
+            "compiled", "graphs".
         max_latency_ms: from a window being complete to its result; batches are as large as it
             allows. 0: no target, batches are full or have waited for max_wait_s.
 

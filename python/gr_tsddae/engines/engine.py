@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which way a folded TS-Net runs, and when another takes over.
 
-A stream must be labelled at once, and preparing the network takes a while. So every engine begins
-eager; what is prepared meanwhile is put in its place when it is ready and measures faster.
+A stream must be labelled at once, and preparing the network takes a while. So engines begin eager,
+but for one that was asked for and is ready soon; what is prepared meanwhile takes over when it is
+ready and measures faster.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Made = TypeVar("Made")
 
 ENGINES = ("auto", "eager", "openvino", "compiled", "graphs")
 # The network's time after which "auto" prepares a faster one: a short run would never gain by it.
-BUSY_S = {"openvino": 2.0, "compiled": 20.0}
+BUSY_S = {"openvino": 5.0, "compiled": 20.0}
 
 
 def resolve_engine(engine: str, device: torch.device) -> str:
@@ -60,7 +61,8 @@ def resolve_engine(engine: str, device: torch.device) -> str:
 
 def openvino_is_there() -> bool:
     """Whether the package is installed; looking costs nothing, importing it a while."""
-    return importlib.util.find_spec("openvino") is not None
+    found = importlib.util.find_spec("openvino")
+    return found is not None and found.origin is not None  # any folder of that name has a spec
 
 
 class Engine:
@@ -99,8 +101,9 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._closing = False
-        has_openvino = self._device.type == "cpu" and openvino_is_there()
-        self._of_auto = "openvino" if has_openvino else "compiled"
+        # In bfloat16 it computes more than the network so, and how near ties come out is unknown.
+        exact = self._device.type == "cpu" and folded.dtype == torch.float32
+        self._auto_takes = "openvino" if exact and openvino_is_there() else "compiled"
         if self._device.type == "cuda" and name in ("auto", "graphs"):
             self.graphs = self._guarded("CUDA graphs", lambda: self._captured(folded))
         if name == "openvino":  # asked for, and ready within a second or two: from the first window
@@ -118,13 +121,14 @@ class Engine:
     def worked(self, seconds: float) -> None:
         """Tell how long the network worked; "auto" prepares a faster one once it is worth it."""
         self._busy_s += seconds
-        if self.name == "auto" and self._thread is None and self._busy_s > BUSY_S[self._of_auto]:
-            self._prepare_in_background(self._of_auto)
+        if self.name == "auto" and self._thread is None and self._busy_s > BUSY_S[self._auto_takes]:
+            self._prepare_in_background(self._auto_takes)
 
     def wait(self) -> None:
         """Until nothing is being prepared any more."""
-        if self._thread is not None:
-            self._thread.join()
+        thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def probabilities(self, network: nn.Module, windows: torch.Tensor) -> torch.Tensor:
         """Windows as received, complex64 (B, L), to class probabilities, float32 (B, K)."""
@@ -137,6 +141,11 @@ class Engine:
             self._batches,
             self._device,
         )
+
+    def leave_openvino(self, error: RuntimeError) -> None:
+        """Go on eager, for good."""
+        log.warning("OpenVINO failed (%s); going on without", _reason(error))
+        self.openvino = None
 
     def close(self) -> None:
         """Give up preparing. Python must not end while torch compiles: it would abort."""
@@ -157,6 +166,8 @@ class Engine:
                 self._guarded(what, prepare)
             finally:
                 atexit.unregister(self.close)
+                if way == "openvino" and self.openvino is None:
+                    self._auto_takes, self._thread = "compiled", None  # the next best
 
         self._thread = threading.Thread(target=work, name=f"tsddae {way}", daemon=True)
         self._thread.start()
@@ -164,6 +175,8 @@ class Engine:
     def _prepare_openvino(self) -> None:
         began = time.perf_counter()
         openvino = OpenVino(self._folded, self._scale)
+        if self._closing:
+            return
         before, after = self._seconds(self._folded), self._seconds_of(openvino)
         self._say("OpenVINO ready", began, before, after)
         if after < before:
@@ -234,9 +247,12 @@ class Engine:
         try:
             return make()
         except Exception as error:  # of any compiler, linker or driver
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            log.warning("%s failed (%s); going on without", what, reason)
+            log.warning("%s failed (%s); going on without", what, _reason(error))
             return None
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _least_seconds(run: Callable[[], object], repeats: int = 5) -> float:

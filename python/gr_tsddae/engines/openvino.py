@@ -7,7 +7,9 @@ core takes windows of its own all the way, scaling and spectrum included, and to
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +20,9 @@ from torch import nn
 from gr_tsddae.iq.windows import spectrum
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
-# Windows that a core takes at once: fewer leave it waiting, more do not stay in its caches.
-SMALLEST_SHARE, LARGEST_SHARE = 16, 256
+# Windows that a core takes at once: fewer leave it waiting, more do not stay in its caches. Few
+# sizes, as OpenVINO prepares for each when it first meets it.
+SHARES = (16, 64, 256)
 # Up to this length the DFT is a product with its matrix: more work than a fast transform, but work
 # that a processor does better than what OpenVINO has.
 LONGEST_PRODUCT_SAMPLES = 256
@@ -48,7 +51,8 @@ class OpenVino:
         import openvino
 
         self.window_samples = folded.window_samples
-        self._shares = threads or torch.get_num_threads()
+        self._cores = threads or torch.get_num_threads()
+        self._lock = threading.Lock()
         program = _Program(copy.deepcopy(folded).to_precision(torch.float32), scale)
         example = torch.ones(2, self.window_samples, 2)
         with torch.no_grad():
@@ -58,8 +62,8 @@ class OpenVino:
             model,
             "CPU",
             {
-                "NUM_STREAMS": self._shares,
-                "INFERENCE_NUM_THREADS": self._shares,
+                "NUM_STREAMS": self._cores,
+                "INFERENCE_NUM_THREADS": self._cores,
                 "ENABLE_CPU_PINNING": False,  # the radio's threads want a core now and then
                 "INFERENCE_PRECISION_HINT": "bf16" if folded.dtype == torch.bfloat16 else "f32",
             },
@@ -67,30 +71,49 @@ class OpenVino:
         self.result_size, self.feature_size = (
             output.partial_shape[1].get_length() for output in compiled.outputs
         )
-        self._queue = openvino.AsyncInferQueue(compiled, self._shares)
+        self._queue = openvino.AsyncInferQueue(compiled, self._cores)
         self._queue.set_callback(_keep)
+        for share in SHARES:
+            windows = np.ones((share * self._cores, self.window_samples), np.complex64)
+            self.fill(np.empty((len(windows), self.result_size), np.float32), windows)
 
     def fill(self, found: np.ndarray, windows: np.ndarray) -> None:
-        """Probabilities of windows, any number of them: complex64 (N, L) into float32 (N, K)."""
+        """Probabilities of windows, any number of them: complex64 (N, L) into float32 (N, K).
+
+        Raises:
+            RuntimeError: when OpenVINO fails; this object is of no more use then.
+        """
         self._fill(found, 0, windows)
 
     def fill_features(self, found: np.ndarray, windows: np.ndarray) -> None:
-        """Feature vectors of windows: complex64 (N, L) into float32 (N, E)."""
+        """Feature vectors of windows: complex64 (N, L) into float32 (N, E). Raises as `fill`."""
         self._fill(found, 1, windows)
 
     def _fill(self, found: np.ndarray, output: int, windows: np.ndarray) -> None:
-        # Whole steps, so that a window meets the same arithmetic in every batch.
-        steps = -(-len(windows) // (self._shares * SMALLEST_SHARE))
-        share = SMALLEST_SHARE * min(max(1, steps), LARGEST_SHARE // SMALLEST_SHARE)
-        for start in range(0, len(windows), share):
-            part = windows[start : start + share]
-            place = found[start : start + len(part)]
-            if missing := -len(part) % SMALLEST_SHARE:
-                part = np.concatenate((part, np.zeros((missing, part.shape[1]), part.dtype)))
-            pairs = np.ascontiguousarray(part, np.complex64).view(np.float32)
-            pairs = pairs.reshape(len(part), -1, 2)  # (B, L, 2)
-            self._queue.start_async((pairs,), (place, output))  # copies them
-        self._queue.wait_all()
+        share = _share_for(-(-len(windows) // self._cores))
+        with self._lock:  # the queue hands out its requests to one thread only
+            try:
+                for start in range(0, len(windows), share):
+                    part = windows[start : start + share]
+                    place = found[start : start + len(part)]
+                    self._queue.start_async((_pairs(part),), (place, output))  # copies them
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    self._queue.wait_all()  # nothing may write into `found` any more
+                raise
+            self._queue.wait_all()
+
+
+def _share_for(count: int) -> int:
+    return next((share for share in SHARES if share >= count), SHARES[-1])
+
+
+def _pairs(windows: np.ndarray) -> np.ndarray:
+    """Windows as I and Q, float32 (B, L, 2), filled up with zeros to a whole share."""
+    if missing := _share_for(len(windows)) - len(windows):
+        windows = np.concatenate((windows, np.zeros((missing, windows.shape[1]), windows.dtype)))
+    pairs = np.ascontiguousarray(windows, np.complex64).view(np.float32)
+    return pairs.reshape(len(windows), -1, 2)
 
 
 class _Program(nn.Module):

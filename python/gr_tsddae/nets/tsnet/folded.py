@@ -349,7 +349,6 @@ class FoldedTSNet(nn.Module):
 
     def features(self, rows: torch.Tensor, spectrum_rows: torch.Tensor) -> torch.Tensor:
         """Both embeddings averaged over their tokens: two (B, 2, L) in `dtype` -> (B, E)."""
-        embeddings = []
         x = self.time_projection(rows) if len(self.temporal) else None
         z = self.spectrum_projection(spectrum_rows) if len(self.spectral) else None
         for index in range(max(len(self.temporal), len(self.spectral))):
