@@ -47,6 +47,7 @@ class Setting:
     policy: str = "drop_oldest"
     classifiers: int = 1
     batch_windows: int = 0
+    capacity_batches: int = 8
     max_latency_ms: float = 0.0
     gate_dbfs: float = -math.inf
     device: str = "auto"
@@ -103,7 +104,7 @@ class Flowgraph(gr.top_block):
         self.classifiers = [
             classifier(
                 model=setting.model, overflow=setting.policy, batch_windows=setting.batch_windows,
-                max_latency_ms=setting.max_latency_ms, gate_dbfs=setting.gate_dbfs,
+                capacity_batches=setting.capacity_batches, max_latency_ms=setting.max_latency_ms, gate_dbfs=setting.gate_dbfs,
                 device=setting.device, precision=setting.precision, sample_rate_hz=rate_hz,
                 engine=setting.engine,
             )
@@ -263,6 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
         ("model", str, "name or folder"),
         ("classifiers", int, "how many, on the same stream; they share one network"),
         ("batch_windows", int, "most windows per pass; 0: what suits the model"),
+        ("capacity_batches", int, "how many full batches may wait"),
         ("max_latency_ms", float, "latency target; 0: none"),
         ("gate_dbfs", float, "power gate; the noise has -17 dBFS"),
         ("device", str, "auto, cpu, cuda, ..."),

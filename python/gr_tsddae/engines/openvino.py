@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
 # Windows that a core takes at once: fewer leave it waiting, more do not stay in its caches. Few
 # sizes, as OpenVINO prepares for each when it first meets it.
-SHARES = (16, 64, 256)
+SHARES = (16, 64, 128, 256)
 # Up to this length the DFT is a product with its matrix: more work than a fast transform, but work
 # that a processor does better than what OpenVINO has.
 LONGEST_PRODUCT_SAMPLES = 256
@@ -55,8 +56,11 @@ class OpenVino:
         self._lock = threading.Lock()
         program = _Program(copy.deepcopy(folded).to_precision(torch.float32), scale)
         example = torch.ones(2, self.window_samples, 2)
-        with torch.no_grad():
-            model = openvino.convert_model(program, example_input=(example,))
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tracing is deprecated, and what OpenVINO does
+            # Checking a trace takes longer than all the rest; tests compare results.
+            traced = torch.jit.trace(program.eval(), (example,), check_trace=False)
+            model = openvino.convert_model(traced, example_input=(example,))
         model.reshape({model.inputs[0]: [-1, self.window_samples, 2]})
         compiled = openvino.Core().compile_model(
             model,
@@ -90,7 +94,8 @@ class OpenVino:
         self._fill(found, 1, windows)
 
     def _fill(self, found: np.ndarray, output: int, windows: np.ndarray) -> None:
-        share = _share_for(-(-len(windows) // self._cores))
+        each = -(-len(windows) // self._cores)
+        share = max((share for share in SHARES if share <= each), default=SHARES[0])
         with self._lock:  # the queue hands out its requests to one thread only
             try:
                 for start in range(0, len(windows), share):
@@ -104,13 +109,10 @@ class OpenVino:
             self._queue.wait_all()
 
 
-def _share_for(count: int) -> int:
-    return next((share for share in SHARES if share >= count), SHARES[-1])
-
-
 def _pairs(windows: np.ndarray) -> np.ndarray:
     """Windows as I and Q, float32 (B, L, 2), filled up with zeros to a whole share."""
-    if missing := _share_for(len(windows)) - len(windows):
+    share = next(share for share in SHARES if share >= len(windows))
+    if missing := share - len(windows):
         windows = np.concatenate((windows, np.zeros((missing, windows.shape[1]), windows.dtype)))
     pairs = np.ascontiguousarray(windows, np.complex64).view(np.float32)
     return pairs.reshape(len(windows), -1, 2)
