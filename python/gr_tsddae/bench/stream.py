@@ -104,7 +104,8 @@ class Flowgraph(gr.top_block):
         self.classifiers = [
             classifier(
                 model=setting.model, overflow=setting.policy, batch_windows=setting.batch_windows,
-                capacity_batches=setting.capacity_batches, max_latency_ms=setting.max_latency_ms, gate_dbfs=setting.gate_dbfs,
+                capacity_batches=setting.capacity_batches,
+                max_latency_ms=setting.max_latency_ms, gate_dbfs=setting.gate_dbfs,
                 device=setting.device, precision=setting.precision, sample_rate_hz=rate_hz,
                 engine=setting.engine,
             )
