@@ -280,10 +280,10 @@ def test_auto_compiles_when_openvino_is_no_help(model_folder, quick, monkeypatch
     monkeypatch.setattr(Engine, "_seconds", lambda *_: 1.0)
     monkeypatch.setattr(Engine, "_seconds_of", lambda *_: 2.0)
     live = Recognizer(model_folder, engine="auto", **OPTIONS)
-    live._engine.worked(engine_module.BUSY_S["openvino"])
+    live._engine.worked(engine_module.BUSY_S["openvino"] + 1)
     live._engine.wait()
     assert (live.engine, quick) == ("eager", [])
-    live._engine.worked(engine_module.BUSY_S["compiled"])
+    live._engine.worked(engine_module.BUSY_S["compiled"] + 1)
     live._engine.wait()
     assert quick == [16]
 

@@ -349,7 +349,7 @@ def test_entries_that_are_no_text(model):
         (zoo.ModelCorruptError, {"window_samples": 0}, ["window_samples is 0"]),
         (zoo.ModelCorruptError, {"window_samples": 128.0}, ["window_samples is 128.0"]),
         (zoo.ModelCorruptError, {"window_samples": True}, ["window_samples is True"]),
-        (zoo.ModelMismatchError, {"window_samples": 100}, ["window of 100", "stride, 8"]),
+        (zoo.ModelMismatchError, {"window_samples": 100}, ["window of 100", "stride, 16"]),
         (zoo.ModelCorruptError, {"name": 12}, ["name is 12"]),
         (zoo.ModelCorruptError, {"licence": []}, ["licence is []"]),
         (zoo.ModelCorruptError, {"weights_sha256": 7}, ["weights_sha256 is 7"]),
