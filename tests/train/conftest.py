@@ -10,8 +10,11 @@ from gr_tsddae.train import config as configs
 
 NETWORK = {
     "name": "tsnet-nano",
-    "options": {"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2},
-}
+    "options": {
+        "width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2, "stride_samples": 8,
+        "kernel_samples": 16,
+    },
+}  # fmt: skip
 WINDOW_SAMPLES = 32
 
 

@@ -32,7 +32,10 @@ from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.probe import probe
 
 L = 40  # samples; the shortest window that LSM cuts patches of
-TSNET = {"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2}
+TSNET = {
+    "width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2, "stride_samples": 8,
+    "kernel_samples": 16,
+}  # fmt: skip
 NETWORKS = {
     "tsnet-nano": TSNET,
     "lsm": {"width": 8, "heads": 1, "layers": 1, "class_layers": 1, "dropout": 0.0},

@@ -32,10 +32,10 @@ def test_side_by_side_is_one_after_another(head):
     assert not torch.equal(states[0]["0.weight"], states[1]["0.weight"])
 
 
-@pytest.mark.parametrize("network", ["tsnet-nano", "lsm"])  # dropout and PReLU; many parts
+@pytest.mark.parametrize("network", ["tsnet-mini", "lsm"])  # dropout and PReLU; many parts
 def test_heads_of_all_kinds_learn(network):
     torch.manual_seed(0)
-    options = {"lsm": {"width": 8, "layers": 1, "heads": 2}, "tsnet-nano": {"width": 8, "heads": 1}}
+    options = {"lsm": {"width": 8, "layers": 1, "heads": 2}, "tsnet-mini": {"width": 8, "heads": 1}}
     whole = nets.create(network, class_count=2, **options[network]).eval()
     before = {name: value.clone() for name, value in whole.head.state_dict().items()}
     size = whole.head[0].in_features
