@@ -101,12 +101,12 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._closing = False
-        # In bfloat16 it computes more than the network so, and how near ties come out is unknown.
+        # In bfloat16 OpenVINO computes scaling and head so, too: near ties would come out otherwise.
         exact = self._device.type == "cpu" and folded.dtype == torch.float32
         self._auto_takes = "openvino" if exact and openvino_is_there() else "compiled"
         if self._device.type == "cuda" and name in ("auto", "graphs"):
             self.graphs = self._guarded("CUDA graphs", lambda: self._captured(folded))
-        if name == "openvino":  # asked for, and ready within a second or two: from the first window
+        if name == "openvino":  # asked for, and ready within seconds: from the first window
             self.openvino = self._guarded("OpenVINO", lambda: OpenVino(folded, scale))
         elif name in ("compiled", "graphs"):
             self._prepare_in_background("compiled")
