@@ -47,6 +47,7 @@ $(VENV)/.installed: $(VENV)/.packages $(SOURCES)
 		-DPython3_EXECUTABLE="$(CURDIR)/$(BIN)/python" >$(BUILD).log 2>&1 \
 		|| { cat $(BUILD).log; exit 1; }
 	cmake --build $(BUILD) -j"$$(nproc)"
+	cmake --build $(BUILD) --target uninstall >/dev/null # what was renamed must not stay
 	cmake --install $(BUILD) >/dev/null
 	touch $@
 
