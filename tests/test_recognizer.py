@@ -41,14 +41,21 @@ ALLOWED = {
     "rtl_tcp": {"iq", "rtl_tcp_tuner"},
     "rtl_tcp_tuner": {"iq"},
     "truth": set(),
-    "classify": {"recognizer", "decision", "zoo", "report", "iq"},
+    "condition": {"zoo", "iq", "blocks"},
+    "classify": {"condition", "recognizer", "decision", "zoo", "report", "iq"},
     "train": {"data", "synth", "nets", "zoo", "iq", "report", "recognizer", "runner", "truth"},
     "bindings": set(),
     "anomaly": {"recognizer", "denoiser", "decision", "zoo"},
     "blocks": {"recognizer", "denoiser", "decision", "anomaly"}
     | {"truth", "data", "zoo", "iq", "bindings"},
 }
-NEEDS_GNURADIO = {"blocks", "bindings", "doctor", "bench"}  # doctor looks whether it is there
+NEEDS_GNURADIO = {
+    "blocks",
+    "bindings",
+    "condition",
+    "doctor",
+    "bench",
+}  # doctor looks whether it is there
 
 
 @pytest.fixture(scope="module")

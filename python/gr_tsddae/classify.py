@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.classify CAPTURE`: what is in a recording, offline, without GNU Radio."""
+"""`python -m gr_tsddae.classify CAPTURE`: what is in a recording, offline.
+
+Without GNU Radio, but for a signal that has to be cut out of a wider band first.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import logging
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from gr_tsddae.condition import add_signal_options, condition_capture
 from gr_tsddae.decision import Decider, Decision, Origin, check_threshold
 from gr_tsddae.iq.annotations import merge_runs, write_annotations
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
@@ -148,14 +154,15 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m gr_tsddae.classify",
         description="Say what is in a recording. Formats: SigMF, raw IQ (cf32, ci16, ci8, cu8), "
-        "IQ WAV. Bring the signal near the centre and to the samples per symbol of the model "
-        "(amc-nano: about 8) before.",
+        "IQ WAV. A model wants one signal, near 0 Hz, at its samples per symbol (amc-nano: 8), and "
+        "is wrong without a warning elsewhere: --symbol-rate and --offset bring it there.",
     )
     top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
     top.add_argument("--model", default="amc-nano", help="name or folder (default: amc-nano)")
     top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
     top.add_argument("--rate", type=float, metavar="HZ", help="sample rate, if the file has none")
     top.add_argument("--center", type=float, metavar="HZ", help="centre frequency, likewise")
+    add_signal_options(top, required=False)
     top.add_argument("--hop", type=int, metavar="SAMPLES", help="default: the window length")
     top.add_argument(
         "--interval",
@@ -182,13 +189,14 @@ def run(arguments: argparse.Namespace) -> None:
     check_threshold(arguments.threshold)
     if arguments.interval is not None and not arguments.interval > 0:
         raise ValueError(f"--interval is {arguments.interval}: it must be above 0 seconds")
-    recording = open_capture(
-        arguments.capture,
-        dtype=arguments.dtype,
-        sample_rate_hz=arguments.rate,
-        center_frequency_hz=arguments.center,
-    )
-    with recording as capture:
+    if arguments.offset and arguments.symbol_rate is None:
+        raise ValueError("--offset needs --symbol-rate: together they cut the signal out")
+    if arguments.annotations and arguments.symbol_rate is not None:
+        raise ValueError(
+            "--annotations with --symbol-rate: there would be no recording to annotate; write one "
+            "with `python -m gr_tsddae.condition`, and annotate that"
+        )
+    with _signal(arguments) as capture:
         _check_picture(arguments.png, capture)
         interval_samples = None
         if arguments.interval is not None:
@@ -233,6 +241,32 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"wrote {written}", file=sys.stderr)
 
 
+@contextlib.contextmanager
+def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
+    """The recording, or the signal that is to be cut out of it."""
+    with contextlib.ExitStack() as stack:
+        capture = stack.enter_context(
+            open_capture(
+                arguments.capture,
+                dtype=arguments.dtype,
+                sample_rate_hz=arguments.rate,
+                center_frequency_hz=arguments.center,
+            )
+        )
+        if arguments.symbol_rate is not None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tsddae-"))
+            made = condition_capture(
+                capture,
+                Path(folder) / capture.path.name,
+                symbol_rate_hz=arguments.symbol_rate,
+                offset_hz=arguments.offset,
+                samples_per_symbol=arguments.samples_per_symbol,
+                model=arguments.model,
+            )
+            capture = stack.enter_context(open_capture(made))
+        yield capture
+
+
 def _check_picture(png: Path | None, capture: Capture) -> None:
     """Find out before the work whether the picture can be drawn, and over what."""
     if png is None:
@@ -249,7 +283,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         run(parser().parse_args())
-    except (CaptureError, ModelError, ValueError, OSError, RuntimeError) as error:
+    except (CaptureError, ModelError, ValueError, OSError, RuntimeError, ImportError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
         return 1
     except KeyboardInterrupt:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """GNU Radio blocks. Thin: they own threads and ports, never maths.
 
-The only room that imports gnuradio. Each block is a module of its own and is imported when it is
-first asked for.
+Each block is a module of its own and is imported when it is first asked for, so that the rest of
+the package does without GNU Radio.
 """
 
 from __future__ import annotations

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m gr_tsddae.condition CAPTURE OUT`: one signal of a wide recording, as models want it.
+
+The Conditioner block, run over a file. What it makes is a SigMF recording for `classify`, or for
+teaching a model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
+from gr_tsddae.zoo import ModelError
+
+
+def condition_capture(
+    capture: Capture, out: str | os.PathLike[str], *, symbol_rate_hz: float, **options: Any
+) -> Path:
+    """Cut one signal out of a recording and bring it to a model's samples per symbol.
+
+    Args:
+        capture: open, with a known sample rate.
+        out: recording to write; NAME-2, NAME-3, ... where it exists.
+        symbol_rate_hz: symbols per second of the signal.
+        options: further arguments of `gr_tsddae.blocks.conditioner`, such as `offset_hz`.
+
+    Returns:
+        The path of the .sigmf-meta file.
+
+    Raises:
+        ImportError: without GNU Radio.
+        CaptureError: when the capture has no sample rate, or is too short to give a sample.
+        ValueError: for an argument out of its range.
+        OSError: when it could not be read or written whole.
+    """
+    from gr_tsddae import blocks
+
+    if capture.sample_rate_hz is None:
+        raise CaptureError(f"{capture.path} does not say its sample rate: add --rate")
+    conditioner = blocks.conditioner(
+        sample_rate_hz=capture.sample_rate_hz, symbol_rate_hz=symbol_rate_hz, **options
+    )
+    from gnuradio import gr
+
+    from gr_tsddae.blocks.capture_source import CaptureSource
+
+    source = CaptureSource(capture)
+    recorder = blocks.sigmf_annotator(
+        str(out), record="block", sample_rate_hz=conditioner.output_rate_hz
+    )
+    top = gr.top_block("condition")
+    top.connect(source, conditioner, recorder)
+    top.run()
+    if source.error is not None:
+        raise OSError(f"{capture.path} could be read in part only: {source.error}")
+    writer = recorder.recorder.writer
+    if writer is None or writer.failed:
+        raise OSError(f"{out} could not be written; is the disk full?")
+    if not writer.samples_written:
+        raise CaptureError(
+            f"{capture.path} has {capture.sample_count} samples, too few for one at "
+            f"{conditioner.output_rate_hz:g} samples per second; record more"
+        )
+    return recorder.recording_path
+
+
+def add_signal_options(top: argparse.ArgumentParser, *, required: bool) -> None:
+    """Where in the recording the signal is, as options of a command."""
+    top.add_argument(
+        "--symbol-rate",
+        type=float,
+        metavar="HZ",
+        required=required,
+        help="symbols per second of the signal; FM voice: 12.5e3, broadcast FM: 25e3 to 50e3",
+    )
+    top.add_argument(
+        "--offset",
+        type=float,
+        default=0.0,
+        metavar="HZ",
+        help="where the signal lies, from the recording's centre (default: 0)",
+    )
+    top.add_argument(
+        "--samples-per-symbol",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="of the result (default: what the model's card says)",
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m gr_tsddae.condition",
+        description="Cut one signal out of a recording, and resample it to the samples per symbol "
+        "of a model. Writes SigMF. Needs GNU Radio.",
+    )
+    top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
+    top.add_argument("out", type=Path, help="recording to write; an existing one stays")
+    add_signal_options(top, required=True)
+    top.add_argument(
+        "--bandwidth", type=float, default=0.0, metavar="HZ", help="of the signal (default: widest)"
+    )
+    top.add_argument("--model", default="amc-nano", help="name or folder (default: amc-nano)")
+    top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
+    top.add_argument("--rate", type=float, metavar="HZ", help="sample rate, if the file has none")
+    top.add_argument("--center", type=float, metavar="HZ", help="centre frequency, likewise")
+    return top
+
+
+def main() -> int:
+    """The command; 0 when the recording is written, 1 with one clear line when it is not."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    arguments = parser().parse_args()
+    try:
+        with open_capture(
+            arguments.capture,
+            dtype=arguments.dtype,
+            sample_rate_hz=arguments.rate,
+            center_frequency_hz=arguments.center,
+        ) as capture:
+            written = condition_capture(
+                capture,
+                arguments.out,
+                symbol_rate_hz=arguments.symbol_rate,
+                offset_hz=arguments.offset,
+                samples_per_symbol=arguments.samples_per_symbol,
+                bandwidth_hz=arguments.bandwidth,
+                model=arguments.model,
+            )
+        with open_capture(written) as made:
+            print(f"wrote {written}: {made.duration_s:.3f} s at {made.sample_rate_hz:g} samples/s")
+    except (CaptureError, ModelError, ValueError, OSError, ImportError) as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One signal of a wide recording, cut out over a file, and recognised."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
+pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
+
+from gr_tsddae import classify, condition  # noqa: E402
+from gr_tsddae.iq.captures import CaptureError, open_capture  # noqa: E402
+
+RATE_HZ, OFFSET_HZ, SYMBOL_RATE_HZ = 2.4e6, 300e3, 100e3
+ASKED = ("--rate", RATE_HZ, "--offset", OFFSET_HZ, "--symbol-rate", SYMBOL_RATE_HZ)
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """0.2 s of QPSK, root-raised-cosine, beside the centre of a noisy 2.4 MHz, as a dongle has it."""
+    random = np.random.default_rng(3)
+    samples = int(RATE_HZ / SYMBOL_RATE_HZ)
+    symbols = random.choice([1, 1j, -1, -1j], 20_000)
+    t = np.arange(-6 * samples, 6 * samples + 1) / samples + 1e-6
+    roll = 0.35
+    pulse = (np.sin(np.pi * t * (1 - roll)) + 4 * roll * t * np.cos(np.pi * t * (1 + roll))) / (
+        np.pi * t * (1 - (4 * roll * t) ** 2)
+    )
+    pulses = np.zeros(len(symbols) * samples, complex)
+    pulses[::samples] = symbols
+    iq = np.convolve(pulses, pulse, "same")[: int(0.2 * RATE_HZ)]
+    iq *= np.exp(2j * np.pi * OFFSET_HZ / RATE_HZ * np.arange(len(iq)))
+    iq += random.standard_normal((len(iq), 2)) @ np.array([0.3, 0.3j])
+    path = tmp_path_factory.mktemp("wide") / "wide.cu8"
+    pairs = np.stack((iq.real, iq.imag), 1) * 0.15
+    np.clip(np.round(pairs * 127.5 + 127.5), 0, 255).astype(np.uint8).tofile(path)
+    return path
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs a command: (module, *arguments) -> (exit code, stdout, stderr)."""
+
+    def command(module, *arguments):
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
+        return module.main(), *capsys.readouterr()
+
+    return command
+
+
+def test_the_signal_is_cut_out_and_recognised(run, wide, tmp_path):
+    out = tmp_path / "made" / "signal"
+    code, said, err = run(condition, wide, out, *ASKED, "--center", 100e6)
+    assert (code, err) == (0, "")
+    assert "signal.sigmf-meta: 0.200 s at 800000 samples/s" in said
+    with open_capture(out.with_suffix(".sigmf-meta")) as made:
+        assert made.sample_rate_hz == 8 * SYMBOL_RATE_HZ
+        assert made.center_frequency_hz == 100e6 + OFFSET_HZ
+        assert made.sample_count == pytest.approx(0.2 * made.sample_rate_hz, rel=0.01)
+    code, said, _ = run(classify, out.with_suffix(".sigmf-meta"), "--json", "--quiet")
+    assert code == 0
+    decisions = json.loads(said)
+    assert {d["label"] for d in decisions[:-1]} == {"QPSK"}
+
+
+def test_classify_cuts_it_out_itself(run, wide):
+    code, said, err = run(classify, wide, *ASKED, "--json", "--quiet")
+    assert (code, err) == (0, "")
+    decisions = json.loads(said)
+    assert {d["label"] for d in decisions[:-1]} == {"QPSK"}
+    assert decisions[0]["sample_rate_hz"] == 8 * SYMBOL_RATE_HZ
+    # Without it the same file is something else: that is what the options are for.
+    wrong = json.loads(run(classify, wide, "--rate", RATE_HZ, "--json", "--quiet")[1])
+    assert "QPSK" not in {d["label"] for d in wrong}
+
+
+def test_tunings_and_times_go_along(tmp_path, run):
+    iq = np.random.default_rng(1).standard_normal((40_000, 2)).astype(np.float32)
+    iq.tofile(tmp_path / "pass.sigmf-data")
+    meta = {
+        "global": {"core:datatype": "cf32_le", "core:version": "1.2.0", "core:sample_rate": 96e3},
+        "captures": [
+            {
+                "core:sample_start": 0,
+                "core:frequency": 145.8e6,
+                "core:datetime": "2024-05-01T12:00:00.5Z",
+            },
+            {"core:sample_start": 24_000, "core:frequency": 437.5e6},
+        ],
+        "annotations": [],
+    }
+    (tmp_path / "pass.sigmf-meta").write_text(json.dumps(meta))
+    path, out = tmp_path / "pass.sigmf-meta", tmp_path / "out.sigmf-meta"
+    assert run(condition, path, out, "--symbol-rate", 6e3, "--offset", 1e3)[0] == 0
+    with open_capture(out) as made:
+        first, second = made.segments
+        assert (first.frequency_hz, second.frequency_hz) == (145.801e6, 437.501e6)
+        # half the rate; the filters delay what they let through
+        assert second.first_sample == pytest.approx(12_000, abs=100)
+        assert made.time_at(0) == pytest.approx(1714564800.5, abs=2e-3)
+    # An existing recording stays.
+    assert "out-2.sigmf-meta" in run(condition, path, out, "--symbol-rate", 6e3)[1]
+
+
+def test_what_cannot_be_done_is_said(run, wide, tmp_path):
+    out = tmp_path / "out"
+    for asked, said in (
+        (("--symbol-rate", 1e5), "--rate"),
+        (("--symbol-rate", 3e6, "--rate", RATE_HZ), "receive at a higher rate"),
+        (("--symbol-rate", 1e5, "--rate", RATE_HZ, "--offset", 2e6), "offset_hz"),
+    ):
+        code, _, err = run(condition, wide, out, *asked)
+        assert code == 1 and err.startswith("error:") and said in err, err
+        assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+    code, _, err = run(classify, wide, "--offset", 3e5)
+    assert code == 1 and "--symbol-rate" in err
+    code, _, err = run(classify, wide, *ASKED, "--annotations", out)
+    assert code == 1 and "gr_tsddae.condition" in err
+
+
+def test_a_recording_that_ends_too_soon_is_no_result(tmp_path, monkeypatch):
+    np.ones(50_000, np.complex64).tofile(tmp_path / "short.cf32")
+    with open_capture(tmp_path / "short.cf32", sample_rate_hz=1e5) as capture:
+        read = capture.read
+
+        def fails(first, count):
+            if first > 10_000:
+                raise CaptureError("gone")
+            return read(first, count)
+
+        monkeypatch.setattr(capture, "read", fails)
+        with pytest.raises(OSError, match="in part only: gone"):
+            condition.condition_capture(capture, tmp_path / "out", symbol_rate_hz=1e4)
