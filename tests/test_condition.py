@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 
-from gr_tsddae import classify, condition  # noqa: E402
-from gr_tsddae.iq.captures import CaptureError, open_capture  # noqa: E402
+from gr_tsddae import classify, condition
+from gr_tsddae.iq.captures import CaptureError, open_capture
 
 RATE_HZ, OFFSET_HZ, SYMBOL_RATE_HZ = 2.4e6, 300e3, 100e3
 ASKED = ("--rate", RATE_HZ, "--offset", OFFSET_HZ, "--symbol-rate", SYMBOL_RATE_HZ)
@@ -21,7 +21,7 @@ ASKED = ("--rate", RATE_HZ, "--offset", OFFSET_HZ, "--symbol-rate", SYMBOL_RATE_
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory):
-    """0.2 s of QPSK, root-raised-cosine, beside the centre of a noisy 2.4 MHz, as a dongle has it."""
+    """0.2 s of QPSK beside the centre of a noisy 2.4 MHz, as a dongle has it."""
     random = np.random.default_rng(3)
     samples = int(RATE_HZ / SYMBOL_RATE_HZ)
     symbols = random.choice([1, 1j, -1, -1j], 20_000)
