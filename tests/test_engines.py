@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -184,6 +185,23 @@ def check_openvino(fast, folded, length, count):
 
 
 @needs_openvino
+def test_openvino_tells_nobody(model_folder, tmp_path):
+    """Its own package for telemetry is not loaded, and leaves nothing in the user's home."""
+    program = (
+        "import sys; from gr_tsddae import Recognizer;"
+        f"r = Recognizer({str(model_folder)!r}, device='cpu', batch_windows=16, engine='openvino');"
+        "told = [n for n in sys.modules if n.startswith('openvino_telemetry') and sys.modules[n]];"
+        "print(r.engine, told)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"HOME": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == "openvino []\n", done.stderr
+    assert not (tmp_path / "intel").exists()
+
+
+@needs_openvino
 def test_openvino_asked_for_runs_from_the_first_window(model_folder, windows):
     live = Recognizer(model_folder, engine="openvino", **OPTIONS)
     assert live.engine == "openvino"
@@ -351,6 +369,20 @@ def test_a_compiling_process_that_fails_is_said(model_folder, monkeypatch, caplo
         "torch.compile failed (rc 1); going on without"
     ]
     assert live.engine == "eager"
+
+
+def test_a_compiling_process_does_not_look_into_the_users_folder(
+    model_folder, monkeypatch, tmp_path
+):
+    """Where a file of any name may lie, such as numpy.py."""
+    spy = tmp_path / "python"
+    spy.write_text(f'#!/bin/sh\npwd > {tmp_path}/folder\necho "$PYTHONPATH" > {tmp_path}/path\n')
+    spy.chmod(0o755)
+    monkeypatch.setattr(engine_module.sys, "executable", str(spy))
+    monkeypatch.setattr(torch, "compile", None)
+    Recognizer(model_folder, engine="compiled", **OPTIONS)._engine.wait()
+    assert Path((tmp_path / "folder").read_text().strip()) != Path.cwd()
+    assert all(Path(p).is_absolute() for p in (tmp_path / "path").read_text().split(os.pathsep))
 
 
 @pytest.mark.timeout(120)

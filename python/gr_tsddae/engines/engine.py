@@ -9,6 +9,7 @@ ready and measures faster.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib.util
 import logging
 import os
@@ -25,8 +26,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from gr_tsddae.engines.compiled import CompiledTSNet, keep_compiled_code
-from gr_tsddae.engines.graphs import Graphs
+from gr_tsddae.engines.compiled import CACHE_VARIABLE, CompiledTSNet, keep_compiled_code
+from gr_tsddae.engines.graphs import CAPTURING, Graphs
 from gr_tsddae.engines.openvino import OpenVino
 from gr_tsddae.iq.windows import to_rows
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
@@ -189,7 +190,8 @@ class Engine:
         self._fill_cache(tune)
         if self._closing:
             return
-        compiled = CompiledTSNet(self._folded, self._to_compile, tune=tune).compile()
+        with CAPTURING if self._device.type == "cuda" else contextlib.nullcontext():
+            compiled = CompiledTSNet(self._folded, self._to_compile, tune=tune).compile()
         if self.graphs is None:
             before, after = (self._seconds(net) for net in (self._folded, compiled))
             graphs = None
@@ -213,12 +215,19 @@ class Engine:
             torch.save((self._folded, self._to_compile, tune), order)
             if self._closing:
                 return
+            here = {
+                CACHE_VARIABLE: os.path.abspath(os.environ[CACHE_VARIABLE]),
+                "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+            }
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "gr_tsddae.engines.compiled", str(order)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                # Python's -m looks into the working directory first: not into the user's, where
+                # any file may be called like one of our modules.
+                cwd=folder,
+                env=os.environ | here,
             )
             _, said = self._child.communicate()
             if self._child.returncode and not self._closing:

@@ -11,6 +11,9 @@ import numpy as np
 import torch
 
 SLOTS = 2  # one batch is computed while the next one is copied
+# CUDA captures one graph at a time in a process, and whoever waits for the whole device meanwhile
+# breaks it. Who captures, or compiles for a GPU, holds this.
+CAPTURING = threading.Lock()
 
 
 class Graphs:
@@ -36,7 +39,7 @@ class Graphs:
     ):
         self._device = device
         self._lock = threading.Lock()
-        with torch.cuda.device(device):
+        with CAPTURING, torch.cuda.device(device):
             self._copies = torch.cuda.Stream()
             self._work = torch.cuda.Stream()
             self._pool = torch.cuda.graph_pool_handle()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -49,6 +50,9 @@ class OpenVino:
         scale: Callable[[torch.Tensor], torch.Tensor],
         threads: int | None = None,
     ):
+        # OpenVINO reports every conversion to its makers, from copies of this process, unless the
+        # package that does so is missing. A receiver talks to nobody unasked.
+        sys.modules.setdefault("openvino_telemetry", None)
         import openvino
 
         self.window_samples = folded.window_samples
