@@ -383,6 +383,8 @@ def test_a_classifier_is_refused(model_folder):
         ({"objective": "single"}, "objective 'single' and estimates no noises"),
         ({"split": "fair"}, "ratio or split: split is 'fair'"),
         ({"ratio": "half"}, "its card's ratio or split"),
+        ({"ratio": float("nan")}, "ratio or split: ratio is nan"),
+        ({"ratio": float("inf")}, "ratio or split: ratio is inf"),
     ],
 )
 def test_a_model_of_another_process_is_refused(model, tmp_path, training, message):

@@ -349,6 +349,15 @@ def test_entries_that_are_no_text(model):
         (zoo.ModelCorruptError, {"window_samples": 0}, ["window_samples is 0"]),
         (zoo.ModelCorruptError, {"window_samples": 128.0}, ["window_samples is 128.0"]),
         (zoo.ModelCorruptError, {"window_samples": True}, ["window_samples is True"]),
+        (zoo.ModelCorruptError, {"window_samples": 1 << 20}, ["from 1 to 8192"]),
+        (zoo.ModelCorruptError, {"licence": ["x" * 1000]}, ["licence is ['xxx", "...;"]),
+        (zoo.ModelMismatchError, {"network_options": {"heads": 0}}, ["heads is 0"]),
+        (zoo.ModelMismatchError, {"network_options": {"heads": -1}}, ["heads is -1"]),
+        (zoo.ModelMismatchError, {"network_options": {"squeeze": 0}}, ["squeeze is 0"]),
+        (zoo.ModelMismatchError, {"network_options": {"width": 64.0}}, ["width is 64.0"]),
+        (zoo.ModelMismatchError, {"network_options": {"temporal": 1}}, ["temporal is 1"]),
+        (zoo.ModelMismatchError, {"network_options": {"dropout": "much"}}, ["dropout is 'much'"]),
+        (zoo.ModelMismatchError, {"network_options": {"kernel_samples": 2**29}}, ["1 to 8192"]),
         (zoo.ModelMismatchError, {"window_samples": 100}, ["window of 100", "stride, 16"]),
         (zoo.ModelCorruptError, {"name": 12}, ["name is 12"]),
         (zoo.ModelCorruptError, {"licence": []}, ["licence is []"]),
@@ -366,6 +375,57 @@ def test_a_card_that_says_what_cannot_be(model, kind, change, words):
     change_card(model, **change)
     message = error_of(kind, model)
     assert all(word in message for word in words), message
+
+
+def test_a_card_that_asks_for_more_than_a_machine_has(model):
+    """Its shapes are compared with the weights before any memory is taken: 200 GB here."""
+    huge = {"width": 4096, "feedforward": 16384, "layers": 64}
+    change_card(model, network_options=huge)
+    assert "does not fit" in error_of(zoo.ModelMismatchError, model)
+
+
+def test_a_card_with_aliases_is_not_unfolded(model):
+    """A page of them can hold more than any memory, and a card needs none."""
+    bomb = "a0: &a0 [x, x]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)
+    )
+    path = model / zoo.CARD_FILE
+    path.write_text(path.read_text() + bomb)
+    assert "alias" in error_of(zoo.ModelCorruptError, model)
+
+
+def test_a_number_too_long_to_be_printed(model):
+    change_card(model, window_samples=None)
+    path = model / zoo.CARD_FILE
+    path.write_text(f"{path.read_text()}window_samples: 0x{'F' * 5000}\n")
+    assert "thousands of digits" in error_of(zoo.ModelCorruptError, model)
+
+
+def test_values_that_occur_twice_are_written_out(model):
+    loaded = zoo.load(model)
+    same = ["a", "b"]
+    written = zoo.save(
+        model, dataclasses.replace(loaded.card, training={"x": same, "y": same}), loaded.network
+    )
+    assert zoo.load(model).card.training == written.training == {"x": same, "y": same}
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e4m3fn, torch.bool])
+def test_weights_of_a_kind_no_network_has(model, dtype):
+    def change(tensors):
+        tensors["head.3.bias"] = tensors["head.3.bias"].to(dtype)
+
+    change_tensors(model, change)
+    assert str(dtype) in error_of(zoo.ModelCorruptError, model)
+
+
+def test_variances_below_zero(model):
+    def change(tensors):
+        name = next(name for name in tensors if name.endswith("running_var"))
+        tensors[name] = -tensors[name] - 1
+
+    change_tensors(model, change)
+    assert "variances below 0" in error_of(zoo.ModelCorruptError, model)
 
 
 def test_another_class_count_than_the_weights_have(model):

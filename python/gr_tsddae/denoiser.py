@@ -178,5 +178,5 @@ def _diffusion_of(card: zoo.Card) -> Diffusion:
     ratio, split = card.training.get("ratio", RATIO), card.training.get("split", "paper")
     try:
         return Diffusion(ratio=ratio, split=split)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise zoo.ModelMismatchError(f"{card.name}: its card's ratio or split: {error}") from error

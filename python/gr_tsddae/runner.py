@@ -46,7 +46,9 @@ class Runner:
         self._float_network = model.network  # kept on the CPU, to fall back on
         self._precision = precision
         self._place(resolve_device(device))
-        self.batch_windows = batch_windows or suitable_batch(model.network, self._device)
+        self.batch_windows = batch_windows or suitable_batch(
+            model.network, self._device, self.window_samples
+        )
         # Passes come in few sizes: a trickle of windows must not cost a whole batch.
         self._size_step = min(self.batch_windows, max(16, self.batch_windows // 16))
 
@@ -138,12 +140,15 @@ class Runner:
         return found[: len(windows)].cpu().numpy()
 
 
-def suitable_batch(network: torch.nn.Module, device: torch.device) -> int:
+def suitable_batch(
+    network: torch.nn.Module, device: torch.device, window_samples: int = 128
+) -> int:
     """Windows per pass: enough to be efficient, few enough for a CPU to answer within a second."""
-    parameters = sum(p.numel() for p in network.parameters())
-    if device.type != "cpu" or parameters < 500_000:
+    if device.type != "cpu":
         return 1024
-    return 256 if parameters < 2_000_000 else 64
+    parameters = sum(p.numel() for p in network.parameters())
+    of_128 = 1024 if parameters < 500_000 else 256 if parameters < 2_000_000 else 64
+    return max(1, of_128 * 128 // max(128, window_samples))
 
 
 def resolve_device(device: str) -> torch.device:

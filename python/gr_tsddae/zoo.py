@@ -28,10 +28,17 @@ FORMAT_VERSION = 1
 DENOISING = "denoising"  # an encoder with its two noise estimates
 FEATURES = "features"  # an encoder alone
 UNKNOWN = "unknown"  # what decisions say when they are not sure; no class is called so
-MAX_WINDOW_SAMPLES = 1 << 20  # self-attention over more fits no machine
+MAX_WINDOW_SAMPLES = 8192  # a batch of longer ones fits no machine
 CARD_FILE = "card.yaml"
 WEIGHTS_FILE = "model.safetensors"
 PATH_VARIABLE = "GR_TSDDAE_MODELS"  # folders with models of one's own, separated like PATH
+_WEIGHT_DTYPES = (
+    "torch.float16",
+    "torch.bfloat16",
+    "torch.float32",
+    "torch.float64",
+    "torch.int64",
+)
 _CARD_LIMIT_BYTES = 1 << 20  # a card is a page of text
 
 
@@ -146,6 +153,22 @@ def find(name_or_folder: str | os.PathLike[str]) -> Path:
     )
 
 
+class _CardLoader(yaml.SafeLoader):
+    """Plain values only. Aliases could make gigabytes of a page, and a card needs none."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it has an alias (*name): write the value out")
+        return super().compose_node(parent, index)
+
+
+class _CardDumper(yaml.SafeDumper):
+    """Writes values out that occur twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def read_card(folder: Path) -> Card:
     """Read and check a model's card.
 
@@ -158,7 +181,7 @@ def read_card(folder: Path) -> Card:
     if path.stat().st_size > _CARD_LIMIT_BYTES:
         raise ModelCorruptError(f"{path} is larger than 1 MiB: that is no model card")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _CardLoader)
     except OSError as error:
         raise ModelNotFoundError(f"{path} cannot be read: {error.strerror}") from error
     except Exception as error:  # PyYAML lets KeyError, IndexError, RecursionError and more through
@@ -169,7 +192,7 @@ def read_card(folder: Path) -> Card:
     version = content.get("format_version")
     if version != FORMAT_VERSION:
         raise ModelVersionError(
-            f"{path} has format_version {version!r}; this program reads {FORMAT_VERSION}. "
+            f"{path} has format_version {_shown(version)}; this program reads {FORMAT_VERSION}. "
             "Install the gr-tsddae version the model was made for, or export it again"
         )
     known = {f.name: f for f in dataclasses.fields(Card)}
@@ -185,6 +208,15 @@ def read_card(folder: Path) -> Card:
     return _checked(Card(**content | {"classes": _classes(content["classes"], path)}), path)
 
 
+def _shown(value: Any) -> str:
+    """A value in a message, however large it is."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than some thousand digits
+        return "a number of thousands of digits"
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def _classes(value: Any, path: Path) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
         raise ModelCorruptError(f"{path}: classes must be a list of strings")
@@ -198,15 +230,15 @@ def _checked(card: Card, path: Path) -> Card:
 
     for name in ("name", "task", "network", "scaling", "weights_sha256", "licence", "description"):
         if not isinstance(value := getattr(card, name), str):
-            raise ModelCorruptError(f"{path}: {name} is {value!r}; it must be text")
+            raise ModelCorruptError(f"{path}: {name} is {_shown(value)}; it must be text")
     for name in ("training", "accuracy", "network_options"):
         if not isinstance(value := getattr(card, name), dict):
-            raise ModelCorruptError(f"{path}: {name} is {value!r}; it must be a mapping")
+            raise ModelCorruptError(f"{path}: {name} is {_shown(value)}; it must be a mapping")
     for name in ("samples_per_symbol", "sample_rate_hz"):
         value = getattr(card, name)
         if value is not None and not (type(value) in (int, float) and 0 < value < math.inf):
             raise ModelCorruptError(
-                f"{path}: {name} is {value!r}; it must be a positive number, or null"
+                f"{path}: {name} is {_shown(value)}; it must be a positive number, or null"
             )
     if card.task in (DENOISING, FEATURES):
         if card.classes:
@@ -219,8 +251,8 @@ def _checked(card: Card, path: Path) -> Card:
         )
     if type(card.window_samples) is not int or not 1 <= card.window_samples <= MAX_WINDOW_SAMPLES:
         raise ModelCorruptError(
-            f"{path}: window_samples is {card.window_samples!r}; it must be an integer from 1 to "
-            f"{MAX_WINDOW_SAMPLES}"
+            f"{path}: window_samples is {_shown(card.window_samples)}; it must be an integer from "
+            f"1 to {MAX_WINDOW_SAMPLES}"
         )
     if card.scaling not in SCALINGS:
         raise ModelMismatchError(
@@ -256,8 +288,6 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
     from safetensors import SafetensorError
     from safetensors.torch import load as parse
 
-    from gr_tsddae import nets
-
     folder = find(name_or_folder)
     card = read_card(folder)
     path = folder / WEIGHTS_FILE
@@ -277,6 +307,17 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
         tensors = parse(data)
     except SafetensorError as error:
         raise ModelCorruptError(f"{path} is not a safetensors file: {error}") from error
+    with torch.device("meta"):  # shapes without memory, which a wrong card could ask too much of
+        _check_tensors(tensors, _built(card, folder), path, card)
+    network = _built(card, folder)
+    network.load_state_dict({name: t.to(torch.float32) for name, t in tensors.items()})
+    return Model(card, network.eval().requires_grad_(False), folder)
+
+
+def _built(card: Card, folder: Path) -> nn.Module:
+    """The network of a card, with weights of no meaning."""
+    from gr_tsddae import nets
+
     try:
         if card.task == DENOISING:
             network = nets.create_denoiser(card.network, **card.network_options)
@@ -286,7 +327,7 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
                 network = nets.create_encoder(card.network, **options)
             else:
                 network = nets.create(card.network, class_count=len(card.classes), **options)
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # options may be of any kind, and torch says so in many ways
         raise ModelMismatchError(f"{folder / CARD_FILE}: {error}") from error
     try:
         network.check_window(card.window_samples)
@@ -294,9 +335,7 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
         raise ModelMismatchError(
             f"{folder / CARD_FILE}: network {card.network} cannot take its {error}"
         ) from error
-    _check_tensors(tensors, network, path, card)
-    network.load_state_dict({name: t.to(torch.float32) for name, t in tensors.items()})
-    return Model(card, network.eval().requires_grad_(False), folder)
+    return network
 
 
 def _check_tensors(
@@ -311,8 +350,15 @@ def _check_tensors(
                 f"{len(card.classes)} classes: {name} is {found.get(name, 'missing')}, "
                 f"expected {wanted.get(name, 'nothing')}"
             )
-        if not tensors[name].isfinite().all():
+        tensor = tensors[name]
+        if str(tensor.dtype) not in _WEIGHT_DTYPES:
+            raise ModelCorruptError(
+                f"{path}: {name} is {tensor.dtype}; weights are {', '.join(_WEIGHT_DTYPES)}"
+            )
+        if not tensor.isfinite().all():
             raise ModelCorruptError(f"{path}: {name} holds NaN or infinity; train it again")
+        if name.endswith("running_var") and (tensor < 0).any():
+            raise ModelCorruptError(f"{path}: {name} holds variances below 0; train it again")
 
 
 def save(folder: Path, card: Card, network: nn.Module, *, half: bool = True) -> Card:
@@ -335,9 +381,10 @@ def save(folder: Path, card: Card, network: nn.Module, *, half: bool = True) -> 
     content = dataclasses.asdict(card) | {"classes": list(card.classes)}
     if card.sample_rate_hz is None:  # a card that says nothing new can be read by older programs
         del content["sample_rate_hz"]
-    text = yaml.safe_dump(
-        content, sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
-    )
+    text = yaml.dump(
+        content, Dumper=_CardDumper, sort_keys=False, allow_unicode=True, width=100,
+        default_flow_style=None,
+    )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     # Weights first, each by rename: a reader never sees half a file, and a card that is newer
     # than its weights never exists.

@@ -3,13 +3,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 MAX_WINDOW_SAMPLES = 8192  # a flattened window longer than this makes a layer no machine holds
+
+
+def check_sizes(config: Any, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Raise ValueError when a field is no number, or beyond its smallest and largest value.
+
+    Where the smallest value is an integer, so must the field be.
+    """
+    for name, (least, most) in limits.items():
+        value = getattr(config, name)
+        whole = isinstance(least, int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            kind = "an integer" if whole else "a number"
+            raise ValueError(f"{name} is {value!r}: it is {kind} from {least} to {most}")
+        if not least <= value <= most:
+            raise ValueError(f"{name} is {value}: it is from {least} to {most}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +46,8 @@ class NetworkConfig:
     window_samples: int = 128
 
     def __post_init__(self) -> None:
-        limits = {"window_samples": (self.SHORTEST_SAMPLES, MAX_WINDOW_SAMPLES), **self.SIZES}
-        for name, (least, most) in limits.items():
-            value = getattr(self, name)
-            whole = isinstance(least, int)
-            if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-                kind = "an integer" if whole else "a number"
-                raise ValueError(f"{name} is {value!r}: it is {kind} from {least} to {most}")
-            if not least <= value <= most:
-                raise ValueError(f"{name} is {value}: it is from {least} to {most}")
+        window = {"window_samples": (self.SHORTEST_SAMPLES, MAX_WINDOW_SAMPLES)}
+        check_sizes(self, window | self.SIZES)
 
     def check_window(self, window_samples: int) -> None:
         """Raise ValueError when windows of this length do not fit the network."""

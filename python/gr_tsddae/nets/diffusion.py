@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -47,6 +48,8 @@ class Diffusion(nn.Module):
         max_noise: float = MAX_NOISE,
     ):
         super().__init__()
+        if not 0 <= ratio < math.inf:
+            raise ValueError(f"ratio is {ratio}: it must be a finite number, at least 0")
         self.steps = steps
         self.split = split
         # Row t belongs to step t; row 0 is "no noise yet".

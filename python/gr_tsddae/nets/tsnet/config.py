@@ -5,6 +5,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gr_tsddae.nets.classifier import MAX_WINDOW_SAMPLES, check_sizes
+
+# Smallest and largest values. Options come with model cards, too: what no machine holds is refused
+# before it is built.
+LIMITS = {
+    "width": (1, 4096),
+    "heads": (1, 1024),
+    "feedforward": (1, 16384),
+    "layers": (1, 64),
+    "stride_samples": (1, MAX_WINDOW_SAMPLES),
+    "kernel_samples": (1, MAX_WINDOW_SAMPLES),
+    "squeeze": (1, 4096),
+    "dropout": (0.0, 0.99),
+    "drop_path": (0.0, 0.99),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TSNetConfig:
@@ -41,10 +57,10 @@ class TSNetConfig:
     interactive: bool = True
 
     def __post_init__(self) -> None:
-        # Options come with model cards, too: what no machine holds is refused before it is built.
-        for name, limit in (("width", 4096), ("feedforward", 16384), ("layers", 64)):
-            if not 1 <= getattr(self, name) <= limit:
-                raise ValueError(f"{name} is {getattr(self, name)}: it is from 1 to {limit}")
+        check_sizes(self, LIMITS)
+        for name in ("temporal", "spectral", "interactive"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} is {getattr(self, name)!r}: it is true or false")
         if not (self.temporal or self.spectral):
             raise ValueError("temporal and spectral are both false: no encoder would be left")
         if self.width % (2 * self.heads):
