@@ -95,6 +95,16 @@ def test_a_segment_says_where_a_decision_was_heard(recording):
     assert [e["core:freq_lower_edge"] for e in metadata["annotations"]] == [99e6, 299e6]
 
 
+def test_a_segment_that_has_no_sample_yet_is_not_written(recording):
+    """A program that is killed right behind a retune leaves a recording that opens."""
+    recording.add_segment(0, 434e6, None)
+    recording.add_segment(5000, 435e6, None)
+    assert [s["core:sample_start"] for s in saved(recording)["captures"]] == [0]
+    with open_capture(recording.meta_path) as capture:
+        assert len(capture.segments) == 1
+    assert len(saved(recording, 5001)["captures"]) == 2
+
+
 def test_a_write_that_fails_leaves_the_last_good_file(recording, monkeypatch):
     recording.add(run("a", 0))
     before = saved(recording)

@@ -332,7 +332,31 @@ def test_a_file_that_shrank(tmp_path):
         capture.read(0, 1)
 
 
+def test_a_file_that_is_cut_while_it_is_read(tmp_path):
+    path = tmp_path / "capture.cf32"
+    path.write_bytes(bytes(1 << 16))
+    with open_capture(path) as capture:
+        capture.read(0, 10)
+        os.truncate(path, 80)
+        with pytest.raises(CaptureMissingError, match="was cut to 80 bytes"):
+            capture.read(4000, 1000)
+        assert len(capture.read(0, 10)) == 10
+
+
 # --- SigMF metadata --------------------------------------------------------------------------
+
+
+def test_segments_behind_the_end_of_a_recording_cut_short(tmp_path):
+    meta = write_sigmf(
+        tmp_path,
+        tone(1000),
+        captures=[
+            {"core:sample_start": 0, "core:frequency": 434e6},
+            {"core:sample_start": 1000, "core:frequency": 435e6},
+        ],
+    )
+    with open_capture(meta) as capture:
+        assert [s.frequency_hz for s in capture.segments] == [434e6]
 
 
 def test_segments_annotations_and_offset(tmp_path):

@@ -228,7 +228,8 @@ class AnnotatedRecording:
         An annotation that JSON cannot say is left out, see `unwritable_count`.
 
         Args:
-            sample_count: Samples that are in the file; annotations end there at the latest.
+            sample_count: Samples that are in the file; annotations end there at the latest, and
+                segments that begin behind them are not written yet.
 
         Raises:
             OSError: If they cannot be written; what was there before is left as it was.
@@ -245,7 +246,12 @@ class AnnotatedRecording:
             growing = [entry for entry in growing if entry[1] is not None]
             self._texts.sort(key=lambda entry: entry[0])  # nearly sorted: a matter of milliseconds
             lines = [text for _, text in sorted([*self._texts, *growing], key=lambda e: e[0])]
-            head = json.dumps(self._metadata, indent=2, ensure_ascii=False, allow_nan=False)
+            segments = self._metadata["captures"]
+            end = sample_count + self._offset
+            begun = [s for s in segments if s["core:sample_start"] < end] or segments[:1]
+            head = json.dumps(
+                self._metadata | {"captures": begun}, indent=2, ensure_ascii=False, allow_nan=False
+            )
         text = head[: head.rindex("}")].rstrip() + ',\n  "annotations": [\n    '
         data = (text + ",\n    ".join(lines) + "\n  ]\n}\n").encode()
         if self._link_from is not None:

@@ -147,7 +147,9 @@ class Capture:
                 f"{self.path} holds samples 0 to {self.sample_count - 1}, so {count} samples from "
                 f"{first_sample} on cannot be read; ask for fewer, or start elsewhere"
             )
-        return self.sample_format.to_complex64(self._mapped()[first_sample : first_sample + count])
+        mapped = self._mapped()[first_sample : first_sample + count]
+        self._check_still_there(first_sample + count)
+        return self.sample_format.to_complex64(mapped)
 
     def blocks(self, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
         """Goes through the capture once.
@@ -209,6 +211,18 @@ class Capture:
                 replace(segment, frequency_hz=frequency_hz) for segment in self.segments
             )
         return replace(self, **changes)
+
+    def _check_still_there(self, end_sample: int) -> None:
+        """A file that was cut ends the whole process where its pages are missing."""
+        try:
+            there_bytes = self.data_path.stat().st_size
+        except OSError:
+            return  # removed: what is mapped stays
+        if there_bytes < self.header_bytes + end_sample * self.sample_format.bytes_per_sample:
+            raise CaptureMissingError(
+                f"{self.data_path} was cut to {there_bytes} bytes while it was being read; "
+                "let its writer finish, or read a copy"
+            )
 
     def _mapped(self) -> np.ndarray:
         if self._closed:

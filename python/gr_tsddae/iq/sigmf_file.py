@@ -72,7 +72,7 @@ def open_sigmf(path: Path, *, verify: bool | None = None) -> Capture:
         sample_rate_hz=None if sample_rate_hz is None else float(sample_rate_hz),
         header_bytes=member_start + header_bytes,
         trailing_bytes=data_path.stat().st_size - member_start - header_bytes - sample_bytes,
-        segments=_segments(metadata["captures"], offset),
+        segments=_segments(metadata["captures"], offset, sample_count),
         annotations=_annotations(metadata, offset, sample_count),
         metadata=info,
     )
@@ -196,16 +196,20 @@ def _header_bytes(captures: list[dict[str, Any]], where: str) -> int:
     return header_bytes[0] if header_bytes else 0
 
 
-def _segments(captures: list[dict[str, Any]], offset: int) -> tuple[Segment, ...]:
-    segments = tuple(
+def _segments(
+    captures: list[dict[str, Any]], offset: int, sample_count: int
+) -> tuple[Segment, ...]:
+    """Without those behind the last sample, which a recording has that was cut short."""
+    segments = [
         Segment(
             first_sample=max(0, int(capture["core:sample_start"]) - offset),
             frequency_hz=capture.get("core:frequency"),
             datetime=capture.get("core:datetime"),
         )
         for capture in captures
-    )
-    return segments or (Segment(0),)
+    ]
+    there = [segment for segment in segments if segment.first_sample < sample_count]
+    return tuple(there) or (Segment(0),)
 
 
 def _annotations(
