@@ -30,10 +30,13 @@ def _processor() -> str:
 
 def describe(device: torch.device) -> dict[str, object]:
     """Machine, versions and commit, for the results' JSON."""
-    commit = subprocess.run(
-        ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
-        capture_output=True, text=True, check=False,
-    ).stdout.strip()  # fmt: skip
+    try:
+        commit = subprocess.run(
+            ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
+            capture_output=True, text=True, check=False,
+        ).stdout.strip()  # fmt: skip
+    except OSError:  # no git
+        commit = ""
     return {
         "processor": _processor(),
         "threads": torch.get_num_threads(),

@@ -65,6 +65,18 @@ def test_a_missing_gnuradio_is_a_problem_not_a_crash(monkeypatch):
     assert finding.remedy
 
 
+def test_a_gnuradio_built_for_another_numpy_is_a_problem_not_a_crash(tmp_path):
+    """Importing it then raises what it likes."""
+    (tmp_path / "gnuradio").mkdir()
+    (tmp_path / "gnuradio" / "__init__.py").touch()
+    (tmp_path / "gnuradio" / "gr.py").write_text("raise AttributeError('_ARRAY_API not found')")
+    done = run_doctor(PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, sys.path)]))
+    assert done.returncode == 1
+    assert "_ARRAY_API" in done.stdout
+    assert "PROBLEM" in done.stdout.splitlines()[-1] or "problem" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
 def test_every_problem_has_a_remedy():
     for check in doctor.CHECKS:
         for finding in check():

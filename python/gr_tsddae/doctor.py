@@ -126,14 +126,14 @@ def check_core() -> Iterator[Finding]:
     """The compiled module, and the alias package."""
     try:
         importlib.import_module("gr_tsddae.bindings")
-    except ImportError as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # as of GNU Radio itself, which it loads
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         yield Finding("C++ core", False, reason, "make setup")
         return
     yield Finding("C++ core", True, "loads")
     try:
         importlib.import_module("gnuradio.tsddae")
-    except ImportError as error:
+    except Exception as error:
         yield Finding("gnuradio.tsddae", False, str(error), "make setup")
     else:
         yield Finding("gnuradio.tsddae", True, "`from gnuradio import tsddae` works")
@@ -159,7 +159,7 @@ def check_companion() -> Iterator[Finding]:
     """Whether GNU Radio Companion will show the blocks."""
     try:
         folders = block_folders()
-    except ImportError:
+    except Exception:
         return  # said already
     for folder in folders:
         if (folder / BLOCK_FILE).exists():

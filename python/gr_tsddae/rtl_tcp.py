@@ -156,6 +156,10 @@ class RtlTcpServer:
                 connection, address = self._listener.accept()
             except TimeoutError:
                 continue
+            except OSError as error:  # too many open files, say: it may pass
+                log.warning("no client can be taken (%s); trying again", error)
+                self._stop.wait(1.0)
+                continue
             session = Session(f"{address[0]}:{address[1]}")
             self.sessions.append(session)
             with connection:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gr_tsddae import nets
-from gr_tsddae.bench import machine, network
+from gr_tsddae.bench import environment, machine, network
 from gr_tsddae.bench.__main__ import main
 from gr_tsddae.engines.engine import openvino_is_there
 
@@ -43,6 +43,32 @@ def test_a_run_writes_a_table_and_a_picture(tmp_path, capsys):
     assert best["times_trained_float32"] == pytest.approx(best["windows_per_s"] / plain)
     assert (tmp_path / "network.png").stat().st_size > 10_000
     assert len([x for x in capsys.readouterr().out.splitlines() if x.startswith("nano ")]) == 6
+
+
+def test_what_was_measured_is_kept_when_it_is_stopped(tmp_path, monkeypatch):
+    measure, asked = network.Bench.measure, []
+
+    def stops(self, *configuration):
+        asked.append(configuration)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return measure(self, *configuration)
+
+    monkeypatch.setattr(network.Bench, "measure", stops)
+    with pytest.raises(KeyboardInterrupt):
+        main(["network", *TOY, "--engines", "eager", "--out", str(tmp_path)])
+    assert len(json.loads((tmp_path / "network.json").read_text())["measured"]) == 1
+
+
+def test_a_length_that_a_size_does_not_take_is_said_first(tmp_path, capsys):
+    assert main(["network", *TOY, "--lengths", "128", "1000", "--out", str(tmp_path)]) == 2
+    assert "window of 1000 samples" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_machine_without_git(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert environment._commit() == ""
 
 
 @pytest.mark.skipif(not openvino_is_there(), reason="openvino is not installed")

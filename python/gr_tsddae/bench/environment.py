@@ -67,9 +67,12 @@ def _processor() -> str:
 
 
 def _commit() -> str:
-    """Of the checkout this runs in; empty when the package does not lie in one."""
-    asked = subprocess.run(
-        ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=12"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    """Of the checkout this runs in; empty when the package does not lie in one, or without git."""
+    try:
+        asked = subprocess.run(
+            ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    except OSError:
+        return ""
     return asked.stdout.strip()

@@ -33,6 +33,7 @@ from gr_tsddae.engines.engine import openvino_is_there
 from gr_tsddae.engines.graphs import Graphs
 from gr_tsddae.engines.openvino import OpenVino
 from gr_tsddae.iq.windows import to_rows, unit_power
+from gr_tsddae.nets.tsnet import SIZES as TSNET_SIZES
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 from gr_tsddae.runner import PRECISIONS, multiplies_bfloat16_fast, resolve_device
 
@@ -97,7 +98,8 @@ class Bench:
         torch.manual_seed(1)
         self._size, self._window_samples = size, window_samples
         self._trained = nets.create(f"tsnet-{size}", class_count=CLASS_COUNT).eval()
-        self._flop = flop_per_window(self._trained, window_samples)
+        # Folded, as the step's embedding is no work of a window, but of a batch, or none at all.
+        self._flop = flop_per_window(FoldedTSNet(self._trained, window_samples), window_samples)
         self.flop[f"{size} {window_samples}"] = self._flop
         self._compiled: dict[tuple[str, int], tuple[CompiledTSNet, float]] = {}
 
@@ -307,9 +309,27 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if device.type == "cuda":
         torch.cuda.set_device(device.index or 0)  # takes no "cuda" without a number
+    for size in options.sizes:
+        for window_samples in options.lengths:
+            try:
+                TSNET_SIZES[size].tokens(window_samples)
+            except ValueError as error:
+                print(f"{size}: {error}", file=sys.stderr)
+                return 2
     began = time.perf_counter()
     bench = Bench(device, seconds=options.seconds, tune_from=options.tune_from)
     print(f"{describe_limits(bench)}\n{HEADER}", flush=True)
+    try:
+        left_out = _measure_all(bench, options, ends=began + options.total_seconds)
+    finally:  # stopped halfway, what there is counts
+        write(options.out, bench, options)
+    if left_out:
+        print(f"{left_out} configurations left out: --total-seconds was over")
+    return 0 if bench.results else 1
+
+
+def _measure_all(bench: Bench, options: argparse.Namespace, *, ends: float) -> int:
+    """Measure until a time of `time.perf_counter`; how many configurations were left out then."""
     left_out = 0
     # All that needs no compiler first, of every size; then what does.
     for compiled in (False, True):
@@ -317,21 +337,20 @@ def main(arguments: list[str] | None = None) -> int:
             for size in options.sizes:
                 todo = [
                     (precision, engine, batch)
-                    for precision, engine, batch in configurations(options, device, bench.fast)
+                    for precision, engine, batch in configurations(
+                        options, bench.device, bench.fast
+                    )
                     if engine.startswith("compiled") == compiled
                     and batch * window_samples <= LONGEST_SAMPLES
                 ]
                 if todo:
                     bench.network(size, window_samples)
                 for configuration in todo:
-                    if time.perf_counter() - began > options.total_seconds:
+                    if time.perf_counter() > ends:
                         left_out += 1
                         continue
                     bench.measure(*configuration)
-    if left_out:
-        print(f"{left_out} configurations left out: --total-seconds was over")
-    write(options.out, bench, options)
-    return 0 if bench.results else 1
+    return left_out
 
 
 def describe_limits(bench: Bench) -> str:
