@@ -264,7 +264,8 @@ class Recognizer(Runner):
         """What a piece of IQ is.
 
         Args:
-            iq: complex, (N,), at least one window long; any level, one signal.
+            iq: complex, (N,), at least one window long; any level, one signal near 0 Hz, at the
+                samples per symbol of the card (amc-nano: 8).
             hop_samples: distance between windows; the window length when None.
             confidence_threshold: under it the label is "unknown".
 
