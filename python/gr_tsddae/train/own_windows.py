@@ -49,7 +49,8 @@ class OwnWindows:
         path: as for the data set kind "captures".
         window_samples: L.
         shots: windows per class to learn from, at most, evenly spread over its recordings.
-        gate_db: leave out windows so many dB weaker than the strongest of their recording.
+        gate_db: leave out windows so many dB weaker than the strongest of their recording, those
+            labelled "noise" excepted: there, weak is what they are meant to be.
         noise_class: add a class of white noise, if the recordings have none called so.
         options: of the reader.
         seed: of split and noise.
@@ -165,12 +166,15 @@ class OwnWindows:
 
 
 def _loud(dataset: Dataset, gate_db: float) -> np.ndarray:
-    """Which windows are at most `gate_db` weaker than the strongest of their recording: (N,)."""
+    """Which windows are noise, or at most `gate_db` weaker than the strongest of theirs: (N,)."""
     store = dataset.store
     power, file = window_power(store)[dataset.index], store.file[dataset.index]
     strongest = np.zeros(len(store.captures))
     np.maximum.at(strongest, file, power)
-    return power >= strongest[file] * 10 ** (-gate_db / 10)
+    loud = power >= strongest[file] * 10 ** (-gate_db / 10)
+    if NOISE in dataset.classes:
+        loud |= dataset.label == dataset.classes.index(NOISE)
+    return loud
 
 
 def _check_classes(dataset: Dataset) -> None:

@@ -46,7 +46,7 @@ class TeachConfig:
         noise_class: Add a class "noise" of white noise, since a receiver mostly hears nothing;
             recordings in a folder "noise" take its place.
         gate_db: Leave out windows so many dB weaker than the strongest of their recording, the
-            pauses between bursts; null keeps all.
+            pauses between bursts, unless they are labelled "noise"; null keeps all.
         epochs: Passes of training the whole network after the new head; 0 trains the head alone.
         learning_rate: Of the whole network, at its highest.
         frequency_shift: While learning, shift by at most so many cycles per sample either way.
