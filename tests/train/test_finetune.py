@@ -154,6 +154,16 @@ def test_the_noise_prior_is_bayes_rule(prior, share, model_folder):
     torch.testing.assert_close(after, wanted / wanted.sum(1, keepdim=True), rtol=1e-4, atol=1e-6)
 
 
+def test_a_class_that_no_model_may_have_is_refused_before_training(settings, npz, tmp_path):
+    held = dict(np.load(npz))
+    held["y"] = np.where(held["y"] == "slow", "unknown", "fast")
+    np.savez(tmp_path / "unknown.npz", **held)
+    config = settings(FinetuneConfig, data={"path": tmp_path / "unknown.npz"})
+    with pytest.raises(ValueError, match=r"no class may be called 'unknown'.*rename it"):
+        finetune(config)
+    assert not config.out.exists()
+
+
 # Starting from another model
 
 

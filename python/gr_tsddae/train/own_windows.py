@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from gr_tsddae import zoo
 from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.data.cutting import thin_out
 from gr_tsddae.data.recording_store import window_power
 from gr_tsddae.data.splits import Split, by_group
+from gr_tsddae.train.class_names import check_class_names
 from gr_tsddae.train.feed import seed_of
 
 log = logging.getLogger(__name__)
@@ -184,11 +184,7 @@ def _check_classes(dataset: Dataset) -> None:
             f"{dataset.path} has {found}: put recordings into one folder per class, at least 2, "
             "or annotate them"
         )
-    if zoo.UNKNOWN in dataset.classes:
-        raise DatasetError(
-            f"{dataset.path}: no class may be called {zoo.UNKNOWN!r}, the word for decisions that "
-            "are not sure; rename it, e.g. to 'other'"
-        )
+    check_class_names(dataset)
 
 
 def _check_counts(dataset: Dataset) -> None:

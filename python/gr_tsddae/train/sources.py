@@ -14,6 +14,7 @@ from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.synth import CLASSES
 from gr_tsddae.synth.recipes import named
+from gr_tsddae.train.class_names import check_class_names
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, RunConfig
 from gr_tsddae.train.feed import (
     Batch,
@@ -231,6 +232,7 @@ def _check_classes(dataset: Dataset) -> None:
             f"{dataset.path} has {found}: a classifier needs at least 2 classes (pretrain needs no "
             "labels)"
         )
+    check_class_names(dataset)
     if empty := [name for name in dataset.classes if name not in held]:
         log.warning("%s has no window of %s", dataset.path, ", ".join(empty))
 
