@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gr_tsddae.data import DatasetError, open_dataset
+from gr_tsddae.data.splits import split
 
 L = 64
 
@@ -113,6 +114,21 @@ def test_npz(tmp_path, form):
     assert len(open_dataset("icarus", tmp_path / "stand-in", window_samples=L)) == 6
 
 
+@pytest.mark.parametrize("name", [int, str])
+def test_recordings_of_an_npz_stay_whole(tmp_path, name):
+    x = np.random.default_rng(0).normal(size=(60, 2, L)).astype(np.float32)
+    x[3] = 0
+    group = np.arange(60) // 6
+    np.savez(
+        tmp_path / "a.npz",
+        X=x, y=group % 2, sir=np.zeros(60), group=np.array([name(n + 70) for n in group]),
+    )  # fmt: skip
+    dataset = open_dataset("icarus", tmp_path / "a.npz", window_samples=L)
+    assert dataset.group.tolist() == np.delete(group, 3).tolist()
+    parts = [set(dataset.group[part]) for part in split(dataset, seed=1)]
+    assert sum(map(len, parts)) == 10 and all(parts)
+
+
 def test_each_sir_has_as_many_normal_windows(tmp_path):
     write_released(tmp_path, "OnlyLTE_frame_1", iq_of(31 * L), "LTE")
     for sir_db in (0, 5, 10):
@@ -173,6 +189,8 @@ def test_npz_errors(tmp_path):
         ({"X": x, "y": np.array(["odd"] * 4), "sir": sir}, "does not say"),
         ({"X": x, "y": np.array([0, 1, 2, 3]), "sir": sir}, "neither text nor 0 and 1"),
         ({"X": x, "y": y, "sir": np.full(4, np.nan)}, "anomalies without an SIR"),
+        ({"X": x, "y": y, "sir": sir, "group": [1, 2]}, r"group is int64 \(2,\); .*\(4,\)"),
+        ({"X": x, "y": y, "sir": sir, "group": sir}, "group is float64"),
         ({"X": x[:, :, :9], "y": y, "sir": sir}, "give window_samples=9"),
         ({"X": x, "y": np.array([None] * 4), "sir": sir}, "no readable .npz of plain arrays"),
     ]:
