@@ -120,7 +120,7 @@ def test_the_card_is_of_the_weights_that_are_stored(settings, monkeypatch, kind)
         return real(self, network, config)
 
     def logits(self, network, real=sources.DatasetSource.validation_logits):
-        calibrated.append(copy(network))
+        calibrated.append(copy(network.classifier))
         return real(self, network)
 
     monkeypatch.setattr(source, "measure", measure)

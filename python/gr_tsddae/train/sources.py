@@ -201,7 +201,7 @@ class DatasetSource:
         return _metrics(network, self.dataset.select(self.test), self.config.scaling)
 
     def validation_logits(self, network: nn.Module) -> Batch:
-        """Outputs (N, K) on the validation part, and its labels (N,), for calibration."""
+        """Outputs (N, ...) on the validation part, and its labels (N,)."""
         part = self.dataset.select(self.validated)
         logits, finite = predict(network, part, scaling=self.config.scaling)
         return logits[finite], torch.from_numpy(part.label)[finite]

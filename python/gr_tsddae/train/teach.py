@@ -25,6 +25,7 @@ from gr_tsddae.train.lock import alone_in
 from gr_tsddae.train.metric_details import summary_lines
 from gr_tsddae.train.metrics import metrics, rounded
 from gr_tsddae.train.own_windows import NOISE, OwnWindows, Part
+from gr_tsddae.train.parts import PartLogits
 from gr_tsddae.train.run import write_json
 
 log = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
     network = adapted.network
     # What is calibrated and measured are the weights as they are stored.
     zoo.round_as_stored(network)
-    calibration = calibrate(network, outputs(network, validation[0]), validation[1])
+    calibration = calibrate(network, outputs(PartLogits(network), validation[0]), validation[1])
     zoo.round_as_stored(network)  # the last layer has changed
     test = windows.part("test")
     accuracy = _measured(network, test, windows.classes, scaled, config.seed)
