@@ -239,10 +239,11 @@ def _check_classes(dataset: Dataset) -> None:
 
 def _metrics(network: nn.Module, dataset: Dataset, scaling: str) -> dict[str, Any]:
     logits, finite = predict(network, dataset, scaling=scaling)
-    label, level = torch.from_numpy(dataset.label), torch.from_numpy(dataset.level_db)
+    dataset = dataset.select(finite)
     return metrics(
         logits[finite].softmax(1),
-        label[finite],
-        level[finite] if dataset.level_name else None,
+        torch.from_numpy(dataset.label),
+        torch.from_numpy(dataset.level_db) if dataset.level_name else None,
         dataset.classes,
+        group=None if dataset.group is None else torch.from_numpy(dataset.group),
     )
