@@ -14,13 +14,13 @@ ONCE = TrainerConfig(epochs=1, device="cpu", precision="32")
 
 @pytest.fixture
 def config(npz, tmp_path):
-    def make(**changes):
+    def make(objective="noise", **changes):
         return SweepConfig(
             dataset="npz",
             path=npz,
             out=tmp_path,
             network=NetworkConfig(name="tsnet-nano", options=OPTIONS),
-            pretrain=PretrainPart(trainer=ONCE),
+            pretrain=PretrainPart(trainer=ONCE, objective=objective),
             finetune=ClassifierPart(trainer=ONCE),
             **changes,
         )
@@ -56,3 +56,9 @@ def test_layers_are_swept(config, tmp_path):
 def test_values_that_cannot_be(config, over, values, words):
     with pytest.raises(ValueError, match=words):
         config(over=over, at=values)
+
+
+def test_an_objective_without_a_ratio(config):
+    with pytest.raises(ValueError, match=r"objective is single.*choose --over layers, or"):
+        config(over="ratio", objective="single")
+    config(over="layers", objective="single")

@@ -20,7 +20,7 @@ import torch
 import yaml
 
 from gr_tsddae.train.config import FinetuneConfig, PretrainConfig, plain
-from gr_tsddae.train.experiments import ClassifierPart, DatasetConfig, PretrainPart
+from gr_tsddae.train.experiments import ClassifierPart, DatasetConfig, PretrainPart, require_ratio
 from gr_tsddae.train.feed import seed_of
 from gr_tsddae.train.finetune import Classification, classifier
 from gr_tsddae.train.jobs import Job, claimed
@@ -78,6 +78,8 @@ class SearchConfig(DatasetConfig):
             raise ValueError("trials, parameters and batch: give at least one of each")
         if self.init and "ratio" in self.parameters:
             raise ValueError("init is already pre-trained: leave ratio out of --parameters")
+        if "ratio" in self.parameters:
+            require_ratio(self.pretrain, "leave ratio out of --parameters")
         for name in ("learning_rate", "dropout", "weight_decay", "ratio"):
             low, high = getattr(self, name)
             if low > high or (low <= 0 and name != "dropout"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gr_tsddae.train import table
-from gr_tsddae.train.experiments import ExperimentConfig
+from gr_tsddae.train.experiments import ExperimentConfig, require_ratio
 from gr_tsddae.train.published import sweep_text
 from gr_tsddae.train.reproduce import NOTE
 from gr_tsddae.train.table import Row
@@ -23,7 +23,8 @@ class SweepConfig(ExperimentConfig):
     """Pre-train and fine-tune with each value of lambda (Fig. 4) or of the layers (Fig. 10).
 
     Attributes:
-        over: "ratio" is lambda of Eq. 7; "layers" the pairs of encoders.
+        over: "ratio" is lambda of Eq. 7, which only the objective noise has; "layers" the pairs of
+            encoders.
         at: Its values; by default 0.2 to 1.0, or 2 to 5 layers, as in the paper.
     """
 
@@ -32,6 +33,8 @@ class SweepConfig(ExperimentConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.over == "ratio":
+            require_ratio(self.pretrain, "choose --over layers")
         if len(set(self.at)) < len(self.at):
             raise ValueError(f"at is {list(self.at)}: give each value once")
         for value in self.at:
