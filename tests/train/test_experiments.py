@@ -13,8 +13,8 @@ import pytest
 
 from gr_tsddae.train import jobs, table
 from gr_tsddae.train.config import DataConfig, FinetuneConfig, ProbeConfig
+from gr_tsddae.train.files import write_json
 from gr_tsddae.train.jobs import Job, claimed, distinct, run_all
-from gr_tsddae.train.run import write_json
 from gr_tsddae.train.table import Row, paired
 
 

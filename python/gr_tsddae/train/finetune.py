@@ -20,11 +20,12 @@ from gr_tsddae.nets.tsnet import TSNet
 from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
 from gr_tsddae.train.calibration import calibrate
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, ProbeConfig, for_card
+from gr_tsddae.train.files import write_json
 from gr_tsddae.train.lineage import ancestry, base_of, joint_licence, schooling
 from gr_tsddae.train.method import Method
 from gr_tsddae.train.metric_details import summary_lines
 from gr_tsddae.train.parts import PartLogits
-from gr_tsddae.train.run import Run, write_json
+from gr_tsddae.train.run import Run
 from gr_tsddae.train.sources import DatasetSource, Source, SyntheticSource, source_of
 
 log = logging.getLogger(__name__)

@@ -223,13 +223,6 @@ def read_checkpoint(path: Path, config: RunConfig) -> dict[str, Any]:
     return state
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write by rename: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    partial.replace(path)
-
-
 def _precision(word: str, device: str) -> str:
     if word != "auto":
         return word

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +21,7 @@ import yaml
 from gr_tsddae.train.config import FinetuneConfig, PretrainConfig, plain
 from gr_tsddae.train.experiments import ClassifierPart, DatasetConfig, PretrainPart, require_ratio
 from gr_tsddae.train.feed import seed_of
+from gr_tsddae.train.files import write_text
 from gr_tsddae.train.finetune import Classification, classifier
 from gr_tsddae.train.jobs import Job, claimed
 from gr_tsddae.train.method import VALIDATION_LOSS
@@ -281,6 +281,4 @@ def _write_recipe(path: Path, config: FinetuneConfig | PretrainConfig, comment: 
     content = plain(config)
     for key in ("name", "out", "trainer"):
         del content[key]
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(f"{comment}\n{yaml.safe_dump(content, sort_keys=False)}")
-    partial.replace(path)
+    write_text(path, f"{comment}\n{yaml.safe_dump(content, sort_keys=False)}")

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from gr_tsddae.train import table
 from gr_tsddae.train.experiments import ExperimentConfig, require_ratio
+from gr_tsddae.train.files import replacing
 from gr_tsddae.train.published import sweep_text
 from gr_tsddae.train.reproduce import NOTE
 from gr_tsddae.train.table import Row
@@ -102,7 +102,6 @@ def _draw(config: SweepConfig, values: list[float], content: dict[str, Any]) -> 
         title += f"\n{text}"
     axis.set_title(title, fontsize=9)
     path = config.out / "sweep.png"
-    partial = path.with_name(f"sweep.{os.getpid()}.partial")
-    figure.savefig(partial, format="png", dpi=150)
-    partial.replace(path)
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=150)
     return path

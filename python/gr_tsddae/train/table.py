@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gr_tsddae.train.files import write_json, write_text
 from gr_tsddae.train.jobs import Job, distinct, run_all
 
 COUNTS = ("seeds", "parameters", "windows/s", "training s")  # columns without decimal places
@@ -151,7 +150,7 @@ def fill(
 def write(folder: Path, content: Mapping[str, Any]) -> str:
     """Write table.json, table.csv and table.md; the last one's text."""
     text = markdown(content)
-    write_text(folder / "table.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_json(folder / "table.json", content)
     write_text(folder / "table.csv", _csv(content))
     write_text(folder / "table.md", text)
     return text
@@ -217,10 +216,3 @@ def _csv(content: Mapping[str, Any]) -> str:
                 seeds = len(value["per_seed"])
                 writer.writerow([row["name"], column, value["mean"], spread, seeds, said])
     return text.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """By rename; several processes may write the same file at once."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)
