@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def read(
     scan: bool = True,
     min_power_db: float | None = None,
     max_windows_per_class: int | None = None,
-    task: str = "amc",
+    task: Literal["amc", "wtc", "anomaly"] = "amc",
 ) -> Dataset:
     """Opens recordings; their windows stay in the files, which are mapped when they are read.
 
