@@ -232,5 +232,9 @@ def _no_window(
 
 
 def _licence(captures: Sequence[Capture]) -> str:
-    licences = {str(capture.metadata.get("core:license", "unknown")) for capture in captures}
-    return licences.pop() if len(licences) == 1 else "unknown"
+    """All that recordings state, by SigMF's key or, as in those of `to_file`, this program's."""
+    keys = ("core:license", "tsddae:licence")
+    stated = {str(each.metadata[key]) for each in captures for key in keys if key in each.metadata}
+    stated -= {"unknown"}
+    # A choice between licences is one condition.
+    return " AND ".join(f"({s})" if " OR " in s else s for s in sorted(stated)) or "unknown"
