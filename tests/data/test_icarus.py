@@ -92,6 +92,26 @@ def test_sigmf_says_it_in_annotations_paths_or_globally(tmp_path):
     assert np.bincount(by_recording.group).tolist() == [2] * 5
 
 
+def test_a_models_answers_are_no_truth(tmp_path):
+    """Annotations of this program, and the copy it links beside what it has annotated."""
+    guess = span(0, 4 * L, "anomaly", "SIR 0 dB") | {
+        "core:generator": "gr-tsddae 0.1.0", "tsddae:model": "icarus-mini",
+    }  # fmt: skip
+    write_sigmf(tmp_path / "lte_1", iq_of(4 * L, 1), [guess, span(L, L, "anomaly", "SIR 5 dB")])
+    write_sigmf(tmp_path / "lte_2", iq_of(3 * L, 2), [guess])
+    write_sigmf(tmp_path / "a_lte_2", iq_of(1), [guess], **{"tsddae:model": "dsss-finder"})
+    (tmp_path / "a_lte_2.sigmf-data").unlink()
+    (tmp_path / "a_lte_2.sigmf-data").hardlink_to(tmp_path / "lte_2.sigmf-data")
+    write_sigmf(tmp_path / "lte_3", iq_of(2 * L, 3), **{"tsddae:model": "anomaly-base"})
+    dataset = open_dataset("icarus", tmp_path, window_samples=L)
+    kept = [rows_of(iq_of(4 * L, 1))[1:2], rows_of(iq_of(3 * L, 2)), rows_of(iq_of(2 * L, 3))]
+    np.testing.assert_array_equal(dataset.rows(), np.concatenate(kept))
+    assert dataset.label.tolist() == [1] + [0] * 5
+    assert dataset.skipped == {
+        "recording whose samples are another's": 1, "annotation by gr-tsddae": 2,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("form", ["rows", "complex", "numbers"])
 def test_npz(tmp_path, form):
     x = np.random.default_rng(0).normal(size=(8, 2, L)).astype(np.float32)

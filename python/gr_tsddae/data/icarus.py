@@ -26,6 +26,7 @@ own to be told from: the paper's AUC per SIR needs both classes at each.
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +68,12 @@ def read(
     folder = Path(path)
     if not folder.is_dir():
         raise DatasetError(f"{path} is neither a folder nor an .npz; give one of them")
+    notes: Counter[str] = Counter()
     try:
         if (folder / "IQ").is_dir() and (folder / "Metadata").is_dir():
             signals = list(released(folder))
         else:
-            signals = list(annotated(folder))
+            signals = list(annotated(folder, notes))
     except CaptureError as error:
         raise DatasetError(f"{path} cannot be used: {error}") from error
     if not signals:
@@ -116,7 +118,7 @@ def read(
         level_name="SIR",
         group=left.group,
         task="anomaly",
-        skipped=skipped,
+        skipped=dict(notes + Counter(skipped)),
     )
 
 
