@@ -2,6 +2,7 @@
 """The sweeps: every value is what was trained with, and the curve is drawn."""
 
 import pytest
+from matplotlib.axes import Axes
 
 from gr_tsddae import zoo
 from gr_tsddae.train.config import NetworkConfig, TrainerConfig
@@ -35,6 +36,19 @@ def test_lambda_is_swept(config, tmp_path):
         card = zoo.load(tmp_path / f"ratio-{value:g}" / "seed-2" / "pretrained").card
         assert card.training["ratio"] == value
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_reports_of_two_classes_leave_the_accuracy_in_the_table(config, monkeypatch):
+    drawn = []
+
+    def errorbar(self, *points, draw=Axes.errorbar, **style):
+        drawn.append(style.get("label"))
+        return draw(self, *points, **style)
+
+    monkeypatch.setattr(Axes, "errorbar", errorbar)
+    content = sweep(config(over="ratio", at=(0.4,), seeds=(1,), reports=True))
+    assert {"AUC all", "average", "best"} <= set(content["columns"])
+    assert [name for name in drawn if name in content["columns"]] == ["average"]
 
 
 def test_layers_are_swept(config, tmp_path):

@@ -76,15 +76,17 @@ def _table(config: SweepConfig, rows: dict[float, Row]) -> dict[str, Any]:
 
 
 def _draw(config: SweepConfig, values: list[float], content: dict[str, Any]) -> Path:
-    """sweep.png: every column that is an average, its spread over seeds, and each seed."""
+    """sweep.png: the average, or areas under the ROC; their spread over seeds, and each seed."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
+    areas = config.column.startswith("AUC")
     for column in content["columns"]:
-        if column == "best":  # far from the average; it is in the table
+        # Best is far from the average; it is in the table.
+        if column == "best" or column.startswith("AUC") != areas:
             continue
         found = [row["values"][column] for row in content["rows"]]
         means = [value["mean"] for value in found]
@@ -94,7 +96,7 @@ def _draw(config: SweepConfig, values: list[float], content: dict[str, Any]) -> 
         axis.scatter(*zip(*dots, strict=True), s=8, color="0.5", zorder=1)
     axis.set_xlabel(_AXIS[config.over])
     axis.set_xticks(values)
-    axis.set_ylabel("area under the ROC" if config.dataset == "icarus" else "accuracy, %")
+    axis.set_ylabel("area under the ROC" if areas else "accuracy, %")
     axis.grid(alpha=0.3)
     axis.legend()
     title = content["title"]

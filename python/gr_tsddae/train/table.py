@@ -42,12 +42,11 @@ class Row:
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """What a table shows of metrics.json: accuracies in per cent; areas under a ROC, 0 to 1."""
-    if "roc" in metrics:
-        curves = metrics["roc"].items()
-        return {f"AUC {'all' if k == 'all' else f'{k} dB'}": curve["auc"] for k, curve in curves}
+    """What a table shows of metrics.json: areas under a ROC, 0 to 1; accuracies in per cent."""
+    curves = metrics.get("roc", {}).items()
+    areas = {f"AUC {'all' if k == 'all' else f'{k} dB'}": curve["auc"] for k, curve in curves}
     average = metrics.get("average_over_snr", metrics["accuracy"])
-    return {"average": 100 * average, "best": 100 * metrics["best"]}
+    return areas | {"average": 100 * average, "best": 100 * metrics["best"]}
 
 
 class Difference(NamedTuple):
