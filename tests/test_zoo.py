@@ -88,6 +88,14 @@ def test_round_trip(name, tmp_path, fill):
         assert found.dtype == value.dtype  # float32 in memory, whatever the file holds
         torch.testing.assert_close(found, value, rtol=2**-11, atol=2**-25)
     assert not any(p.requires_grad for p in loaded.network.parameters())
+
+
+@pytest.mark.parametrize("change", [{"classes": ("a", "unknown")}, {"window_samples": 0}])
+def test_what_could_not_be_loaded_is_not_written(change, model, tmp_path):
+    loaded = zoo.load(model)
+    with pytest.raises(zoo.ModelCorruptError, match=r"'unknown'|window_samples is 0"):
+        zoo.save(tmp_path / "new", dataclasses.replace(loaded.card, **change), loaded.network)
+    assert not (tmp_path / "new").exists()
     assert sorted(p.name for p in loaded.folder.iterdir()) == [zoo.CARD_FILE, zoo.WEIGHTS_FILE]
 
 

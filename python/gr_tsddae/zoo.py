@@ -370,9 +370,13 @@ def save(folder: Path, card: Card, network: nn.Module, *, half: bool = True) -> 
         network: what `nets.create(card.network, ...)` gives.
         half: store floating-point weights as float16, which halves the file; a tensor whose values
             do not fit into its range stays as it is.
+
+    Raises:
+        ModelError: when the card could not be read back.
     """
     from safetensors.torch import save as serialise
 
+    _checked(card, folder / CARD_FILE)
     state = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     if half:
         state = {name: _halved(tensor) for name, tensor in state.items()}

@@ -113,6 +113,13 @@ def test_annotations_are_labels_and_bounds(tmp_path):
     np.testing.assert_array_equal(complex_windows(dataset), naive)
 
 
+def test_the_licences_of_all_recordings_hold(tmp_path):
+    for number, licence in enumerate(("CC0-1.0", "MIT OR BSD-2-Clause", "CC0-1.0", "unknown")):
+        write_sigmf(tmp_path / str(number), iq_of(300, number), license=licence)
+    write_raw(tmp_path / "silent.cf32", iq_of(300, 9))
+    assert open_dataset("captures", tmp_path).licence == "CC0-1.0 AND (MIT OR BSD-2-Clause)"
+
+
 def test_the_programs_own_answers_are_no_labels(tmp_path):
     iq = iq_of(1000)
     own = (0, 500, "wrong", "gr-tsddae 0.2.0")

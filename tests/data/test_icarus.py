@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gr_tsddae.data import DatasetError, open_dataset
+from gr_tsddae.data.splits import split
 
 L = 64
 
@@ -91,6 +92,26 @@ def test_sigmf_says_it_in_annotations_paths_or_globally(tmp_path):
     assert np.bincount(by_recording.group).tolist() == [2] * 5
 
 
+def test_a_models_answers_are_no_truth(tmp_path):
+    """Annotations of this program, and the copy it links beside what it has annotated."""
+    guess = span(0, 4 * L, "anomaly", "SIR 0 dB") | {
+        "core:generator": "gr-tsddae 0.1.0", "tsddae:model": "icarus-mini",
+    }  # fmt: skip
+    write_sigmf(tmp_path / "lte_1", iq_of(4 * L, 1), [guess, span(L, L, "anomaly", "SIR 5 dB")])
+    write_sigmf(tmp_path / "lte_2", iq_of(3 * L, 2), [guess])
+    write_sigmf(tmp_path / "a_lte_2", iq_of(1), [guess], **{"tsddae:model": "dsss-finder"})
+    (tmp_path / "a_lte_2.sigmf-data").unlink()
+    (tmp_path / "a_lte_2.sigmf-data").hardlink_to(tmp_path / "lte_2.sigmf-data")
+    write_sigmf(tmp_path / "lte_3", iq_of(2 * L, 3), **{"tsddae:model": "anomaly-base"})
+    dataset = open_dataset("icarus", tmp_path, window_samples=L)
+    kept = [rows_of(iq_of(4 * L, 1))[1:2], rows_of(iq_of(3 * L, 2)), rows_of(iq_of(2 * L, 3))]
+    np.testing.assert_array_equal(dataset.rows(), np.concatenate(kept))
+    assert dataset.label.tolist() == [1] + [0] * 5
+    assert dataset.skipped == {
+        "recording whose samples are another's": 1, "annotation by gr-tsddae": 2,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("form", ["rows", "complex", "numbers"])
 def test_npz(tmp_path, form):
     x = np.random.default_rng(0).normal(size=(8, 2, L)).astype(np.float32)
@@ -111,6 +132,21 @@ def test_npz(tmp_path, form):
     assert sum(dataset.skipped.values()) == 2
     (tmp_path / "a.npz").rename(tmp_path / "stand-in")  # it is one whatever it is called
     assert len(open_dataset("icarus", tmp_path / "stand-in", window_samples=L)) == 6
+
+
+@pytest.mark.parametrize("name", [int, str])
+def test_recordings_of_an_npz_stay_whole(tmp_path, name):
+    x = np.random.default_rng(0).normal(size=(60, 2, L)).astype(np.float32)
+    x[3] = 0
+    group = np.arange(60) // 6
+    np.savez(
+        tmp_path / "a.npz",
+        X=x, y=group % 2, sir=np.zeros(60), group=np.array([name(n + 70) for n in group]),
+    )  # fmt: skip
+    dataset = open_dataset("icarus", tmp_path / "a.npz", window_samples=L)
+    assert dataset.group.tolist() == np.delete(group, 3).tolist()
+    parts = [set(dataset.group[part]) for part in split(dataset, seed=1)]
+    assert sum(map(len, parts)) == 10 and all(parts)
 
 
 def test_each_sir_has_as_many_normal_windows(tmp_path):
@@ -173,6 +209,8 @@ def test_npz_errors(tmp_path):
         ({"X": x, "y": np.array(["odd"] * 4), "sir": sir}, "does not say"),
         ({"X": x, "y": np.array([0, 1, 2, 3]), "sir": sir}, "neither text nor 0 and 1"),
         ({"X": x, "y": y, "sir": np.full(4, np.nan)}, "anomalies without an SIR"),
+        ({"X": x, "y": y, "sir": sir, "group": [1, 2]}, r"group is int64 \(2,\); .*\(4,\)"),
+        ({"X": x, "y": y, "sir": sir, "group": sir}, "group is float64"),
         ({"X": x[:, :, :9], "y": y, "sir": sir}, "give window_samples=9"),
         ({"X": x, "y": np.array([None] * 4), "sir": sir}, "no readable .npz of plain arrays"),
     ]:

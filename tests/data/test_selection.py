@@ -117,7 +117,10 @@ def test_truth_that_is_not_known(dataset):
     )
     assert truth_of(unknown, 5) == (None, None)
     assert truth_of(dataset, 5) == (CLASSES[dataset.label[5]], dataset.level_db[5])
-    assert played(unknown, snr_min_db=-200) == unknown.index.tolist()
+    assert played(unknown, snr_min_db=-200, snr_max_db=200) == unknown.index.tolist()
+    for name in ("snr_min_db", "snr_max_db"):
+        with pytest.raises(DatasetError, match=f"{name} is 3, and x.npz does not know its SNRs"):
+            Selection(**{name: 3}).of(unknown)
     with pytest.raises(DatasetError, match="does not know its SNRs"):
         Selection(snrs_db=[0]).of(unknown)
 

@@ -79,8 +79,10 @@ def test_selection_and_merging(archive, tmp_path):
 def test_it_can_be_trained_on_like_any_recording(archive, tmp_path):
     """The labels are a person's: those a program wrote would be no truth."""
     out = tmp_path / "replay"
-    assert main(["to-file", "npz", str(archive), str(out)]) == 0
+    option = ["--option", "licence=CC-BY-NC-SA-4.0"]
+    assert main(["to-file", "npz", str(archive), str(out), *option]) == 0
     back = open_dataset("captures", str(out) + ".sigmf-meta", window_samples=L)
+    assert back.licence == "CC-BY-NC-SA-4.0"
     original = open_dataset("npz", str(archive))
     assert back.classes == original.classes
     assert labels_by_samples(back) == labels_by_samples(original)

@@ -85,9 +85,10 @@ def test_techrec(tmp_path, monkeypatch):
 def test_icarus_npz(tmp_path, monkeypatch):
     assert run(monkeypatch, "icarus", tmp_path / "i.npz", "--windows", 4) == 0
     with np.load(tmp_path / "i.npz", allow_pickle=False) as file:
-        x, y, sir = file["X"], file["y"], file["sir"]
+        x, y, sir, group = (file[name] for name in ("X", "y", "sir", "group"))
     assert (x.shape, x.dtype) == ((24, 2, 1024), np.float32)
     assert y.dtype.kind == "U" and sir.dtype == np.int64
+    assert group.tolist() == np.repeat(np.arange(6), 4).tolist()
     held = list(zip(y.tolist(), sir.tolist(), strict=True))
     assert {pair: held.count(pair) for pair in held} == {
         (label, sir_db): 4 for label in ("normal", "anomaly") for sir_db in (0, 5, 10)

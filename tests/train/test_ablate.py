@@ -4,7 +4,7 @@
 import pytest
 
 from gr_tsddae import zoo
-from gr_tsddae.train.ablate import CONTRAST_WEIGHT, PAPER, VARIANTS, AblateConfig, ablate
+from gr_tsddae.train.ablate import CONTRAST_WEIGHT, PAPER, VARIANTS, AblateConfig, _row, ablate
 from gr_tsddae.train.config import NetworkConfig, TrainerConfig
 from gr_tsddae.train.experiments import ClassifierPart, PretrainPart
 
@@ -40,6 +40,16 @@ def test_each_variant_lacks_what_its_name_says(npz, tmp_path):
     assert [v for v, o in objectives.items() if o == "single"] == ["single-noise"]
     start = cards["single-noise", "finetuned"].training["init"]
     assert start == "pretrained"  # by its name: a card travels
+
+
+def test_a_single_noise_has_no_ratio(npz, tmp_path):
+    part = PretrainPart(ratio=0.7, split="published_code", weighted=True)
+    config = AblateConfig(
+        dataset="npz", path=npz, out=tmp_path, variants=("full", "single-noise"), pretrain=part
+    )
+    starts = [_row(config, variant, None).jobs[1].needs.config for variant in config.variants]
+    assert [start.objective for start in starts] == ["noise", "single"]
+    assert [start.ratio for start in starts] == [0.7, PretrainPart.ratio]
 
 
 def test_what_is_added_is_held_against_the_whole_at_few_shots(npz, tmp_path):

@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from gr_tsddae import nets
+from gr_tsddae.nets.lsm import LSM, LSMConfig
 from gr_tsddae.train.calibration import apply_temperature, calibrate, fit_temperature
 from gr_tsddae.train.metrics import metrics
+from gr_tsddae.train.parts import PartLogits
 
 CLASSES = tuple("abcde")
 
@@ -62,13 +64,38 @@ def test_the_network_takes_the_temperature_and_keeps_its_decisions(fill):
         network.head[-1].weight *= 30
         network.head[-1].bias *= 30
     label = torch.where(torch.rand(40) < 0.5, before.argmax(1), torch.randint(5, (40,)))
-    told = calibrate(network, before, label)
+    told = calibrate(network, before.unsqueeze(1), label)
     with torch.no_grad():
         after = network(rows)
     torch.testing.assert_close(after, before / fit_temperature(before, label), rtol=1e-3, atol=1e-4)
     assert torch.equal(after.argmax(1), before.argmax(1))
     assert told["temperature"] > 1 and told["windows"] == 40
     assert told["ece_after"] < told["ece_before"]
+
+
+def test_where_parts_vote_what_is_fitted_is_what_is_folded(fill):
+    """LSM: the last layer is a patch's, and the vote is no linear function of it."""
+    network = fill(LSM(LSMConfig(width=12, heads=1, layers=1, class_layers=1), class_count=3))
+    torch.manual_seed(1)
+    rows = torch.randn(90, 2, 128)
+    with torch.no_grad():
+        network.head[-1].weight *= 400
+        before, logits = network(rows), PartLogits(network)(rows)
+    assert logits.shape == (90, 10, 3) and logits.softmax(2).std(1).max() > 0.3
+    torch.testing.assert_close(network.vote(logits), before)
+    label = torch.where(torch.rand(90) < 0.6, before.argmax(1), torch.randint(3, (90,)))
+    told = calibrate(network, logits, label)
+    names = tuple("abc")
+    with torch.no_grad():
+        after = network(rows)
+        best = F.cross_entropy(after, label)
+        for factor in (0.97, 1.03):
+            apply_temperature(network, factor)
+            assert F.cross_entropy(network(rows), label) > best
+            apply_temperature(network, 1 / factor)
+    assert abs(told["temperature"] - 1) > 0.1
+    for key, found in (("ece_before", before), ("ece_after", after)):
+        assert told[key] == metrics(found.softmax(1), label, None, names)["ece"]
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])

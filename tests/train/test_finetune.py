@@ -15,6 +15,7 @@ from gr_tsddae.train import sources
 from gr_tsddae.train.config import FewshotConfig, FinetuneConfig, PretrainConfig, ProbeConfig
 from gr_tsddae.train.fewshot import fewshot
 from gr_tsddae.train.finetune import Classification, classifier, finetune, shift_noise_prior
+from gr_tsddae.train.metrics import probabilities, share_interval
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.probe import probe
 from gr_tsddae.train.schedule import optimiser_of, schedule_of
@@ -120,7 +121,7 @@ def test_the_card_is_of_the_weights_that_are_stored(settings, monkeypatch, kind)
         return real(self, network, config)
 
     def logits(self, network, real=sources.DatasetSource.validation_logits):
-        calibrated.append(copy(network))
+        calibrated.append(copy(network.classifier))
         return real(self, network)
 
     monkeypatch.setattr(source, "measure", measure)
@@ -135,6 +136,26 @@ def test_the_card_is_of_the_weights_that_are_stored(settings, monkeypatch, kind)
         assert all(torch.equal(v, v.half().to(v.dtype)) for v in state.values())
         differing = [name for name, value in state.items() if not torch.equal(value, stored[name])]
         assert all(name.startswith("head.") for name in differing)
+
+
+def test_intervals_know_recordings(settings, npz, tmp_path):
+    """The 32 windows of the test part are of few recordings, which are the witnesses."""
+    with np.load(npz) as file:
+        rows, fast, group = file["X"], file["y"] == "fast", np.arange(160) // 16 * 2
+    np.savez(tmp_path / "a.npz", X=rows, y=fast.astype(int), sir=np.zeros(160), group=group + fast)
+    options = {"window_samples": 32}
+    config = settings(
+        FinetuneConfig, data={"kind": "icarus", "path": tmp_path / "a.npz", "options": options}
+    )
+    source = sources.source_of(config, labelled=True)
+    torch.manual_seed(1)
+    network = classifier(config, source).eval()
+    test = source.dataset.select(source.test)
+    called = probabilities(network, torch.from_numpy(test.rows()), scaling="unit_power").argmax(1)
+    right, held = called == torch.from_numpy(test.label), torch.from_numpy(test.group)
+    found = source.measure(network, config)["accuracy_interval"]
+    assert found == pytest.approx(share_interval(right, held), abs=1e-4)
+    assert np.diff(found) > 1.2 * np.diff(share_interval(right, None))
 
 
 @pytest.mark.parametrize("prior", [0.02, 1 / len(CLASSES), 0.3, 0.9])
@@ -152,6 +173,16 @@ def test_the_noise_prior_is_bayes_rule(prior, share, model_folder):
     weight[noise] = prior / share
     wanted = before * weight
     torch.testing.assert_close(after, wanted / wanted.sum(1, keepdim=True), rtol=1e-4, atol=1e-6)
+
+
+def test_a_class_that_no_model_may_have_is_refused_before_training(settings, npz, tmp_path):
+    held = dict(np.load(npz))
+    held["y"] = np.where(held["y"] == "slow", "unknown", "fast")
+    np.savez(tmp_path / "unknown.npz", **held)
+    config = settings(FinetuneConfig, data={"path": tmp_path / "unknown.npz"})
+    with pytest.raises(ValueError, match=r"no class may be called 'unknown'.*rename it"):
+        finetune(config)
+    assert not config.out.exists()
 
 
 # Starting from another model

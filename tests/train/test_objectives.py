@@ -343,10 +343,10 @@ def test_an_objective_that_the_network_has_not(objective, network, named, config
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        (
-            {"objective": "simclr", "ratio": 0.5},
-            "ratio is 0.5, an option of noise, single: .*simcl",
-        ),
+        ({"objective": "simclr", "ratio": 0.5}, "ratio is 0.5, an option of noise: .*simclr"),
+        ({"objective": "single", "ratio": 0.5}, "ratio is 0.5, an option of noise: .*single"),
+        ({"objective": "single", "split": "published_code"}, "split is published_code, an option"),
+        ({"objective": "single", "weighted": True}, "weighted is True, an option of noise"),
         ({"objective": "semiamc", "crop": 0.3}, "crop is 0.3, an option of noise, simclr, simsia"),
         ({"objective": "simsiam", "temperature": 0.3}, "temperature is 0.3, an option of noise, l"),
         ({"objective": "single", "views": True}, "views is True, an option of noise"),

@@ -140,6 +140,37 @@ def test_sigkill(settings, tmp_path, npz, journal):
     assert weights_of(config.out) == weights_of(tmp_path / "whole")
 
 
+@pytest.fixture
+def moved(settings, tmp_path, monkeypatch):
+    """A run that was killed behind its first validation, the best, and whose folder was moved."""
+    config = settings(FinetuneConfig, tmp_path / "old", **LONG)
+    loss = Classification.loss
+
+    def worse_and_worse(self, *batch):
+        return loss(self, *batch) + (0 if self.training else self.global_step)
+
+    monkeypatch.setattr(Classification, "loss", worse_and_worse)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 7)
+        finetune(config)
+    config.out.rename(tmp_path / "new")
+    return settings(FinetuneConfig, tmp_path / "new", **LONG)
+
+
+def test_a_moved_folder_keeps_the_best_weights(moved):
+    best = moved.out / callbacks.BEST_FILE
+    before = best.read_bytes()
+    finetune(moved)
+    assert best.read_bytes() == before
+    assert torch.load(best, weights_only=True)["global_step"] == 4
+
+
+def test_a_folder_moved_without_the_best_weights_is_refused(moved):
+    (moved.out / callbacks.BEST_FILE).unlink()
+    with pytest.raises(ValueError, match=r"new/best\.pt is missing, .*copy it, too"):
+        finetune(moved)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("at", [1, 3])  # in an epoch; its last step, whose validation comes first
 def test_a_signal_keeps_the_last_step(number, at, settings, tmp_path, monkeypatch):

@@ -171,6 +171,8 @@ def test_without_optuna_the_extra_is_named(config, monkeypatch):
 def test_searches_that_cannot_be(config):
     with pytest.raises(ValueError, match="dropout is"):
         config(dropout=(0.5, 0.1))
+    with pytest.raises(ValueError, match=r"pretrain\.objective is single.*leave ratio out"):
+        config(parameters=("ratio",), pretrain=PretrainPart(objective="single"))
     with pytest.raises(ValueError, match="leave ratio out"):
         config(parameters=("ratio",), init="x")
     with pytest.raises(ValueError, match="at least one"):

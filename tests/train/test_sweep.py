@@ -2,6 +2,7 @@
 """The sweeps: every value is what was trained with, and the curve is drawn."""
 
 import pytest
+from matplotlib.axes import Axes
 
 from gr_tsddae import zoo
 from gr_tsddae.train.config import NetworkConfig, TrainerConfig
@@ -14,13 +15,13 @@ ONCE = TrainerConfig(epochs=1, device="cpu", precision="32")
 
 @pytest.fixture
 def config(npz, tmp_path):
-    def make(**changes):
+    def make(objective="noise", **changes):
         return SweepConfig(
             dataset="npz",
             path=npz,
             out=tmp_path,
             network=NetworkConfig(name="tsnet-nano", options=OPTIONS),
-            pretrain=PretrainPart(trainer=ONCE),
+            pretrain=PretrainPart(trainer=ONCE, objective=objective),
             finetune=ClassifierPart(trainer=ONCE),
             **changes,
         )
@@ -35,6 +36,19 @@ def test_lambda_is_swept(config, tmp_path):
         card = zoo.load(tmp_path / f"ratio-{value:g}" / "seed-2" / "pretrained").card
         assert card.training["ratio"] == value
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_reports_of_two_classes_leave_the_accuracy_in_the_table(config, monkeypatch):
+    drawn = []
+
+    def errorbar(self, *points, draw=Axes.errorbar, **style):
+        drawn.append(style.get("label"))
+        return draw(self, *points, **style)
+
+    monkeypatch.setattr(Axes, "errorbar", errorbar)
+    content = sweep(config(over="ratio", at=(0.4,), seeds=(1,), reports=True))
+    assert {"AUC all", "average", "best"} <= set(content["columns"])
+    assert [name for name in drawn if name in content["columns"]] == ["average"]
 
 
 def test_layers_are_swept(config, tmp_path):
@@ -56,3 +70,9 @@ def test_layers_are_swept(config, tmp_path):
 def test_values_that_cannot_be(config, over, values, words):
     with pytest.raises(ValueError, match=words):
         config(over=over, at=values)
+
+
+def test_an_objective_without_a_ratio(config):
+    with pytest.raises(ValueError, match=r"objective is single.*choose --over layers, or"):
+        config(over="ratio", objective="single")
+    config(over="layers", objective="single")

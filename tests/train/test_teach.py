@@ -110,6 +110,27 @@ def test_pauses_are_left_out_and_counted(tmp_path):
     assert windows(tmp_path, gate_db=35.0).left_out == {}
 
 
+def test_pauses_that_are_called_noise_stay(tmp_path):
+    """As in recordings whose pauses are annotated: bursts of a, noise 30 dB below between them."""
+    iq = record(tmp_path / "band.cf32", 0.1, 60 * L)
+    iq[20 * L : 40 * L] /= 32
+    iq.astype(np.complex64).tofile(tmp_path / "band.cf32")
+    spans = (("a", 0), ("noise", 20), ("a", 40))
+    metadata = {
+        "global": {"core:datatype": "cf32_le", "core:version": "1.0.0"},
+        "captures": [{"core:sample_start": 0}],
+        "annotations": [
+            {"core:sample_start": n * L, "core:sample_count": 20 * L, "core:label": name}
+            for name, n in spans
+        ],
+    }
+    (tmp_path / "band.cf32").rename(tmp_path / "band.sigmf-data")
+    (tmp_path / "band.sigmf-meta").write_text(json.dumps(metadata))
+    own = windows(tmp_path, gate_db=20.0)
+    assert own.classes == ("a", "noise") and own.left_out == {}
+    assert np.bincount(own.dataset.label).tolist() == [40, 20]
+
+
 @pytest.mark.parametrize(
     ("recordings", "message"),
     [

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError, MemoryStore, WindowStore
+from gr_tsddae.data.options import as_annotated
 
 # kind -> module of this package with read(kind, path, **options) -> Dataset. Imported when asked
 # for: h5py and sigmf are not needed to read a pickle.
@@ -50,7 +51,8 @@ def open_dataset(kind: str, path: str | os.PathLike[str], **options: Any) -> Dat
     licence = options.pop("licence", None)
     if licence is not None and (not isinstance(licence, str) or not licence):
         raise DatasetError(f"licence is {licence!r}: give its SPDX identifier, e.g. CC-BY-4.0")
-    dataset = _reader(kind)(kind, os.fspath(path), **options)
+    reader = _reader(kind)
+    dataset = reader(kind, os.fspath(path), **as_annotated(kind, reader, options))
     return dataset if licence is None else dataclasses.replace(dataset, licence=licence)
 
 

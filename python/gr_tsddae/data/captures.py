@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def read(
     scan: bool = True,
     min_power_db: float | None = None,
     max_windows_per_class: int | None = None,
-    task: str = "amc",
+    task: Literal["amc", "wtc", "anomaly"] = "amc",
 ) -> Dataset:
     """Opens recordings; their windows stay in the files, which are mapped when they are read.
 
@@ -231,5 +232,9 @@ def _no_window(
 
 
 def _licence(captures: Sequence[Capture]) -> str:
-    licences = {str(capture.metadata.get("core:license", "unknown")) for capture in captures}
-    return licences.pop() if len(licences) == 1 else "unknown"
+    """All that recordings state, by SigMF's key or, as in those of `to_file`, this program's."""
+    keys = ("core:license", "tsddae:licence")
+    stated = {str(each.metadata[key]) for each in captures for key in keys if key in each.metadata}
+    stated -= {"unknown"}
+    # A choice between licences is one condition.
+    return " AND ".join(f"({s})" if " OR " in s else s for s in sorted(stated)) or "unknown"

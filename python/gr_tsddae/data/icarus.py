@@ -13,7 +13,8 @@ Assumed, since those who convert the set do it in their own ways:
 
 * a folder of SigMF recordings; "LTE" or "normal", or "DSSS" or "anomaly", and "SIR 5 dB" are said
   by an annotation (label, comment, description), else by the path, else by the global object;
-* an .npz with X (real (N, 2, L) or complex (N, L)), y ("normal", "anomaly", or 0 and 1) and sir.
+* an .npz with X (real (N, 2, L) or complex (N, L)), y ("normal", "anomaly", or 0 and 1) and sir;
+  and group (N,), if it has one: number or name of the recording each window is from.
 
 The over-the-air sets, which say the same in numbered names and tables, are not read.
 
@@ -25,6 +26,7 @@ own to be told from: the paper's AUC per SIR needs both classes at each.
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,8 @@ from gr_tsddae.data.dataset import Dataset, DatasetError, MemoryStore, usable
 from gr_tsddae.data.icarus_folder import CLASSES, NO_SIR, annotated, label_of, released
 from gr_tsddae.data.recording_store import usable_windows
 from gr_tsddae.iq.captures import CaptureError
+
+_ARRAYS = ("X", "y", "sir", "group")
 
 
 def read(
@@ -52,7 +56,7 @@ def read(
         path: a folder with IQ and Metadata, a folder of SigMF recordings, or an .npz.
         window_samples: L; an .npz must hold windows of this length.
         group_by: what a split must not tear apart: "block" of time, "recording", or "window".
-            The windows of an .npz are independent.
+            In an .npz, its group says it; without one, its windows are taken to be independent.
         blocks: into how many blocks of time a recording is cut.
         max_windows_per_class: keep at most so many, evenly spread; of an .npz all are kept.
 
@@ -64,11 +68,12 @@ def read(
     folder = Path(path)
     if not folder.is_dir():
         raise DatasetError(f"{path} is neither a folder nor an .npz; give one of them")
+    notes: Counter[str] = Counter()
     try:
         if (folder / "IQ").is_dir() and (folder / "Metadata").is_dir():
             signals = list(released(folder))
         else:
-            signals = list(annotated(folder))
+            signals = list(annotated(folder, notes))
     except CaptureError as error:
         raise DatasetError(f"{path} cannot be used: {error}") from error
     if not signals:
@@ -113,7 +118,7 @@ def read(
         level_name="SIR",
         group=left.group,
         task="anomaly",
-        skipped=skipped,
+        skipped=dict(notes + Counter(skipped)),
     )
 
 
@@ -131,10 +136,10 @@ def _deal(label: np.ndarray, level_db: np.ndarray) -> np.ndarray:
 def _read_npz(kind: str, path: str, window_samples: int) -> Dataset:
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("X", "y", "sir") if name in file.files}
+            arrays = {name: file[name] for name in _ARRAYS if name in file.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{path} is no readable .npz of plain arrays ({error})") from error
-    if missing := {"X", "y", "sir"} - set(arrays):
+    if missing := set(_ARRAYS) - {"group"} - set(arrays):
         raise DatasetError(f"{path} lacks {', '.join(sorted(missing))}; it needs X, y and sir")
     rows, names, sir_db = arrays["X"], arrays["y"], arrays["sir"]
     if np.iscomplexobj(rows) and rows.ndim == 2:  # I and Q lie side by side: a view of them
@@ -149,6 +154,12 @@ def _read_npz(kind: str, path: str, window_samples: int) -> Dataset:
         raise DatasetError(
             f"{path}: y has the shape {names.shape} and sir {sir_db.shape}; "
             f"{len(rows)} windows need one of each"
+        )
+    group = arrays.get("group")
+    if group is not None and (group.shape != (len(rows),) or group.dtype.kind not in "iuU"):
+        raise DatasetError(
+            f"{path}: group is {group.dtype} {group.shape}; it must be whole numbers or text "
+            f"({len(rows)},), the recording of each window"
         )
     if names.dtype.kind == "U":
         held, which = np.unique(names, return_inverse=True)
@@ -174,6 +185,7 @@ def _read_npz(kind: str, path: str, window_samples: int) -> Dataset:
         level_db=_deal(label[keep], level_db[keep]),
         classes=CLASSES,
         level_name="SIR",
+        group=None if group is None else np.unique(group[keep], return_inverse=True)[1],
         task="anomaly",
         skipped=skipped,
     )

@@ -7,6 +7,7 @@ import csv
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gr_tsddae.data.dataset import DatasetError
+from gr_tsddae.data.recording_folder import is_opinion, note_opinions, without_copies
 from gr_tsddae.iq.captures import Capture, open_capture
 from gr_tsddae.iq.sample_format import SampleFormat
 
@@ -86,20 +88,29 @@ def released(folder: Path) -> Iterator[Signal]:
         yield Signal(capture, 0, int(head[1]), label, _level(sir_db, label, str(table)))
 
 
-def annotated(folder: Path) -> Iterator[Signal]:
+def annotated(folder: Path, notes: Counter[str]) -> Iterator[Signal]:
     """SigMF recordings: an annotation, else the path, else the global object says what they are.
+
+    What this program wrote itself says nothing: a model must not learn from its own answers.
+
+    Args:
+        folder: of the recordings.
+        notes: where reason -> number of recordings and annotations that are left out is added.
 
     Raises:
         CaptureError: if a recording cannot be opened.
         DatasetError: if it does not say what it is, or says two things of one sample.
     """
-    for file in sorted(folder.rglob("*.sigmf-meta")):
-        capture = open_capture(file)
+    captures = [open_capture(file) for file in sorted(folder.rglob("*.sigmf-meta"))]
+    for capture in without_copies(captures, notes):
+        file = capture.path
         metadata = json.loads(file.read_bytes())  # again, for the comments of the annotations
         around = (file.relative_to(folder).as_posix(), _texts(metadata["global"]))
         offset = int(metadata["global"].get("core:offset", 0))
         end_of_last = 0
-        parts = [part for part in metadata.get("annotations", []) if _said(_texts(part))]
+        saying = [part for part in metadata.get("annotations", []) if _said(_texts(part))]
+        parts = [part for part in saying if not is_opinion(part.get("core:generator"))]
+        note_opinions(len(saying) - len(parts), notes)
         for part in sorted(parts, key=lambda each: each["core:sample_start"]) or [{}]:
             first = max(0, int(part.get("core:sample_start", 0)) - offset)
             left = capture.sample_count - first
@@ -119,7 +130,11 @@ def annotated(folder: Path) -> Iterator[Signal]:
 
 def _texts(entry: dict[str, Any]) -> str:
     """What metadata say, as one text in which `_SIR` and `_said` search."""
-    keys = [key for key in entry if key.rpartition(":")[2] not in _NO_TEXTS]
+    keys = [
+        key
+        for key in entry
+        if key.rpartition(":")[2] not in _NO_TEXTS and not key.startswith("tsddae:")
+    ]
     return " ".join(f"{key.rpartition(':')[2]} {entry[key]}" for key in keys)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,30 +72,45 @@ def find_recordings(
             raise DatasetError(f"{where}{error}") from error
 
     files = _files(path)
-    described = [opened(file) for file in files if file.suffix.startswith(".sigmf")]
-    # This program links the samples of what it annotates, so that both may lie in one folder.
-    # Counted twice, they would be learnt from and tested on; their source knows the label.
-    by_program = ["tsddae:model" in recording.capture.metadata for recording in described]
-    samples_of: dict[tuple[int, int], Recording] = {}
-    for recording, ours in zip(described, by_program, strict=True):
-        if not ours:
-            _keep(recording, samples_of, notes)
+    found = [opened(file) for file in files if file.suffix.startswith(".sigmf")]
+    described = {
+        _identity(each.capture.data_path) for each in found if not _by_program(each.capture)
+    }
     for file in files:
-        if not file.suffix.startswith(".sigmf") and _identity(file) not in samples_of:
-            _keep(opened(file), samples_of, notes)
-    for recording, ours in zip(described, by_program, strict=True):
-        if ours:
-            _keep(recording, samples_of, notes)
-    return sorted(samples_of.values(), key=lambda each: each.capture.path), notes
+        if not file.suffix.startswith(".sigmf") and _identity(file) not in described:
+            described.add(_identity(file))
+            found.append(opened(file))
+    recording_of = {each.capture.path: each for each in found}
+    captures = without_copies([each.capture for each in found], notes)
+    return [recording_of[capture.path] for capture in captures], notes
 
 
-def _keep(
-    recording: Recording, samples_of: dict[tuple[int, int], Recording], notes: Counter[str]
-) -> None:
-    identity = _identity(recording.capture.data_path)
-    if identity in samples_of:
-        notes["recording whose samples are another's"] += 1
-    samples_of.setdefault(identity, recording)
+def without_copies(captures: Iterable[Capture], notes: Counter[str]) -> list[Capture]:
+    """Recordings in the order of their paths, each samples' once; what is left out is noted.
+
+    This program links the samples of what it annotates, so that both may lie in one folder. Counted
+    twice, they would be learnt from and tested on. Their source stays: it knows the truth.
+    """
+    samples_of: dict[tuple[int, int], Capture] = {}
+    for capture in sorted(captures, key=_by_program):  # the others first, in their order
+        kept = samples_of.setdefault(_identity(capture.data_path), capture)
+        if kept is not capture:
+            notes["recording whose samples are another's"] += 1
+    return sorted(samples_of.values(), key=lambda each: each.path)
+
+
+def is_opinion(generator: str | None) -> bool:
+    """Whether an annotation is this program's, by its `core:generator`: an answer, no truth."""
+    return str(generator or "").startswith(_PROGRAM)
+
+
+def note_opinions(count: int, notes: Counter[str]) -> None:
+    """Note so many annotations that are left out for being this program's."""
+    notes[f"annotation by {_PROGRAM}"] += count
+
+
+def _by_program(capture: Capture) -> bool:
+    return "tsddae:model" in capture.metadata
 
 
 def _identity(file: Path) -> tuple[int, int]:
@@ -157,10 +173,8 @@ def _open(
     )
     folders = file.relative_to(root).parts[:-1]
     labelled = [each for each in capture.annotations if each.label.strip()]
-    annotations = tuple(
-        each for each in labelled if not (each.generator or "").startswith(_PROGRAM)
-    )
-    notes[f"annotation by {_PROGRAM}"] += len(labelled) - len(annotations)
+    annotations = tuple(each for each in labelled if not is_opinion(each.generator))
+    note_opinions(len(labelled) - len(annotations), notes)
     return Recording(capture, beside.get("label", folders[0] if folders else None), annotations)
 
 

@@ -13,6 +13,7 @@ from gr_tsddae.data.splits import Split, split
 
 ORDERS = ("file", "shuffled", "by_snr", "by_class", "by_class_and_snr")
 PARTS = ("all", *Split._fields)
+NO_LIMIT_DB = 200  # a level of so many decibels, up or down, is none; GRC cannot write infinity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,12 @@ class Selection:
         if dataset.level_name is None:
             if self.snrs_db:
                 raise DatasetError(f"{dataset.path} does not know its SNRs: leave snrs_db empty")
+            for name, limit in zip(("snr_min_db", "snr_max_db"), limits, strict=True):
+                if abs(limit) < NO_LIMIT_DB:
+                    raise DatasetError(
+                        f"{name} is {limit:g}, and {dataset.path} does not know its SNRs: leave "
+                        f"{name} out"
+                    )
             return wanted
         levels = np.unique(dataset.level_db).tolist()
         if unknown := sorted(set(self.snrs_db) - set(levels)):

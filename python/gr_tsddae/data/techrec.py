@@ -97,8 +97,8 @@ def read(
     Raises:
         DatasetError: if no file name gives a technology, or a file cannot be read.
     """
-    if not len(snrs_db) or any(int(snr) != snr for snr in snrs_db):
-        raise DatasetError(f"snrs_db is {list(snrs_db)}; give whole decibels, at least one")
+    if not len(snrs_db):
+        raise DatasetError("snrs_db is empty; give at least one level in whole decibels")
     if seed < 0:
         raise DatasetError(f"seed is {seed}; give 0 or more")
     files, other_names = _files(Path(path))

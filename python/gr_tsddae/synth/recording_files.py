@@ -23,7 +23,10 @@ def write_iq(path: Path, iq: np.ndarray) -> None:
 def write_npz(
     path: Path, recordings: Iterable[Labelled], *, windows: int, window_samples: int
 ) -> None:
-    """Write recordings, cut into windows, as X float32 (N, 2, L), y text (N,), sir int64 (N,).
+    """Write recordings, cut into windows: X float32 (N, 2, L), y text, sir and group int64 (N,).
+
+    The group is the recording's number: its windows share a channel, and a split may not tear them
+    apart.
 
     Args:
         path: file to write.
@@ -38,6 +41,7 @@ def write_npz(
     shape = (windows, 2, window_samples)
     y: list[str] = []
     sir: list[int] = []
+    group: list[int] = []
     with (
         whole_file(path, 4 * windows * 2 * window_samples) as partial,
         zipfile.ZipFile(partial, "w") as archive,
@@ -45,14 +49,18 @@ def write_npz(
         with archive.open("X.npy", "w", force_zip64=True) as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
-            for label, sir_db, iq in recordings:
+            for number, (label, sir_db, iq) in enumerate(recordings):
                 cut = iq.reshape(-1, window_samples)
                 file.write(np.stack((cut.real, cut.imag), axis=1).astype("<f4").tobytes())
                 y += [label] * len(cut)
                 sir += [sir_db] * len(cut)
+                group += [number] * len(cut)
         if len(y) != windows:
             raise ValueError(f"the recordings hold {len(y)} windows; {windows} were announced")
-        for name, values in (("y", np.array(y)), ("sir", np.array(sir, np.int64))):
+        columns = {
+            "y": np.array(y), "sir": np.array(sir, np.int64), "group": np.array(group, np.int64),
+        }  # fmt: skip
+        for name, values in columns.items():
             with archive.open(f"{name}.npy", "w") as file:
                 np.lib.format.write_array(file, values)
 

@@ -23,10 +23,10 @@ from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.nets.diffusion import SCORE_DRAWS, SCORE_STEPS, STEPS, Diffusion
 from gr_tsddae.train.config import PretrainConfig
 from gr_tsddae.train.experiments import DatasetConfig, PretrainPart
+from gr_tsddae.train.files import replacing, write_json
 from gr_tsddae.train.jobs import METRICS_FILE, Job, claimed
 from gr_tsddae.train.metric_details import roc_per_level
 from gr_tsddae.train.pretrain import pretrain_on
-from gr_tsddae.train.run import write_json
 from gr_tsddae.train.sources import DatasetSource
 
 log = logging.getLogger(__name__)
@@ -187,7 +187,5 @@ def _measure(
 
 
 def _write_scores(path: Path, score: np.ndarray, anomalous: np.ndarray, test: Dataset) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
+    with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, score=score, anomaly=anomalous, level_db=test.level_db, index=test.index)
-    partial.replace(path)

@@ -23,12 +23,12 @@ from gr_tsddae.train.experiments import (
     PretrainPart,
     few_shot,
 )
+from gr_tsddae.train.files import write_json
 from gr_tsddae.train.jobs import FAILED_FILE, RECORD_FILE, Job, distinct, run_all
 from gr_tsddae.train.lock import claimed
 from gr_tsddae.train.objectives import objectives_of
 from gr_tsddae.train.probe import probe
 from gr_tsddae.train.published import compared
-from gr_tsddae.train.run import write_json
 from gr_tsddae.train.table import Row
 from gr_tsddae.train.workers import run_workers
 

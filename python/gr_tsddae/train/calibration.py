@@ -3,12 +3,16 @@
 
 Guo et al. (2017): one number T divides all logits. It is fitted on windows the network was not
 trained on, and folded into the last layer, so that whoever runs the model need not know of it.
+
+Where a window's parts vote (LSM), the last layer gives the logits of a part. So T is fitted through
+the vote; it keeps every part's decision, and may change that of a window whose parts disagree.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -22,12 +26,17 @@ log = logging.getLogger(__name__)
 LOWEST, HIGHEST = 0.05, 20.0
 
 
-def fit_temperature(logits: torch.Tensor, label: torch.Tensor) -> float:
+def fit_temperature(
+    logits: torch.Tensor,
+    label: torch.Tensor,
+    vote: Callable[[torch.Tensor], torch.Tensor] = lambda logits: logits,
+) -> float:
     """The temperature of the highest likelihood.
 
     Args:
-        logits: of windows not trained on, (N, K).
+        logits: of windows not trained on, (N, K); or what `vote` takes.
         label: their true classes, (N,).
+        vote: makes logits of windows, (N, K), from those that the temperature divides.
 
     Returns:
         T, from 0.05 to 20: above 1 where the network is too sure of itself. 1 where every decision
@@ -43,14 +52,14 @@ def fit_temperature(logits: torch.Tensor, label: torch.Tensor) -> float:
     if not logits.isfinite().all():
         raise ValueError("logits hold NaN or infinity: no temperature can be fitted")
     logits, label = logits.detach().double().cpu(), label.cpu()
-    if bool((logits.argmax(1) == label).all()):
+    if bool((vote(logits).argmax(1) == label).all()):
         log.warning("all %d windows are right: the temperature stays 1", len(label))
         return 1.0
 
     def loss(log_temperature: float) -> float:
-        return F.cross_entropy(logits / math.exp(log_temperature), label).item()
+        return F.cross_entropy(vote(logits / math.exp(log_temperature)), label).item()
 
-    # In 1/T the loss is convex, so that it has one minimum in log T as well.
+    # In 1/T the loss is convex where nothing votes, so that it has one minimum in log T as well.
     bounds = (math.log(LOWEST), math.log(HIGHEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
     return math.exp(found.x)
@@ -82,7 +91,8 @@ def calibrate(network: nn.Module, logits: torch.Tensor, label: torch.Tensor) -> 
 
     Args:
         network: see `apply_temperature`.
-        logits: its outputs for windows it was not trained on, (N, K).
+        logits: what its last layer gives for windows it was not trained on, (N, M, K): see
+            `PartLogits`.
         label: their true classes, (N,).
 
     Returns:
@@ -92,11 +102,12 @@ def calibrate(network: nn.Module, logits: torch.Tensor, label: torch.Tensor) -> 
     Raises:
         ValueError: see `fit_temperature`.
     """
-    temperature = fit_temperature(logits, label)
+    logits, label = logits.detach().cpu(), label.cpu()
+    temperature = fit_temperature(logits, label, network.vote)
     apply_temperature(network, temperature)
-    names = tuple(map(str, range(logits.shape[1])))
+    names = tuple(map(str, range(logits.shape[-1])))
     before, after = (
-        metrics((logits.detach().cpu() / t).softmax(1), label.cpu(), None, names)["ece"]
+        metrics(network.vote(logits / t).softmax(1), label, None, names)["ece"]
         for t in (1.0, temperature)
     )
     return {

@@ -18,7 +18,13 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, EMAWeightAveraging
+from lightning.pytorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+)
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -133,6 +139,46 @@ class LastCheckpoint(Checkpoint):
         if trainer.global_step % _AGREE_STEPS and not trainer.is_last_batch:
             return False
         return trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the state of the lowest validation loss, wherever the run's folder has moved since.
+
+    Lightning's own forgets the best loss when its folder has another path, and the next validation,
+    however bad, would replace the best weights.
+
+    Args:
+        folder: of the run.
+    """
+
+    FILE_EXTENSION = Path(BEST_FILE).suffix
+
+    def __init__(self, folder: Path):
+        super().__init__(
+            dirpath=folder, filename=Path(BEST_FILE).stem, monitor=VALIDATION_LOSS,
+            enable_version_counter=False, auto_insert_metric_name=False,
+            save_on_train_epoch_end=False,  # before LastCheckpoint, which may end the run
+        )  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state, its paths put into this folder.
+
+        Raises:
+            ValueError: when there were best weights, and the folder does not hold them.
+        """
+        path = str(Path(self.dirpath) / BEST_FILE)  # the one file there is
+        if state_dict["best_model_path"]:
+            if not Path(path).exists():
+                raise ValueError(
+                    f"{path} is missing, the best weights so far of the run that {LAST_FILE} goes "
+                    "on with: copy it, too, or delete the folder to start anew"
+                )
+            state_dict = state_dict | {
+                "best_model_path": path,
+                "kth_best_model_path": path,
+                "best_k_models": {path: state_dict["best_model_score"]},
+            }
+        super().load_state_dict(state_dict | {"dirpath": self.dirpath})
 
 
 class RunningAverage(EMAWeightAveraging):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which class of a model is meant by the classes of a data set."""
+"""What classes may be called, and which class of a model those of a data set mean."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ import numpy as np
 
 from gr_tsddae.data import Dataset, DatasetError
 from gr_tsddae.truth import match_class
+from gr_tsddae.zoo import UNKNOWN
+
+
+def check_class_names(dataset: Dataset) -> None:
+    """Raise DatasetError when a model could not be taught these classes for their names."""
+    if UNKNOWN in dataset.classes:
+        raise DatasetError(
+            f"{dataset.path}: no class may be called {UNKNOWN!r}, the word for decisions that "
+            "are not sure; rename it, e.g. to 'other'"
+        )
 
 
 def match_classes(

@@ -188,9 +188,9 @@ class RunConfig:
 
 # Options of pre-training -> the objectives that have them.
 _OPTIONS_OF = {
-    "ratio": ("noise", "single"),
-    "split": ("noise", "single"),
-    "weighted": ("noise", "single"),
+    "ratio": ("noise",),
+    "split": ("noise",),
+    "weighted": ("noise",),
     "contrast_weight": ("noise",),
     "views": ("noise",),
     "crop": ("noise", "simclr", "simsiam"),
@@ -203,11 +203,12 @@ class PretrainPart:
     """Pre-training, without the network and the windows.
 
     Attributes:
-        ratio: lambda of Eq. 7, spectral over temporal noise; the share r with published_code.
-        split: "paper" keeps the sum of squares at 1; "published_code" divides the noise and
-            weights the loss as the authors' code does.
-        weighted: Weight each window's loss by its step as Eq. 7 is written; otherwise all steps
-            weigh the same, as in the authors' code.
+        ratio: Of noise: lambda of Eq. 7, spectral over temporal noise; the share r with
+            published_code.
+        split: Of noise: "paper" keeps the sum of squares at 1; "published_code" divides the noise
+            and weights the loss as the authors' code does.
+        weighted: Of noise: weight each window's loss by its step as Eq. 7 is written; otherwise all
+            steps weigh the same, as in the authors' code.
         objective: What is learned. Of a TS-Net: "noise" estimates both noises; "single" adds one
             noise and restores the window itself, the ablation "w/ single noise". Of spectrum-fm:
             "masked" fills in masked samples. Of lsm: "lsm" holds the signal of one patch against

@@ -17,6 +17,7 @@ from torch import nn
 from gr_tsddae import zoo
 from gr_tsddae.data import KINDS, UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.train.class_names import match_classes
+from gr_tsddae.train.files import write_text
 from gr_tsddae.train.metric_details import details, summary_lines
 from gr_tsddae.train.metrics import metrics, probabilities
 from gr_tsddae.train.predict import FeatureMap, feature_maps, predict
@@ -109,9 +110,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     dataset = _open(config, model.card)
     result, maps = evaluate_dataset(model, dataset, config)
     config.out.mkdir(parents=True, exist_ok=True)
-    partial = config.out / "metrics.json.partial"
-    partial.write_text(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    partial.replace(config.out / "metrics.json")
+    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(config.out / "metrics.json", text + "\n")
     if config.report:
         from gr_tsddae.report.evaluation_page import write_report
 

@@ -238,6 +238,15 @@ class ExperimentConfig(DatasetConfig):
         )
 
 
+def require_ratio(part: PretrainPart, instead: str) -> None:
+    """Raise ValueError when pre-training has no ratio to vary; `instead` says what to do."""
+    if part.objective != "noise":
+        raise ValueError(
+            f"pretrain.objective is {part.objective}, and only noise has a ratio: {instead}, or "
+            "give --pretrain.objective noise"
+        )
+
+
 def few_shot(config: FewshotConfig) -> Any:
     """`fewshot` for one number of shots, with the model in `config.out` itself."""
     (shots,) = config.shots

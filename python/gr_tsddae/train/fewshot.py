@@ -7,8 +7,9 @@ import dataclasses
 
 from gr_tsddae import zoo
 from gr_tsddae.train.config import FewshotConfig
+from gr_tsddae.train.files import write_json
 from gr_tsddae.train.finetune import train_classifier
-from gr_tsddae.train.run import Run, write_json
+from gr_tsddae.train.run import Run
 from gr_tsddae.train.sources import DatasetSource
 
 

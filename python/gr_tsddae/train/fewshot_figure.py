@@ -23,10 +23,9 @@ from gr_tsddae.train.fewshot_point import (
     opened,
     tasks_of,
 )
+from gr_tsddae.train.files import write_json, write_text
 from gr_tsddae.train.jobs import Job, run_all
 from gr_tsddae.train.lock import claimed
-from gr_tsddae.train.run import write_json
-from gr_tsddae.train.table import write_text
 from gr_tsddae.train.workers import run_workers
 
 log = logging.getLogger(__name__)

@@ -23,9 +23,9 @@ from gr_tsddae.train.config import NetworkConfig, PretrainConfig, TrainerConfig
 from gr_tsddae.train.episodes import learn_by_episodes, recognised
 from gr_tsddae.train.feed import seed_of
 from gr_tsddae.train.fewshot_tasks import WAYS, Tasks, contrastive_tasks, few_shot_tasks
+from gr_tsddae.train.files import write_json
 from gr_tsddae.train.objectives import objective_of
 from gr_tsddae.train.parts import parts_of
-from gr_tsddae.train.run import write_json
 from gr_tsddae.train.trial_heads import accuracy, train_heads
 
 FEATURE_BATCH = 500  # windows whose features are computed at once

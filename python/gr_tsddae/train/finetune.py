@@ -20,10 +20,12 @@ from gr_tsddae.nets.tsnet import TSNet
 from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
 from gr_tsddae.train.calibration import calibrate
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, ProbeConfig, for_card
+from gr_tsddae.train.files import write_json
 from gr_tsddae.train.lineage import ancestry, base_of, joint_licence, schooling
 from gr_tsddae.train.method import Method
 from gr_tsddae.train.metric_details import summary_lines
-from gr_tsddae.train.run import Run, write_json
+from gr_tsddae.train.parts import PartLogits
+from gr_tsddae.train.run import Run
 from gr_tsddae.train.sources import DatasetSource, Source, SyntheticSource, source_of
 
 log = logging.getLogger(__name__)
@@ -164,7 +166,7 @@ def conclude(
         )
         training["windows"] = config.trainer.steps * config.optimiser.batch
     elif config.calibrate:
-        training["calibration"] = calibrate(network, *source.validation_logits(network))
+        training["calibration"] = calibrate(network, *source.validation_logits(PartLogits(network)))
     zoo.round_as_stored(network)  # the last layer has changed
     accuracy = source.measure(network, config)
     origin = f"fine-tuned from {config.init.name}" if config.init else "trained from scratch"

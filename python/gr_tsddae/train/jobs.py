@@ -20,8 +20,8 @@ from typing import Any
 
 from gr_tsddae.train.config import RunConfig, differences, plain
 from gr_tsddae.train.evaluate import EvaluateConfig, evaluate
+from gr_tsddae.train.files import write_json
 from gr_tsddae.train.lock import claimed
-from gr_tsddae.train.run import write_json
 
 log = logging.getLogger(__name__)
 

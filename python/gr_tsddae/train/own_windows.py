@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from gr_tsddae import zoo
 from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.data.cutting import thin_out
 from gr_tsddae.data.recording_store import window_power
 from gr_tsddae.data.splits import Split, by_group
+from gr_tsddae.train.class_names import check_class_names
 from gr_tsddae.train.feed import seed_of
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,8 @@ class OwnWindows:
         path: as for the data set kind "captures".
         window_samples: L.
         shots: windows per class to learn from, at most, evenly spread over its recordings.
-        gate_db: leave out windows so many dB weaker than the strongest of their recording.
+        gate_db: leave out windows so many dB weaker than the strongest of their recording, those
+            labelled "noise" excepted: there, weak is what they are meant to be.
         noise_class: add a class of white noise, if the recordings have none called so.
         options: of the reader.
         seed: of split and noise.
@@ -165,12 +166,15 @@ class OwnWindows:
 
 
 def _loud(dataset: Dataset, gate_db: float) -> np.ndarray:
-    """Which windows are at most `gate_db` weaker than the strongest of their recording: (N,)."""
+    """Which windows are noise, or at most `gate_db` weaker than the strongest of theirs: (N,)."""
     store = dataset.store
     power, file = window_power(store)[dataset.index], store.file[dataset.index]
     strongest = np.zeros(len(store.captures))
     np.maximum.at(strongest, file, power)
-    return power >= strongest[file] * 10 ** (-gate_db / 10)
+    loud = power >= strongest[file] * 10 ** (-gate_db / 10)
+    if NOISE in dataset.classes:
+        loud |= dataset.label == dataset.classes.index(NOISE)
+    return loud
 
 
 def _check_classes(dataset: Dataset) -> None:
@@ -180,11 +184,7 @@ def _check_classes(dataset: Dataset) -> None:
             f"{dataset.path} has {found}: put recordings into one folder per class, at least 2, "
             "or annotate them"
         )
-    if zoo.UNKNOWN in dataset.classes:
-        raise DatasetError(
-            f"{dataset.path}: no class may be called {zoo.UNKNOWN!r}, the word for decisions that "
-            "are not sure; rename it, e.g. to 'other'"
-        )
+    check_class_names(dataset)
 
 
 def _check_counts(dataset: Dataset) -> None:

@@ -29,3 +29,15 @@ def one_part(parts: torch.Tensor) -> torch.Tensor:
 def judged(network: nn.Module, parts: torch.Tensor) -> torch.Tensor:
     """Logits of windows by a classifier's head, every part having its vote: (N, M, E) -> (N, K)."""
     return network.vote(network.head(parts.flatten(0, 1)).unflatten(0, parts.shape[:2]))
+
+
+class PartLogits(nn.Module):
+    """A classifier before the vote: scaled windows (B, 2, L) -> logits of their parts (B, M, K)."""
+
+    def __init__(self, classifier: nn.Module):
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        parts = self.classifier.parts(rows)  # (B, M, E)
+        return self.classifier.head(parts.flatten(0, 1)).unflatten(0, parts.shape[:2])

@@ -30,8 +30,8 @@ def predict(
     """Outputs of a network for a whole data set, in its order, read a batch at a time.
 
     Returns:
-        Logits, float32 (N, K), on the CPU; and which windows are finite, bool (N,). The logits of
-        the others, which hold NaN or infinity, mean nothing.
+        Logits, float32 (N, K) or whatever else the network gives, on the CPU; and which windows are
+        finite, bool (N,). The logits of the others, which hold NaN or infinity, mean nothing.
     """
     from tqdm import tqdm
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
 from gr_tsddae.runner import multiplies_bfloat16_fast
@@ -23,6 +23,7 @@ from gr_tsddae.train.callbacks import (
     BEST_FILE,
     LAST_FILE,
     AtomicFiles,
+    BestCheckpoint,
     Journal,
     LastCheckpoint,
     RunningAverage,
@@ -120,7 +121,8 @@ class Run:
             of the lowest validation loss, or of the last step; averaged, when the run averages.
 
         Raises:
-            ValueError: when the checkpoint is damaged or of another configuration.
+            ValueError: when the checkpoint is damaged or of another configuration, or the best
+                weights are gone.
             FloatingPointError: when the loss is no number.
             KeyboardInterrupt: when the run was stopped; the checkpoint is written.
         """
@@ -185,14 +187,7 @@ class Run:
             Journal(out, every_steps=config.trainer.log_steps, batch=config.optimiser.batch)
         )
         if self.validated:
-            chosen.append(
-                ModelCheckpoint(
-                    dirpath=out, filename=Path(BEST_FILE).stem, monitor=VALIDATION_LOSS,
-                    enable_version_counter=False, auto_insert_metric_name=False,
-                    save_on_train_epoch_end=False,  # before LastCheckpoint, which may end the run
-                )
-            )  # fmt: skip
-            chosen[-1].FILE_EXTENSION = Path(BEST_FILE).suffix
+            chosen.append(BestCheckpoint(out))
         return [*chosen, self.last]
 
     @staticmethod
@@ -226,13 +221,6 @@ def read_checkpoint(path: Path, config: RunConfig) -> dict[str, Any]:
             "choose another --out folder, or delete that one"
         )
     return state
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write by rename: a reader never sees half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    partial.replace(path)
 
 
 def _precision(word: str, device: str) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,8 +19,9 @@ import torch
 import yaml
 
 from gr_tsddae.train.config import FinetuneConfig, PretrainConfig, plain
-from gr_tsddae.train.experiments import ClassifierPart, DatasetConfig, PretrainPart
+from gr_tsddae.train.experiments import ClassifierPart, DatasetConfig, PretrainPart, require_ratio
 from gr_tsddae.train.feed import seed_of
+from gr_tsddae.train.files import write_text
 from gr_tsddae.train.finetune import Classification, classifier
 from gr_tsddae.train.jobs import Job, claimed
 from gr_tsddae.train.method import VALIDATION_LOSS
@@ -78,6 +78,8 @@ class SearchConfig(DatasetConfig):
             raise ValueError("trials, parameters and batch: give at least one of each")
         if self.init and "ratio" in self.parameters:
             raise ValueError("init is already pre-trained: leave ratio out of --parameters")
+        if "ratio" in self.parameters:
+            require_ratio(self.pretrain, "leave ratio out of --parameters")
         for name in ("learning_rate", "dropout", "weight_decay", "ratio"):
             low, high = getattr(self, name)
             if low > high or (low <= 0 and name != "dropout"):
@@ -279,6 +281,4 @@ def _write_recipe(path: Path, config: FinetuneConfig | PretrainConfig, comment: 
     content = plain(config)
     for key in ("name", "out", "trainer"):
         del content[key]
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(f"{comment}\n{yaml.safe_dump(content, sort_keys=False)}")
-    partial.replace(path)
+    write_text(path, f"{comment}\n{yaml.safe_dump(content, sort_keys=False)}")

@@ -14,6 +14,7 @@ from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.synth import CLASSES
 from gr_tsddae.synth.recipes import named
+from gr_tsddae.train.class_names import check_class_names
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, RunConfig
 from gr_tsddae.train.feed import (
     Batch,
@@ -200,7 +201,7 @@ class DatasetSource:
         return _metrics(network, self.dataset.select(self.test), self.config.scaling)
 
     def validation_logits(self, network: nn.Module) -> Batch:
-        """Outputs (N, K) on the validation part, and its labels (N,), for calibration."""
+        """Outputs (N, ...) on the validation part, and its labels (N,)."""
         part = self.dataset.select(self.validated)
         logits, finite = predict(network, part, scaling=self.config.scaling)
         return logits[finite], torch.from_numpy(part.label)[finite]
@@ -231,16 +232,18 @@ def _check_classes(dataset: Dataset) -> None:
             f"{dataset.path} has {found}: a classifier needs at least 2 classes (pretrain needs no "
             "labels)"
         )
+    check_class_names(dataset)
     if empty := [name for name in dataset.classes if name not in held]:
         log.warning("%s has no window of %s", dataset.path, ", ".join(empty))
 
 
 def _metrics(network: nn.Module, dataset: Dataset, scaling: str) -> dict[str, Any]:
     logits, finite = predict(network, dataset, scaling=scaling)
-    label, level = torch.from_numpy(dataset.label), torch.from_numpy(dataset.level_db)
+    dataset = dataset.select(finite)
     return metrics(
         logits[finite].softmax(1),
-        label[finite],
-        level[finite] if dataset.level_name else None,
+        torch.from_numpy(dataset.label),
+        torch.from_numpy(dataset.level_db) if dataset.level_name else None,
         dataset.classes,
+        group=None if dataset.group is None else torch.from_numpy(dataset.group),
     )

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from gr_tsddae.train import table
-from gr_tsddae.train.experiments import ExperimentConfig
+from gr_tsddae.train.experiments import ExperimentConfig, require_ratio
+from gr_tsddae.train.files import replacing
 from gr_tsddae.train.published import sweep_text
 from gr_tsddae.train.reproduce import NOTE
 from gr_tsddae.train.table import Row
@@ -23,7 +23,8 @@ class SweepConfig(ExperimentConfig):
     """Pre-train and fine-tune with each value of lambda (Fig. 4) or of the layers (Fig. 10).
 
     Attributes:
-        over: "ratio" is lambda of Eq. 7; "layers" the pairs of encoders.
+        over: "ratio" is lambda of Eq. 7, which only the objective noise has; "layers" the pairs of
+            encoders.
         at: Its values; by default 0.2 to 1.0, or 2 to 5 layers, as in the paper.
     """
 
@@ -32,6 +33,8 @@ class SweepConfig(ExperimentConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.over == "ratio":
+            require_ratio(self.pretrain, "choose --over layers")
         if len(set(self.at)) < len(self.at):
             raise ValueError(f"at is {list(self.at)}: give each value once")
         for value in self.at:
@@ -73,15 +76,17 @@ def _table(config: SweepConfig, rows: dict[float, Row]) -> dict[str, Any]:
 
 
 def _draw(config: SweepConfig, values: list[float], content: dict[str, Any]) -> Path:
-    """sweep.png: every column that is an average, its spread over seeds, and each seed."""
+    """sweep.png: the average, or areas under the ROC; their spread over seeds, and each seed."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
+    areas = config.column.startswith("AUC")
     for column in content["columns"]:
-        if column == "best":  # far from the average; it is in the table
+        # Best is far from the average; it is in the table.
+        if column == "best" or column.startswith("AUC") != areas:
             continue
         found = [row["values"][column] for row in content["rows"]]
         means = [value["mean"] for value in found]
@@ -91,7 +96,7 @@ def _draw(config: SweepConfig, values: list[float], content: dict[str, Any]) -> 
         axis.scatter(*zip(*dots, strict=True), s=8, color="0.5", zorder=1)
     axis.set_xlabel(_AXIS[config.over])
     axis.set_xticks(values)
-    axis.set_ylabel("area under the ROC" if config.dataset == "icarus" else "accuracy, %")
+    axis.set_ylabel("area under the ROC" if areas else "accuracy, %")
     axis.grid(alpha=0.3)
     axis.legend()
     title = content["title"]
@@ -99,7 +104,6 @@ def _draw(config: SweepConfig, values: list[float], content: dict[str, Any]) -> 
         title += f"\n{text}"
     axis.set_title(title, fontsize=9)
     path = config.out / "sweep.png"
-    partial = path.with_name(f"sweep.{os.getpid()}.partial")
-    figure.savefig(partial, format="png", dpi=150)
-    partial.replace(path)
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=150)
     return path

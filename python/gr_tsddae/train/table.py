@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gr_tsddae.train.files import write_json, write_text
 from gr_tsddae.train.jobs import Job, distinct, run_all
 
 COUNTS = ("seeds", "parameters", "windows/s", "training s")  # columns without decimal places
@@ -43,12 +42,11 @@ class Row:
 
 
 def figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """What a table shows of metrics.json: accuracies in per cent; areas under a ROC, 0 to 1."""
-    if "roc" in metrics:
-        curves = metrics["roc"].items()
-        return {f"AUC {'all' if k == 'all' else f'{k} dB'}": curve["auc"] for k, curve in curves}
+    """What a table shows of metrics.json: areas under a ROC, 0 to 1; accuracies in per cent."""
+    curves = metrics.get("roc", {}).items()
+    areas = {f"AUC {'all' if k == 'all' else f'{k} dB'}": curve["auc"] for k, curve in curves}
     average = metrics.get("average_over_snr", metrics["accuracy"])
-    return {"average": 100 * average, "best": 100 * metrics["best"]}
+    return areas | {"average": 100 * average, "best": 100 * metrics["best"]}
 
 
 class Difference(NamedTuple):
@@ -151,7 +149,7 @@ def fill(
 def write(folder: Path, content: Mapping[str, Any]) -> str:
     """Write table.json, table.csv and table.md; the last one's text."""
     text = markdown(content)
-    write_text(folder / "table.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_json(folder / "table.json", content)
     write_text(folder / "table.csv", _csv(content))
     write_text(folder / "table.md", text)
     return text
@@ -217,10 +215,3 @@ def _csv(content: Mapping[str, Any]) -> str:
                 seeds = len(value["per_seed"])
                 writer.writerow([row["name"], column, value["mean"], spread, seeds, said])
     return text.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """By rename; several processes may write the same file at once."""
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(text)
-    partial.replace(path)

@@ -20,12 +20,13 @@ from gr_tsddae.train.adapt import Adapted, adapt, disturb, outputs
 from gr_tsddae.train.calibration import calibrate
 from gr_tsddae.train.config import for_card
 from gr_tsddae.train.feed import Batch, seed_of
+from gr_tsddae.train.files import write_json
 from gr_tsddae.train.lineage import ancestry, joint_licence
 from gr_tsddae.train.lock import alone_in
 from gr_tsddae.train.metric_details import summary_lines
 from gr_tsddae.train.metrics import metrics, rounded
 from gr_tsddae.train.own_windows import NOISE, OwnWindows, Part
-from gr_tsddae.train.run import write_json
+from gr_tsddae.train.parts import PartLogits
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class TeachConfig:
         noise_class: Add a class "noise" of white noise, since a receiver mostly hears nothing;
             recordings in a folder "noise" take its place.
         gate_db: Leave out windows so many dB weaker than the strongest of their recording, the
-            pauses between bursts; null keeps all.
+            pauses between bursts, unless they are labelled "noise"; null keeps all.
         epochs: Passes of training the whole network after the new head; 0 trains the head alone.
         learning_rate: Of the whole network, at its highest.
         frequency_shift: While learning, shift by at most so many cycles per sample either way.
@@ -162,7 +163,7 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
     network = adapted.network
     # What is calibrated and measured are the weights as they are stored.
     zoo.round_as_stored(network)
-    calibration = calibrate(network, outputs(network, validation[0]), validation[1])
+    calibration = calibrate(network, outputs(PartLogits(network), validation[0]), validation[1])
     zoo.round_as_stored(network)  # the last layer has changed
     test = windows.part("test")
     accuracy = _measured(network, test, windows.classes, scaled, config.seed)
