@@ -51,7 +51,7 @@ def display():
     made.qwidget().show()
     yield made
     if not sip.isdeleted(made.qwidget()):
-        made.qwidget().close()
+        sip.delete(made.qwidget())  # left to the garbage collector, on any thread
 
 
 def decision(number=0, best="BPSK", confidence=0.7, count=960, **changes):
