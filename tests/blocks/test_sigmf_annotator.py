@@ -403,6 +403,27 @@ def test_what_others_wrote_is_kept_and_ours_replaced(existing, name):
         assert status["errors"] == 1 and "play it once" in status["last_error"]
 
 
+def test_a_neighbour_s_end_is_not_that_of_the_next_run(existing, monkeypatch):
+    monkeypatch.setattr(annotation_worker, "LINGER_S", 0.0)
+    path, _ = existing
+    source = vector_source(noise(1000), repeat=True)
+    flowgraph = Flowgraph(source, path=str(path), record="off")
+    flowgraph.start()
+    flowgraph.stop()
+    flowgraph.wait()
+    done = pmt.cons(pmt.intern("done"), pmt.from_long(1))
+    flowgraph.annotator.worker.to_basic_block()._post(pmt.intern("system"), done)
+    flowgraph.listener.status.clear()
+    flowgraph.start()
+    try:
+        until(lambda: len(flowgraph.listener.status) > 1)  # one may be of the run before
+        flowgraph.speaker.say(decision("b", 100))
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    assert "b" in {label for *_, label in labels(written(path))}
+
+
 def test_a_raw_file_gets_metadata_beside_it(tmp_path):
     noise(1000).tofile(tmp_path / "iq.cf32")
     for label in ("a", "b"):
