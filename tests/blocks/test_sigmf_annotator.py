@@ -530,12 +530,32 @@ def test_strange_tags_are_ignored_and_no_sample_is_lost(tmp_path, caplog):
     ]  # fmt: skip
 
 
+def test_tags_of_others_are_not_looked_at(tmp_path, monkeypatch):
+    """There may be thousands of them in a block of samples."""
+    foreign = [tag(n, "burst", pmt.PMT_T) for n in range(0, 20_000, 10)]
+    told = [tag(0, "rx_freq", pmt.from_double(1e8)), tag(70, "rx_freq", pmt.from_double(2e8))]
+    flowgraph = Flowgraph(
+        vector_source(noise(20_000), tags=foreign + told), path=str(tmp_path / "rec"),
+        record="block",
+    )  # fmt: skip
+    recorder, seen = flowgraph.annotator.recorder, []
+    note_tags = recorder._on_tags
+    monkeypatch.setattr(recorder, "_on_tags", lambda *a: (seen.extend(a[-1]), note_tags(*a)))
+    status = flowgraph.finish()
+    assert status["errors"] == 0
+    captures = written(tmp_path / "rec.sigmf-meta")["captures"]
+    assert [(c["core:sample_start"], c["core:frequency"]) for c in captures] == [
+        (0, 1e8), (70, 2e8),
+    ]  # fmt: skip
+    assert len(seen) == len(told)
+
+
 def test_a_tag_handler_that_fails_costs_no_sample(tmp_path, monkeypatch):
     iq = noise(20_000)
     source = vector_source(iq, tags=[tag(0, "rx_freq", pmt.from_double(1e8))])
     flowgraph = Flowgraph(source, path=str(tmp_path / "rec"), record="block")
 
-    def fail(first_sample, tags):
+    def fail(tags):
         raise RuntimeError("no such tag")
 
     monkeypatch.setattr(flowgraph.annotator.recorder, "_on_tags", fail)
