@@ -10,8 +10,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build/cmake
+# Folders too: a file that was removed or renamed leaves its mark on them alone.
 SOURCES := $(shell find CMakeLists.txt cmake include lib python grc models examples \
-	-type f -not -name '*.pyc' 2>/dev/null | sed 's/ /\\ /g')
+	-name __pycache__ -prune -o \( -type f -o -type d \) -print 2>/dev/null | sed 's/ /\\ /g')
 
 .PHONY: demo test lint setup companion doctor clean
 
@@ -47,7 +48,8 @@ $(VENV)/.installed: $(VENV)/.packages $(SOURCES)
 		-DPython3_EXECUTABLE="$(CURDIR)/$(BIN)/python" >$(BUILD).log 2>&1 \
 		|| { cat $(BUILD).log; exit 1; }
 	cmake --build $(BUILD) -j"$$(nproc)"
-	cmake --build $(BUILD) --target uninstall >/dev/null # what was renamed must not stay
+	cmake --build $(BUILD) --target uninstall >/dev/null # what was renamed must not stay,
+	rm -rf $(VENV)/lib/python*/site-packages/gr_tsddae # nor what no list of an install names
 	cmake --install $(BUILD) >/dev/null
 	touch $@
 

@@ -30,6 +30,12 @@ const pmt::pmt_t rx_rate_key()
     static const pmt::pmt_t key = pmt::mp("rx_rate");
     return key;
 }
+
+bool is_foreign(const tag_t& tag)
+{
+    return !pmt::eqv(tag.key, rx_time_key()) && !pmt::eqv(tag.key, rx_freq_key()) &&
+           !pmt::eqv(tag.key, rx_rate_key());
+}
 } // namespace
 
 window_batcher::sptr window_batcher::make(const ring_config& config)
@@ -97,6 +103,8 @@ size_t window_batcher_impl::push_with_tags(uint64_t first_sample,
                                            size_t n)
 {
     get_tags_in_range(d_tags, 0, first_sample, first_sample + n);
+    // Others would only cut the samples into pieces.
+    d_tags.erase(std::remove_if(d_tags.begin(), d_tags.end(), is_foreign), d_tags.end());
     std::stable_sort(d_tags.begin(), d_tags.end(), tag_t::offset_compare);
     uint64_t at = first_sample;
     for (const tag_t& tag : d_tags) {

@@ -27,6 +27,7 @@ from stream_flowgraph import (  # noqa: E402
 
 from gr_tsddae import zoo  # noqa: E402
 from gr_tsddae.blocks import denoiser  # noqa: E402
+from gr_tsddae.blocks.window_worker import TAKE_TIMEOUT_S  # noqa: E402
 from gr_tsddae.denoiser import Denoiser  # noqa: E402
 
 H = L // 2
@@ -170,6 +171,25 @@ def test_runs_again_from_the_start(arguments):
         flowgraph.source.rewind()
         flowgraph.sink.reset()
         assert ended(flowgraph)
+        np.testing.assert_allclose(output(flowgraph), iq, atol=1e-6)
+
+
+def test_runs_again_with_a_reader_that_starts_late(arguments, monkeypatch):
+    """Blocks start on threads of their own: the worker may long be waiting for windows."""
+    iq = noise(60 * H)
+    block = passing(denoiser(overflow="block", **arguments))
+    flowgraph = Flowgraph(vector_source(iq), block, blocks.vector_sink_c())
+    start = block.source.start
+
+    def late():
+        time.sleep(2 * TAKE_TIMEOUT_S)
+        return start()
+
+    monkeypatch.setattr(block.source, "start", late)
+    for _ in range(2):
+        flowgraph.source.rewind()
+        flowgraph.sink.reset()
+        assert ended(flowgraph, timeout_s=20)
         np.testing.assert_allclose(output(flowgraph), iq, atol=1e-6)
 
 

@@ -21,6 +21,7 @@ from gnuradio import blocks  # noqa: E402
 
 from gr_tsddae.blocks import classifier, json_publisher  # noqa: E402
 from gr_tsddae.blocks.json_publisher_block import _LineFile  # noqa: E402
+from gr_tsddae.blocks.last_words import QUIET_S  # noqa: E402
 
 UTC = datetime.timezone.utc
 L = 128
@@ -142,6 +143,43 @@ def test_the_end_of_one_sender_is_not_that_of_the_others(tmp_path):
     ended.join(timeout=30)
     assert not ended.is_alive()
     assert [line["label"] for line in lines(path)] == ["one", "other"]
+
+
+def test_a_stop_while_the_last_windows_of_a_file_are_worked_on_loses_no_decision(
+    model_folder, tmp_path, monkeypatch
+):
+    """The stream has ended by itself; what is left of it takes longer than listeners are quiet."""
+    path, passes = tmp_path / "d.jsonl", 3
+    flowgraph = gr.top_block("test")
+    source = blocks.vector_source_c(5 * passes * L * [1j])
+    judge = classifier(
+        str(model_folder), device="cpu", precision="float32", overflow="block",
+        sample_rate_hz=100 * L, decision_interval_s=0.05, batch_windows=5,
+    )  # fmt: skip
+    publisher = json_publisher(file=str(path))
+    flowgraph.connect(source, judge)
+    flowgraph.msg_connect(judge, "decisions", publisher, "decisions")
+    recognizer, worker = judge.worker._recognizer, judge.worker
+    fast, told, stopped = recognizer.window_probabilities, threading.Event(), threading.Event()
+    on_system = worker._on_system
+
+    def slow(windows):
+        stopped.wait(30)  # none is done before
+        time.sleep(2 * QUIET_S)
+        return fast(windows)
+
+    def ended(message):
+        told.set()
+        on_system(message)
+
+    monkeypatch.setattr(recognizer, "window_probabilities", slow)
+    monkeypatch.setattr(worker, "_on_system", ended)
+    flowgraph.start()
+    assert told.wait(30)
+    stopped.set()
+    flowgraph.stop()
+    flowgraph.wait()
+    assert len(lines(path)) == passes
 
 
 def test_a_file_goes_on_where_it_ended(tmp_path):

@@ -27,6 +27,7 @@ from PyQt5.QtTest import QTest  # noqa: E402
 from PyQt5.QtWidgets import QApplication, QVBoxLayout, QWidget  # noqa: E402
 
 from gr_tsddae.blocks import classifier, qt_display  # noqa: E402
+from gr_tsddae.blocks.qt_display_paint import Painting  # noqa: E402
 from gr_tsddae.blocks.qt_display_state import INBOX_MESSAGES  # noqa: E402
 from gr_tsddae.blocks.qt_display_theme import DARK  # noqa: E402
 
@@ -51,7 +52,7 @@ def display():
     made.qwidget().show()
     yield made
     if not sip.isdeleted(made.qwidget()):
-        made.qwidget().close()
+        sip.delete(made.qwidget())  # left to the garbage collector, on any thread
 
 
 def decision(number=0, best="BPSK", confidence=0.7, count=960, **changes):
@@ -242,6 +243,8 @@ def test_malformed_messages_are_counted_and_the_next_good_one_is_shown(display):
         ("decisions", good | {"confidence": math.nan}), ("decisions", good | {"sample_count": 0}),
         ("decisions", good | {"first_sample": "x"}), ("decisions", good | {"sample_rate_hz": -1.0}),
         ("decisions", good | {"probabilities": {"BPSK": "much"}}),
+        ("decisions", good | {"label": ""}),
+        ("decisions", good | {"best": "", "probabilities": {"": 1.0}}),
         ("status", pmt.from_long(3)), ("status", {"rate_in_samples_per_s": "fast"}),
     ]  # fmt: skip
     widget = display.qwidget()
@@ -255,6 +258,47 @@ def test_malformed_messages_are_counted_and_the_next_good_one_is_shown(display):
         until(lambda: widget.state.decision is not None)
         widget.grab()
     assert widget.state.malformed == len(bad)
+
+
+def test_rows_follow_a_model_of_other_classes_through_every_size(display):
+    widget = display.qwidget()
+
+    def decide(names):
+        value = decision(best=names[0], probabilities=dict.fromkeys(names, 1 / len(names)))
+        widget.state.read("decisions", pmt.to_pmt(value), 0.0)
+
+    decide(("BPSK", "QPSK", "8PSK", "GFSK", "CPFSK", "PAM4"))
+    display.set_classes_shown(5)
+    widget.grab()
+    gone = widget.classes_in(5)[-1]
+    display.set_classes_shown(0)
+    widget.grab()
+    decide([name for name in widget.state.history.classes if name != gone])
+    widget.grab()
+    display.set_classes_shown(4)
+    widget.grab()
+    shown = widget.classes_in(4)
+    assert len(shown) == 4 and set(shown) <= set(widget.state.history.classes)
+
+
+def test_a_mistake_of_the_display_is_logged_and_ends_nothing(display, monkeypatch, caplog):
+    def fails(*_):
+        raise RuntimeError("a mistake")
+
+    escaped = []  # PyQt5 ends the process, unless there is a hook of one's own
+    monkeypatch.setattr(sys, "excepthook", lambda *error: escaped.append(error))
+    widget = display.qwidget()
+    for owner, name in ((Painting, "paint"), (widget, "moment_at"), (display._inbox, "take")):
+        with monkeypatch.context() as broken:
+            broken.setattr(owner, name, fails)
+            caplog.clear()
+            for _ in range(3):
+                widget.grab()
+                QTest.mouseClick(widget, Qt.LeftButton)
+                widget._timer.timeout.emit()
+            (logged,) = [record for record in caplog.records if record.exc_info]
+            assert "a mistake" in str(logged.exc_info[1])
+    assert not escaped
 
 
 def test_closing_and_deleting_the_window_while_it_runs(display):

@@ -403,6 +403,27 @@ def test_what_others_wrote_is_kept_and_ours_replaced(existing, name):
         assert status["errors"] == 1 and "play it once" in status["last_error"]
 
 
+def test_a_neighbour_s_end_is_not_that_of_the_next_run(existing, monkeypatch):
+    monkeypatch.setattr(annotation_worker, "LINGER_S", 0.0)
+    path, _ = existing
+    source = vector_source(noise(1000), repeat=True)
+    flowgraph = Flowgraph(source, path=str(path), record="off")
+    flowgraph.start()
+    flowgraph.stop()
+    flowgraph.wait()
+    done = pmt.cons(pmt.intern("done"), pmt.from_long(1))
+    flowgraph.annotator.worker.to_basic_block()._post(pmt.intern("system"), done)
+    flowgraph.listener.status.clear()
+    flowgraph.start()
+    try:
+        until(lambda: len(flowgraph.listener.status) > 1)  # one may be of the run before
+        flowgraph.speaker.say(decision("b", 100))
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    assert "b" in {label for *_, label in labels(written(path))}
+
+
 def test_a_raw_file_gets_metadata_beside_it(tmp_path):
     noise(1000).tofile(tmp_path / "iq.cf32")
     for label in ("a", "b"):
@@ -509,12 +530,32 @@ def test_strange_tags_are_ignored_and_no_sample_is_lost(tmp_path, caplog):
     ]  # fmt: skip
 
 
+def test_tags_of_others_are_not_looked_at(tmp_path, monkeypatch):
+    """There may be thousands of them in a block of samples."""
+    foreign = [tag(n, "burst", pmt.PMT_T) for n in range(0, 20_000, 10)]
+    told = [tag(0, "rx_freq", pmt.from_double(1e8)), tag(70, "rx_freq", pmt.from_double(2e8))]
+    flowgraph = Flowgraph(
+        vector_source(noise(20_000), tags=foreign + told), path=str(tmp_path / "rec"),
+        record="block",
+    )  # fmt: skip
+    recorder, seen = flowgraph.annotator.recorder, []
+    note_tags = recorder._on_tags
+    monkeypatch.setattr(recorder, "_on_tags", lambda *a: (seen.extend(a[-1]), note_tags(*a)))
+    status = flowgraph.finish()
+    assert status["errors"] == 0
+    captures = written(tmp_path / "rec.sigmf-meta")["captures"]
+    assert [(c["core:sample_start"], c["core:frequency"]) for c in captures] == [
+        (0, 1e8), (70, 2e8),
+    ]  # fmt: skip
+    assert len(seen) == len(told)
+
+
 def test_a_tag_handler_that_fails_costs_no_sample(tmp_path, monkeypatch):
     iq = noise(20_000)
     source = vector_source(iq, tags=[tag(0, "rx_freq", pmt.from_double(1e8))])
     flowgraph = Flowgraph(source, path=str(tmp_path / "rec"), record="block")
 
-    def fail(first_sample, tags):
+    def fail(tags):
         raise RuntimeError("no such tag")
 
     monkeypatch.setattr(flowgraph.annotator.recorder, "_on_tags", fail)

@@ -7,6 +7,7 @@ Each runs in this process, with its window, and is used through the setters its 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -23,6 +24,7 @@ pytest.importorskip("PyQt5.QtWidgets", reason="PyQt5 is not installed")
 import pmt  # noqa: E402
 from gnuradio import blocks  # noqa: E402
 from gnuradio.grc.core.platform import Platform  # noqa: E402
+from PyQt5 import sip  # noqa: E402
 from PyQt5.QtWidgets import QApplication  # noqa: E402
 
 from gr_tsddae import Recognizer, nets, zoo  # noqa: E402
@@ -77,6 +79,7 @@ class Listener(gr.basic_block):
 @pytest.fixture
 def example(platform, tmp_path, monkeypatch):
     """A compiled example's top block, its window made, not started."""
+    tops = []
 
     def made(name: str):
         out = tmp_path / "made"
@@ -88,9 +91,24 @@ def example(platform, tmp_path, monkeypatch):
         assert Path(path).is_file()
         monkeypatch.syspath_prepend(str(out))
         importlib.invalidate_caches()
-        return getattr(importlib.import_module(name), name)()
+        tops.append(getattr(importlib.import_module(name), name)())
+        return tops[-1]
 
-    return made
+    yield made
+    for top in tops:
+        unmake(top)
+
+
+def unmake(top) -> None:
+    """The end of a window and its blocks, here and now.
+
+    Left alone, it comes when Python next looks for garbage, on any thread; Qt wants it on this one.
+    Blocks go first: stock sinks close their widgets, which must still be there.
+    """
+    vars(top).clear()
+    gc.collect()
+    sip.delete(top)
+    QApplication.processEvents()
 
 
 @contextmanager

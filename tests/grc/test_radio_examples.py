@@ -20,13 +20,16 @@ import numpy as np
 import pytest
 import yaml
 
-pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
+gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 if shutil.which("grcc") is None:
     pytest.skip("grcc is not installed", allow_module_level=True)
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import pmt  # noqa: E402
+from gnuradio import blocks  # noqa: E402
+
 from dongle import Dongle  # noqa: E402
 
 STATION_HZ = 100.1e6
@@ -263,6 +266,32 @@ def test_a_walk_gives_one_decision_per_channel(dongle, example):
         on_air = decision["center_frequency_hz"] == STATION_HZ
         assert decision["label"] == ("WBFM" if on_air else "noise")
         assert decision["sample_count"] <= 0.5 * 240e3
+
+
+def test_the_only_tags_behind_a_walk_are_its_own():
+    """A receiver's would stand on other samples, and tell the classifier another frequency."""
+    source = yaml.safe_load((ROOT / "examples" / "fm_band_walk.grc").read_text())
+    (walk,) = (block for block in source["blocks"] if block["name"] == "walk")
+    namespace: dict = {}
+    exec(walk["parameters"]["_source_code"], namespace)
+    told = []
+    for offset, value in ((0, 1e6), (25, 2e6)):
+        tag = gr.tag_t()
+        tag.offset, tag.key, tag.value = offset, pmt.intern("rx_freq"), pmt.from_double(value)
+        told.append(tag)
+    flowgraph = gr.top_block("test")
+    receiver = blocks.vector_source_c(list(range(60)), False, 1, told)
+    made = namespace["blk"](
+        sample_rate_hz=10, start_hz=100e6, stop_hz=101e6, step_hz=1e6, offset_hz=1e3,
+        dwell_s=1, settle_s=1,
+    )  # fmt: skip
+    sink = blocks.vector_sink_c()
+    flowgraph.connect(receiver, made, sink)
+    flowgraph.run()
+    assert [int(sample.real) for sample in sink.data()] == [*range(10, 20), *range(30, 40),
+                                                            *range(50, 60)]  # fmt: skip
+    tags = [(tag.offset, pmt.to_python(tag.value)) for tag in sink.tags()]
+    assert tags == [(0, 100e6 - 1e3), (10, 101e6 - 1e3), (20, 100e6 - 1e3)]
 
 
 def test_a_headless_station_records_and_publishes(dongle, example, tmp_path):

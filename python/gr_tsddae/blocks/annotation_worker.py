@@ -96,8 +96,9 @@ class AnnotationWorker(gr.basic_block):
     def start(self) -> bool:
         self._stopping.clear()
         self._done_neighbours = self._decisions = self._left_out = self._unwritable = 0
-        for _ in self._queued():  # said after the run before had stopped
-            pass
+        for port in ("decisions", "system"):  # said after the run before had stopped
+            for _ in self._queued(port):
+                pass
         if self._open_recording is not None:
             self.recording = None
             try:
@@ -201,13 +202,13 @@ class AnnotationWorker(gr.basic_block):
 
     def _hear_queued(self) -> bool:
         heard = False
-        for message in self._queued():
+        for message in self._queued("decisions"):
             self._on_decision(message)
             heard = True
         return heard
 
-    def _queued(self) -> Iterator[pmt.pmt_base]:
-        while (message := self.gateway.delete_head_nowait(pmt.intern("decisions"))) is not None:
+    def _queued(self, port: str) -> Iterator[pmt.pmt_base]:
+        while (message := self.gateway.delete_head_nowait(pmt.intern(port))) is not None:
             yield message
 
     def _save(self) -> None:

@@ -13,16 +13,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-QUIET_S = 0.3  # so long without a word, and none at work who was told to stop: nothing will come
+QUIET_S = 0.3  # so long without a word, and none at work on last windows: nothing will come
 TICK_S = 0.01
 
 _lock = threading.Lock()
-_finishing = 0  # workers of this process that were told to stop and are still at work
+_finishing = 0  # workers of this process that have their last windows, and are still at work
 
 
 @contextmanager
 def finishing() -> Iterator[None]:
-    """Around what a speaker still does when it was told to stop."""
+    """Around what a speaker still does when its stream has ended or it was told to stop."""
     global _finishing
     with _lock:
         _finishing += 1

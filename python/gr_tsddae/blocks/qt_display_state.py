@@ -149,6 +149,10 @@ def checked_decision(value: dict[str, Any]) -> dict[str, Any]:
     best = value["best"]
     if best not in ordered:
         raise ValueError(f"best is {best!r}, which is none of the classes")
+    label = str(value["label"])
+    for name, text in (("label", label), ("best", best)):
+        if not text:
+            raise ValueError(f"{name} is empty: the name of a class is wanted")
     optional = {
         name: None if value.get(name) is None else _number(value[name], name, low=low, high=1e18)
         for name, low in (
@@ -159,7 +163,7 @@ def checked_decision(value: dict[str, Any]) -> dict[str, Any]:
         optional["time_s"] = None
     return optional | {
         "model": str(value.get("model", "")),
-        "label": str(value["label"]),
+        "label": label,
         "best": best,
         "confidence": _number(value["confidence"], "confidence", low=0.0, high=1.001),
         "probabilities": ordered,

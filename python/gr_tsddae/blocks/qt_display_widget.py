@@ -7,7 +7,10 @@ Nothing outside the GUI's thread touches it. `qt_display_state` says what is sho
 
 from __future__ import annotations
 
+import functools
+import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +21,24 @@ from PyQt5.QtWidgets import QSizePolicy, QWidget
 from gr_tsddae.blocks.qt_display_paint import Painting
 from gr_tsddae.blocks.qt_display_state import DisplayState, Inbox
 from gr_tsddae.blocks.qt_display_theme import Layout, theme_for
+
+log = logging.getLogger(__name__)
+
+
+def _called_by_qt(method: Callable[..., None]) -> Callable[..., None]:
+    """What goes wrong in it is logged, once of a kind: PyQt5 would end the process for it."""
+
+    @functools.wraps(method)
+    def guarded(self: RecognitionWidget, *arguments: Any) -> None:
+        try:
+            method(self, *arguments)
+        except Exception as error:
+            kind = method.__name__, type(error)
+            if kind not in self._logged:
+                self._logged.add(kind)
+                log.exception("the display is not up to date")
+
+    return guarded
 
 
 @dataclass
@@ -46,6 +67,7 @@ class RecognitionWidget(QWidget):
         self.selection: dict[str, Any] | None = None
         self._shown: tuple[str, ...] = ()
         self._painted = ()
+        self._logged: set[tuple[str, type[Exception]]] = set()
         self.setMinimumSize(240, 160)
         self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
         self.setAttribute(Qt.WA_OpaquePaintEvent)
@@ -56,6 +78,7 @@ class RecognitionWidget(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(800, 480)
 
+    @_called_by_qt
     def _update(self) -> None:
         """Everything that came since the last update, then at most one painting."""
         settings = self.settings
@@ -97,10 +120,11 @@ class RecognitionWidget(QWidget):
         if len(kept) != rows or best not in kept:
             mean = dict(zip(history.classes, history.mean_probabilities(), strict=True))
             by_mean = sorted(history.classes, key=lambda c: (c != best, c not in kept, -mean[c]))
-            chosen = set(by_mean[:rows])
-            self._shown = tuple(c for c in history.classes if c in chosen)
+            kept = set(by_mean[:rows])
+        self._shown = tuple(c for c in history.classes if c in kept)
         return self._shown
 
+    @_called_by_qt
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         try:
@@ -130,6 +154,7 @@ class RecognitionWidget(QWidget):
         ago = (raster.right() - position.x()) / raster.width()
         return history.edge_s - ago * history.span_s
 
+    @_called_by_qt
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() != Qt.LeftButton:
             return

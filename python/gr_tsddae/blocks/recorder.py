@@ -13,6 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from gnuradio import gr
 
 SAMPLE_BYTES = 8  # cf32_le
 CAPACITY_BYTES = 128 << 20  # seven seconds at 2.4 MS/s
+RECEIVER_KEYS = tuple(pmt.intern(key) for key in ("rx_time", "rx_freq", "rx_rate"))
 
 
 class SampleWriter:
@@ -115,7 +117,7 @@ class Recorder(gr.sync_block):
 
     Args:
         open_writer: called at each start; returns a writer, or None when there can be none.
-        on_tags: called with the first sample's number and the rx_* tags among the samples.
+        on_tags: called with the rx_time, rx_freq and rx_rate tags of a block of samples.
         on_lost: called with first sample and count of a stretch that was not written.
         report: called with what went wrong.
     """
@@ -124,7 +126,7 @@ class Recorder(gr.sync_block):
         self,
         *,
         open_writer: Callable[[], SampleWriter | None],
-        on_tags: Callable[[int, list[gr.tag_t]], None],
+        on_tags: Callable[[list[gr.tag_t]], None],
         on_lost: Callable[[int, int], None],
         report: Callable[[str, BaseException], None],
     ):
@@ -166,7 +168,9 @@ class Recorder(gr.sync_block):
         if writer is None or writer.failed:
             return
         try:
-            self._on_tags(first, self.get_tags_in_window(0, 0, len(iq)))
+            # Chosen by key in C++: streams may hold many others.
+            tags = [self.get_tags_in_window(0, 0, len(iq), key) for key in RECEIVER_KEYS]
+            self._on_tags(list(chain(*tags)))
         except Exception as error:  # whatever a tag says, the samples are worth keeping
             self._report("tags not understood", error)
         if writer.put(first, iq):

@@ -53,6 +53,16 @@ class ResultQueue:
 
     # --- the writer's side --------------------------------------------------------------------
 
+    def begin(self) -> None:
+        """A run begins: what is left of the one before is forgotten.
+
+        The writer's to call, before it can write or ask for `reader_left`; the reader may have come
+        already, or come later.
+        """
+        with self._changed:
+            self._chunks.clear()
+            self._reader_left = self._ended = self._abandoned = False
+
     @property
     def reader_left(self) -> bool:
         """There was a reader in this run, and it wants no more."""
@@ -85,11 +95,9 @@ class ResultQueue:
     # --- the reader's side --------------------------------------------------------------------
 
     def open(self) -> None:
-        """A reader is there; what was left of the previous run is forgotten."""
+        """A reader is there."""
         with self._changed:
-            self._chunks.clear()
-            self._reading, self._reader_left = True, False
-            self._ended = self._abandoned = False
+            self._reading = True
 
     def close(self) -> None:
         """The reader wants no more."""

@@ -71,14 +71,14 @@ class Retagger(gr.sync_block):
         return count
 
     def _pass_tags(self, first: int, count: int) -> None:
+        news, self._news = self._news, False  # before it is read: more may come meanwhile
         tags = self.get_tags_in_window(0, 0, count)
         at_first = [tag.key for tag in tags if tag.offset == first]
         if first == 0 and not any(pmt.eq(key, RX_RATE) for key in at_first):
             self._say(first, RX_RATE, pmt.from_double(self._output_rate_hz))
         told = self._tagged_hz is not None or any(pmt.eq(key, RX_FREQ) for key in at_first)
-        if (first == 0 or self._news) and not told:
+        if (first == 0 or news) and not told:
             self._say_frequency(first)
-        self._news = False
         for tag in tags:
             self._pass(tag)
 

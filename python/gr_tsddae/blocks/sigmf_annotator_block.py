@@ -167,13 +167,13 @@ class sigmf_annotator(gr.hier_block2):
         log.info("recording to %s", recording.meta_path)
         return writer
 
-    def _note_tags(self, first_sample: int, tags: list[gr.tag_t]) -> None:
+    def _note_tags(self, tags: list[gr.tag_t]) -> None:
         recording = self.worker.recording
-        for offset in sorted({tag.offset for tag in tags}):
-            there = {
-                pmt.symbol_to_string(tag.key): tag.value for tag in tags if tag.offset == offset
-            }
-            new = self._tags.take(offset, there)
+        by_sample: dict[int, dict[str, Any]] = {}
+        for tag in tags:
+            by_sample.setdefault(tag.offset, {})[pmt.symbol_to_string(tag.key)] = tag.value
+        for offset in sorted(by_sample):
+            new = self._tags.take(offset, by_sample[offset])
             for key, why in self._tags.ignored.items():
                 self._report(f"tag {key}", ValueError(why))
             if not new:

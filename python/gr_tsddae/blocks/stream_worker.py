@@ -25,6 +25,10 @@ class StreamWorker(WindowWorker):
         super().__init__(name, batcher, network, **more)
         self._queue = queue
 
+    def start(self) -> bool:
+        self._queue.begin()  # the reader may start later than the thread looks for it
+        return super().start()
+
     def stop(self) -> bool:
         self._abandon.set()
         self._queue.abandon()

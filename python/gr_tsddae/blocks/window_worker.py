@@ -191,10 +191,12 @@ class WindowWorker(gr.basic_block):
         """
         if not (self._batcher.stream_ended() or self._nobody_listens()):
             return
-        if self._thread is not None:
-            self._thread.join()  # ends by itself once the ring is closed and empty
-        # Subscribers look through their ports one by one; "done" must not overtake the last words.
-        time.sleep(LAST_WORDS_S)
+        with finishing():  # who is stopped meanwhile listens on
+            if self._thread is not None:
+                self._thread.join()  # ends by itself once the ring is closed and empty
+            # Subscribers look through their ports one by one; "done" must not overtake the last
+            # words.
+            time.sleep(LAST_WORDS_S)
         self.gateway.system_handler(message)
 
     def _nobody_listens(self) -> bool:
