@@ -314,7 +314,7 @@ def test_auto_compiles_when_openvino_is_no_help(model_folder, quick, monkeypatch
 def test_an_openvino_that_fails_leaves_the_eager_network(
     model_folder, windows, monkeypatch, caplog
 ):
-    def broken(self, folded, scale):
+    def broken(*arguments, **options):
         raise RuntimeError("no such operation\nand much more")
 
     monkeypatch.setattr(OpenVino, "__init__", broken)

@@ -185,7 +185,7 @@ class Bench:
 
         if engine == "openvino" or engine.endswith("graphs"):
             direct = (
-                OpenVino(network, unit_power)
+                OpenVino(network, unit_power, largest=batch)
                 if engine == "openvino"
                 else Graphs(compute, self._window_samples, (batch,), device)
             )

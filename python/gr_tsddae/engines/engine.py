@@ -108,7 +108,7 @@ class Engine:
         if self._device.type == "cuda" and name in ("auto", "graphs"):
             self.graphs = self._guarded("CUDA graphs", lambda: self._captured(folded))
         if name == "openvino":  # asked for, and ready within seconds: from the first window
-            self.openvino = self._guarded("OpenVINO", lambda: OpenVino(folded, scale))
+            self.openvino = self._guarded("OpenVINO", lambda: self._openvino_of(folded))
         elif name in ("compiled", "graphs"):
             self._prepare_in_background("compiled")
 
@@ -134,6 +134,9 @@ class Engine:
     def probabilities(self, network: nn.Module, windows: torch.Tensor) -> torch.Tensor:
         """Windows as received, complex64 (B, L), to class probabilities, float32 (B, K)."""
         return network(self._scale(to_rows(windows))).float().softmax(1)
+
+    def _openvino_of(self, folded: FoldedTSNet) -> OpenVino:
+        return OpenVino(folded, self._scale, largest=self._batches[-1])
 
     def _captured(self, network: nn.Module) -> Graphs:
         return Graphs(
@@ -175,7 +178,7 @@ class Engine:
 
     def _prepare_openvino(self) -> None:
         began = time.perf_counter()
-        openvino = OpenVino(self._folded, self._scale)
+        openvino = self._openvino_of(self._folded)
         if self._closing:
             return
         before, after = self._seconds(self._folded), self._seconds_of(openvino)

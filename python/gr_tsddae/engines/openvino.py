@@ -24,7 +24,7 @@ from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
 # Windows that a core takes at once: fewer leave it waiting, more do not stay in its caches. Few
 # sizes, as OpenVINO prepares for each when it first meets it.
-SHARES = (16, 64, 128, 256)
+SHARES = (8, 16, 64, 128, 256)
 # Up to this length the DFT is a product with its matrix: more work than a fast transform, but work
 # that a processor does better than what OpenVINO has.
 LONGEST_PRODUCT_SAMPLES = 256
@@ -39,6 +39,7 @@ class OpenVino:
         folded: on the CPU, in its precision; not changed.
         scale: received rows (B, 2, L) to scaled ones.
         threads: how many cores; None takes torch's number.
+        largest: windows there mostly are at most; more are taken, in small shares. None: no limit.
 
     Raises:
         ImportError: when the package openvino is not installed.
@@ -49,6 +50,7 @@ class OpenVino:
         folded: FoldedTSNet,
         scale: Callable[[torch.Tensor], torch.Tensor],
         threads: int | None = None,
+        largest: int | None = None,
     ):
         # OpenVINO reports every conversion to its makers, from copies of this process, unless the
         # package that does so is missing. A receiver talks to nobody unasked.
@@ -81,7 +83,10 @@ class OpenVino:
         )
         self._queue = openvino.AsyncInferQueue(compiled, self._cores)
         self._queue.set_callback(_keep)
-        for share in SHARES:
+        # Preparing for more than ever comes takes a large network many seconds.
+        fitting = (s for s in SHARES if largest is None or s * self._cores <= largest)
+        self._shares = tuple(fitting) or SHARES[:1]
+        for share in self._shares:
             windows = np.ones((share * self._cores, self.window_samples), np.complex64)
             self.fill(np.empty((len(windows), self.result_size), np.float32), windows)
 
@@ -99,27 +104,28 @@ class OpenVino:
 
     def _fill(self, found: np.ndarray, output: int, windows: np.ndarray) -> None:
         each = -(-len(windows) // self._cores)
-        share = max((share for share in SHARES if share <= each), default=SHARES[0])
+        share = max((s for s in self._shares if s <= each), default=self._shares[0])
         with self._lock:  # the queue hands out its requests to one thread only
             try:
                 for start in range(0, len(windows), share):
                     part = windows[start : start + share]
                     place = found[start : start + len(part)]
-                    self._queue.start_async((_pairs(part),), (place, output))  # copies them
+                    pairs = self._pairs(part)
+                    self._queue.start_async((pairs,), (place, output))  # copies them
             except BaseException:
                 with contextlib.suppress(Exception):
                     self._queue.wait_all()  # nothing may write into `found` any more
                 raise
             self._queue.wait_all()
 
-
-def _pairs(windows: np.ndarray) -> np.ndarray:
-    """Windows as I and Q, float32 (B, L, 2), filled up with zeros to a whole share."""
-    share = next(share for share in SHARES if share >= len(windows))
-    if missing := share - len(windows):
-        windows = np.concatenate((windows, np.zeros((missing, windows.shape[1]), windows.dtype)))
-    pairs = np.ascontiguousarray(windows, np.complex64).view(np.float32)
-    return pairs.reshape(len(windows), -1, 2)
+    def _pairs(self, windows: np.ndarray) -> np.ndarray:
+        """Windows as I and Q, float32 (B, L, 2), filled up with zeros to a whole share."""
+        share = next(share for share in self._shares if share >= len(windows))
+        if missing := share - len(windows):
+            zeros = np.zeros((missing, windows.shape[1]), windows.dtype)
+            windows = np.concatenate((windows, zeros))
+        pairs = np.ascontiguousarray(windows, np.complex64).view(np.float32)
+        return pairs.reshape(len(windows), -1, 2)
 
 
 class _Program(nn.Module):
