@@ -21,7 +21,8 @@ demo: setup
 
 test: setup
 	cd $(BUILD) && ctest --output-on-failure
-	tools/with_display $(BIN)/python -m pytest
+	tools/with_display $(BIN)/python -m pytest --ignore=tests/grc
+	tools/with_display $(BIN)/python -m pytest tests/grc # whole programs with windows, as users run them
 
 lint: setup
 	$(BIN)/ruff check .
