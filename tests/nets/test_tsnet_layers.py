@@ -254,7 +254,7 @@ def test_input_projection_sees_every_sample_once_its_stride_says_so(size, fill):
     [
         ({"width": 30}, "width 30 with 4 heads"),
         ({"kernel_samples": 2, "stride_samples": 4}, "kernel_samples 2, stride_samples 4"),
-        ({"kernel_samples": 1, "stride_samples": 0}, "stride_samples 0"),
+        ({"kernel_samples": 1, "stride_samples": 0}, "stride_samples is 0"),
         ({"kernel_samples": 5, "stride_samples": 4}, "differ by an even number"),
     ],
 )
