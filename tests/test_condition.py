@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -136,3 +139,22 @@ def test_a_recording_that_ends_too_soon_is_no_result(tmp_path, monkeypatch):
         monkeypatch.setattr(capture, "read", fails)
         with pytest.raises(OSError, match="in part only: gone"):
             condition.condition_capture(capture, tmp_path / "out", symbol_rate_hz=1e4)
+    assert [path.name for path in tmp_path.iterdir()] == ["short.cf32"], "no part of it is left"
+
+
+def test_ctrl_c_leaves_no_part_that_looks_whole(tmp_path):
+    """GNU Radio takes it itself, and stops as if all were well."""
+    with (tmp_path / "long.cu8").open("wb") as file:
+        file.truncate(1 << 34)  # without taking that much of the disk
+    asked = ["--rate", "2.4e6", "--symbol-rate", "50e3"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gr_tsddae.condition", "long.cu8", "out", *asked],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "out.sigmf-data").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["long.cu8"]

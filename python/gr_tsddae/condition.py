@@ -37,6 +37,7 @@ def condition_capture(
         CaptureError: when the capture has no sample rate, or is too short to give a sample.
         ValueError: for an argument out of its range.
         OSError: when it could not be read or written whole.
+        KeyboardInterrupt: when Ctrl-C ended it. Whatever ends it early leaves no recording.
     """
     from gr_tsddae import blocks
 
@@ -55,17 +56,25 @@ def condition_capture(
     )
     top = gr.top_block("condition")
     top.connect(source, conditioner, recorder)
-    top.run()
-    if source.error is not None:
-        raise OSError(f"{capture.path} could be read in part only: {source.error}")
-    writer = recorder.recorder.writer
-    if writer is None or writer.failed:
-        raise OSError(f"{out} could not be written; is the disk full?")
-    if not writer.samples_written:
-        raise CaptureError(
-            f"{capture.path} has {capture.sample_count} samples, too few for one at "
-            f"{conditioner.output_rate_hz:g} samples per second; record more"
-        )
+    try:
+        top.run()
+        if source.error is not None:
+            raise OSError(f"{capture.path} could be read in part only: {source.error}")
+        if not source.finished:  # GNU Radio takes Ctrl-C itself, and just stops
+            raise KeyboardInterrupt
+        writer = recorder.recorder.writer
+        if writer is None or writer.failed:
+            raise OSError(f"{out} could not be written; is the disk full?")
+        if not writer.samples_written:
+            raise CaptureError(
+                f"{capture.path} has {capture.sample_count} samples, too few for one at "
+                f"{conditioner.output_rate_hz:g} samples per second; record more"
+            )
+    except BaseException:  # a part would look like the whole
+        if recorder.recording_path is not None:
+            for suffix in (".sigmf-meta", ".sigmf-data"):
+                recorder.recording_path.with_suffix(suffix).unlink(missing_ok=True)
+        raise
     return recorder.recording_path
 
 

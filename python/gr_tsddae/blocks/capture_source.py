@@ -22,19 +22,22 @@ class CaptureSource(gr.sync_block):
         capture: stays open while the flowgraph runs.
 
     Attributes:
-        error: what ended the stream early; None when it was read to its end.
+        finished: whether it was read to its end.
+        error: what ended the stream early, if it was not stopped.
     """
 
     def __init__(self, capture: Capture):
         gr.sync_block.__init__(self, name="Capture Source", in_sig=None, out_sig=[np.complex64])
         self._capture = capture
         self._segments = {segment.first_sample: segment for segment in capture.segments}
+        self.finished = False
         self.error: Exception | None = None
 
     def work(self, input_items, output_items):
         first = self.nitems_written(0)
         count = min(len(output_items[0]), self._capture.sample_count - first)
         if count == 0:
+            self.finished = True
             return int(gr.WORK_DONE)
         try:
             output_items[0][:count] = self._capture.read(first, count)
