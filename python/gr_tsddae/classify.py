@@ -19,7 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gr_tsddae.condition import add_signal_options, condition_capture
+from gr_tsddae.condition import (
+    add_recording_options,
+    add_signal_options,
+    condition_capture,
+    open_recording,
+)
 from gr_tsddae.decision import Decider, Decision, Origin, check_threshold
 from gr_tsddae.iq.annotations import merge_runs, write_annotations
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
@@ -157,11 +162,8 @@ def parser() -> argparse.ArgumentParser:
         "IQ WAV. A model wants one signal, near 0 Hz, at its samples per symbol (amc-nano: 8), and "
         "is wrong without a warning elsewhere: --symbol-rate and --offset bring it there.",
     )
-    top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
+    add_recording_options(top)
     top.add_argument("--model", default="amc-nano", help="name or folder (default: amc-nano)")
-    top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
-    top.add_argument("--rate", type=float, metavar="HZ", help="sample rate, if the file has none")
-    top.add_argument("--center", type=float, metavar="HZ", help="centre frequency, likewise")
     add_signal_options(top, required=False)
     top.add_argument("--hop", type=int, metavar="SAMPLES", help="default: the window length")
     top.add_argument(
@@ -245,14 +247,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
     """The recording, or the signal that is to be cut out of it."""
     with contextlib.ExitStack() as stack:
-        capture = stack.enter_context(
-            open_capture(
-                arguments.capture,
-                dtype=arguments.dtype,
-                sample_rate_hz=arguments.rate,
-                center_frequency_hz=arguments.center,
-            )
-        )
+        capture = stack.enter_context(open_recording(arguments))
         if arguments.symbol_rate is not None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tsddae-"))
             made = condition_capture(

@@ -78,6 +78,24 @@ def condition_capture(
     return recorder.recording_path
 
 
+def add_recording_options(top: argparse.ArgumentParser) -> None:
+    """Which recording, and what its file does not say, as options of a command."""
+    top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
+    top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
+    top.add_argument("--rate", type=float, metavar="HZ", help="sample rate, if the file has none")
+    top.add_argument("--center", type=float, metavar="HZ", help="centre frequency, likewise")
+
+
+def open_recording(arguments: argparse.Namespace) -> Capture:
+    """The recording that `add_recording_options` asks for. Raises as `open_capture` does."""
+    return open_capture(
+        arguments.capture,
+        dtype=arguments.dtype,
+        sample_rate_hz=arguments.rate,
+        center_frequency_hz=arguments.center,
+    )
+
+
 def add_signal_options(top: argparse.ArgumentParser, *, required: bool) -> None:
     """Where in the recording the signal is, as options of a command."""
     top.add_argument(
@@ -110,16 +128,13 @@ def parser() -> argparse.ArgumentParser:
         description="Cut one signal out of a recording, and resample it to the samples per symbol "
         "of a model. Writes SigMF. Needs GNU Radio.",
     )
-    top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
+    add_recording_options(top)
     top.add_argument("out", type=Path, help="recording to write; an existing one stays")
     add_signal_options(top, required=True)
     top.add_argument(
         "--bandwidth", type=float, default=0.0, metavar="HZ", help="of the signal (default: widest)"
     )
     top.add_argument("--model", default="amc-nano", help="name or folder (default: amc-nano)")
-    top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
-    top.add_argument("--rate", type=float, metavar="HZ", help="sample rate, if the file has none")
-    top.add_argument("--center", type=float, metavar="HZ", help="centre frequency, likewise")
     return top
 
 
@@ -128,12 +143,7 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     arguments = parser().parse_args()
     try:
-        with open_capture(
-            arguments.capture,
-            dtype=arguments.dtype,
-            sample_rate_hz=arguments.rate,
-            center_frequency_hz=arguments.center,
-        ) as capture:
+        with open_recording(arguments) as capture:
             written = condition_capture(
                 capture,
                 arguments.out,
