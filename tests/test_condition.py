@@ -143,7 +143,7 @@ def test_a_recording_that_ends_too_soon_is_no_result(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_leaves_no_part_that_looks_whole(tmp_path):
-    """GNU Radio takes it itself, and stops as if all were well."""
+    """GNU Radio's own way of taking it stops as if all were well, or hangs when it comes early."""
     with (tmp_path / "long.cu8").open("wb") as file:
         file.truncate(1 << 34)  # without taking that much of the disk
     asked = ["--rate", "2.4e6", "--symbol-rate", "50e3"]

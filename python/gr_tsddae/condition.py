@@ -8,9 +8,13 @@ teaching a model.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +58,19 @@ def condition_capture(
     recorder = blocks.sigmf_annotator(
         str(out), record="block", sample_rate_hz=conditioner.output_rate_hz
     )
+    recorder.worker.grace_s = 0.0  # nobody sends it decisions
     top = gr.top_block("condition")
     top.connect(source, conditioner, recorder)
+
+    def stop() -> None:
+        source.stopping = True
+
     try:
-        top.run()
+        with _on_ctrl_c(stop):
+            top.run()
         if source.error is not None:
             raise OSError(f"{capture.path} could be read in part only: {source.error}")
-        if not source.finished:  # GNU Radio takes Ctrl-C itself, and just stops
+        if not source.finished:
             raise KeyboardInterrupt
         writer = recorder.recorder.writer
         if writer is None or writer.failed:
@@ -76,6 +86,23 @@ def condition_capture(
                 recorder.recording_path.with_suffix(suffix).unlink(missing_ok=True)
         raise
     return recorder.recording_path
+
+
+@contextlib.contextmanager
+def _on_ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
+    """Have Ctrl-C call `stop` instead of raising, where Python lets a thread ask for that.
+
+    An exception between a flowgraph's start and GNU Radio's wait would leave it running, and
+    Python waiting for its end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def add_recording_options(top: argparse.ArgumentParser) -> None:

@@ -38,6 +38,10 @@ class AnnotationWorker(gr.basic_block):
         status: gives what the status message holds beside decisions and errors.
         samples_written: samples the file holds now.
         stream_ended: whether the recorded stream is over; None without a recorder.
+
+    Attributes:
+        grace_s: how long after the stream's end decisions are awaited from senders that are not
+            done; 0 where nobody sends any.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class AnnotationWorker(gr.basic_block):
         self.ignore: frozenset[str] = frozenset()
         self.minimum_confidence = 0.0
         self.merge = True
+        self.grace_s = GRACE_S
 
         self._decisions = self._left_out = self._unwritable = 0
         self._errors = 0
@@ -198,7 +203,7 @@ class AnnotationWorker(gr.basic_block):
         if not senders_done and self._stream_ended is None:
             return False
         quiet_s = time.monotonic() - self._heard_at
-        return quiet_s > (LINGER_S if senders_done else GRACE_S)
+        return quiet_s > (LINGER_S if senders_done else self.grace_s)
 
     def _hear_queued(self) -> bool:
         heard = False

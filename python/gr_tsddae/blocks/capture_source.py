@@ -23,6 +23,7 @@ class CaptureSource(gr.sync_block):
 
     Attributes:
         finished: whether it was read to its end.
+        stopping: set it to end the stream early.
         error: what ended the stream early, if it was not stopped.
     """
 
@@ -31,6 +32,7 @@ class CaptureSource(gr.sync_block):
         self._capture = capture
         self._segments = {segment.first_sample: segment for segment in capture.segments}
         self.finished = False
+        self.stopping = False
         self.error: Exception | None = None
 
     def work(self, input_items, output_items):
@@ -38,6 +40,7 @@ class CaptureSource(gr.sync_block):
         count = min(len(output_items[0]), self._capture.sample_count - first)
         if count == 0:
             self.finished = True
+        if count == 0 or self.stopping:
             return int(gr.WORK_DONE)
         try:
             output_items[0][:count] = self._capture.read(first, count)
