@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Engines: which there are, when one takes over from another, and what happens when one fails."""
 
+import copy
 import logging
 import os
 import subprocess
@@ -21,6 +22,7 @@ from gr_tsddae.engines.graphs import Graphs
 from gr_tsddae.engines.openvino import OpenVino
 from gr_tsddae.iq.windows import to_rows, unit_power
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
+from gr_tsddae.runner import PRECISIONS
 
 CPU = torch.device("cpu")
 OPTIONS = {"device": "cpu", "precision": "float32", "batch_windows": 16}
@@ -259,8 +261,10 @@ def test_two_threads_may_ask_at_once(folded, windows):
 
 
 @needs_openvino
-def test_what_else_is_in_a_batch_changes_nothing(folded, windows):
-    fast = OpenVino(folded, unit_power, threads=2)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_else_is_in_a_batch_changes_nothing(folded, windows, precision):
+    same = copy.deepcopy(folded).to_precision(PRECISIONS[precision])
+    fast = OpenVino(same, unit_power, threads=2)
     many = np.concatenate([windows * np.exp(0.1j * turn) for turn in range(15)])  # (600, L)
     many = many.astype(np.complex64)
     together, alone = (np.empty((600, 4), np.float32) for _ in range(2))
@@ -276,18 +280,22 @@ def test_an_openvino_that_fails_at_work_is_left(model_folder, windows, caplog, a
     """No window is lost, nothing of the failed batch comes later, and the stream goes on."""
     live = Recognizer(model_folder, engine="openvino", **OPTIONS | {"batch_windows": 1024})
     wanted = getattr(Recognizer(model_folder, engine="eager", **OPTIONS), ask)(windows)
-    queue, begun = live._engine.openvino._queue, []
+    queues, begun = live._engine.openvino._queues, []
 
     class Failing:
+        def __init__(self, queue):
+            self.queue = queue
+
         def start_async(self, *arguments):
             if begun:
                 raise RuntimeError("no memory\nat all")
-            begun.append(queue.start_async(*arguments))
+            begun.append(self.queue.start_async(*arguments))
 
         def wait_all(self):
-            queue.wait_all()
+            self.queue.wait_all()
 
-    live._engine.openvino._queue = Failing()
+    for share, queue in queues.items():
+        queues[share] = Failing(queue)
     with caplog.at_level(logging.WARNING):
         found = getattr(live, ask)(np.tile(windows, (20, 1)))
     assert [r.getMessage() for r in caplog.records] == [
@@ -295,6 +303,37 @@ def test_an_openvino_that_fails_at_work_is_left(model_folder, windows, caplog, a
     ]
     assert live.engine == "eager"
     np.testing.assert_allclose(found, np.tile(wanted, (20, 1)), atol=1e-5)
+
+
+@needs_openvino
+def test_an_openvino_that_computes_nan_is_left(model_folder, windows, caplog):
+    live = Recognizer(model_folder, engine="openvino", **OPTIONS)
+    wanted = Recognizer(model_folder, engine="eager", **OPTIONS).window_probabilities(windows)
+    broken = copy.deepcopy(live._network)
+    broken.head[0].weight[0] = np.nan
+    live._engine.openvino = OpenVino(broken, live._scale, largest=16)
+    with caplog.at_level(logging.WARNING):
+        found = live.window_probabilities(windows)
+    assert [r.getMessage() for r in caplog.records] == [
+        "OpenVINO failed (it computed NaN or infinity); going on without"
+    ]
+    assert live.engine == "eager"
+    np.testing.assert_array_equal(found, wanted)
+
+
+@needs_openvino
+def test_openvino_shares_windows_between_cores(folded):
+    fast = OpenVino(folded, unit_power, threads=2, largest=200)
+    assert list(fast._queues) == [64, 16, 4, 1]
+    assert list(OpenVino(folded, unit_power, threads=2, largest=40)._queues) == [16, 4, 1]
+    for count in (0, 1, 2, 7, 31, 40, 600):
+        shares = list(fast._shares(count))
+        reached = 0
+        for start, share in shares:
+            assert start == reached, "none twice, none left out"
+            reached += share
+        assert reached == count
+    assert [share for _, share in fast._shares(40)] == [16, 4, 4, 4, 4, 4, 1, 1, 1, 1]
 
 
 @needs_openvino

@@ -18,6 +18,7 @@ from torch import nn
 import gr_tsddae
 from gr_tsddae import Recognizer, runner, zoo
 from gr_tsddae.decision import UNKNOWN
+from gr_tsddae.engines.engine import openvino_is_there
 from gr_tsddae.iq.windows import SCALINGS, to_complex
 from gr_tsddae.synth import draw_random
 
@@ -259,16 +260,21 @@ def test_bfloat16_mostly_agrees_with_float32(untrained, model_folder):
     assert np.abs(wanted - found).mean() < 0.02
 
 
+@pytest.mark.parametrize("engine", ["eager", "openvino"])
 @pytest.mark.parametrize("model", ["amc-nano", "amc-mini", "amc-small"])
-def test_bfloat16_labels_as_float32_does(model):
+def test_bfloat16_labels_as_float32_does(model, engine):
     """999 of 1000 windows, of what a live receiver meets."""
+    if engine == "openvino" and not (
+        openvino_is_there() and runner.multiplies_bfloat16_fast("cpu")
+    ):
+        pytest.skip("OpenVINO computes in bfloat16 only where a processor has it")
     rows, _, _ = draw_random(
         "live", 2000, window_samples=WINDOW, generator=torch.Generator().manual_seed(5)
     )
     windows = to_complex(rows).numpy()
     found = {
         precision: Recognizer(
-            model, device="cpu", precision=precision, batch_windows=256, engine="eager"
+            model, device="cpu", precision=precision, batch_windows=256, engine=engine
         ).window_probabilities(windows)
         for precision in ("float32", "bfloat16")
     }

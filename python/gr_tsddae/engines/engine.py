@@ -102,9 +102,8 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._closing = False
-        # In bfloat16 OpenVINO computes scaling and head so, too, and near ties come out otherwise.
-        exact = self._device.type == "cpu" and folded.dtype == torch.float32
-        self._auto_takes = "openvino" if exact and openvino_is_there() else "compiled"
+        on_cpu = self._device.type == "cpu"
+        self._auto_takes = "openvino" if on_cpu and openvino_is_there() else "compiled"
         if self._device.type == "cuda" and name in ("auto", "graphs"):
             self.graphs = self._guarded("CUDA graphs", lambda: self._captured(folded))
         if name == "openvino":  # asked for, and ready within seconds: from the first window

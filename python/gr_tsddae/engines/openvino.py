@@ -12,7 +12,7 @@ import copy
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,9 @@ from torch import nn
 from gr_tsddae.iq.windows import spectrum
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
-# Windows that a core takes at once: fewer leave it waiting, more do not stay in its caches. Few
-# sizes, as OpenVINO prepares for each when it first meets it.
-SHARES = (8, 16, 64, 128, 256)
+# Windows that a core takes at once: more do not stay in its caches. Few sizes, as the network is
+# built for each; with 1 among them none is ever filled up with windows that nobody asked for.
+SHARES = (1, 4, 16, 64)
 # Up to this length the DFT is a product with its matrix: more work than a fast transform, but work
 # that a processor does better than what OpenVINO has.
 LONGEST_PRODUCT_SAMPLES = 256
@@ -67,28 +67,34 @@ class OpenVino:
             # Checking a trace takes longer than all the rest; tests compare results.
             traced = torch.jit.trace(program.eval(), (example,), check_trace=False)
             model = openvino.convert_model(traced, example_input=(example,))
-        model.reshape({model.inputs[0]: [-1, self.window_samples, 2]})
-        compiled = openvino.Core().compile_model(
-            model,
-            "CPU",
-            {
-                "NUM_STREAMS": self._cores,
-                "INFERENCE_NUM_THREADS": self._cores,
-                "ENABLE_CPU_PINNING": False,  # the radio's threads want a core now and then
-                "INFERENCE_PRECISION_HINT": "bf16" if folded.dtype == torch.bfloat16 else "f32",
-            },
-        )
-        self.result_size, self.feature_size = (
-            output.partial_shape[1].get_length() for output in compiled.outputs
-        )
-        self._queue = openvino.AsyncInferQueue(compiled, self._cores)
-        self._queue.set_callback(_keep)
-        # Preparing for more than ever comes takes a large network many seconds.
-        fitting = (s for s in SHARES if largest is None or s * self._cores <= largest)
-        self._shares = tuple(fitting) or SHARES[:1]
-        for share in self._shares:
-            windows = np.ones((share * self._cores, self.window_samples), np.complex64)
-            self.fill(np.empty((len(windows), self.result_size), np.float32), windows)
+        options = {
+            "NUM_STREAMS": self._cores,
+            "INFERENCE_NUM_THREADS": self._cores,
+            "ENABLE_CPU_PINNING": False,  # the radio's threads want a core now and then
+            "INFERENCE_PRECISION_HINT": "bf16" if folded.dtype == torch.bfloat16 else "f32",
+        }
+        core = openvino.Core()
+        self._queues: dict[int, Any] = {}  # by share, the largest first
+        for share in sorted(SHARES, reverse=True):
+            if share > 1 and largest is not None and share * self._cores > largest:
+                continue
+            # Of a fixed size OpenVINO makes one pass of what stands between two products.
+            fixed = model.clone()
+            fixed.reshape({fixed.inputs[0]: [share, self.window_samples, 2]})
+            compiled = core.compile_model(fixed, "CPU", options)
+            self._queues[share] = openvino.AsyncInferQueue(compiled, self._cores)
+            self._queues[share].set_callback(_keep)
+        self.result_size, self.feature_size = (output.shape[1] for output in compiled.outputs)
+        self._run_all_once()
+
+    def _run_all_once(self) -> None:
+        """So that the first real windows are as fast as the next."""
+        for share, queue in self._queues.items():
+            for _ in range(self._cores):
+                windows = np.ones((share, self.window_samples), np.complex64)
+                found = np.empty((share, self.result_size), np.float32)
+                queue.start_async((_pairs(windows),), (found, 0))
+            queue.wait_all()
 
     def fill(self, found: np.ndarray, windows: np.ndarray) -> None:
         """Probabilities of windows, any number of them: complex64 (N, L) into float32 (N, K).
@@ -103,29 +109,39 @@ class OpenVino:
         self._fill(found, 1, windows)
 
     def _fill(self, found: np.ndarray, output: int, windows: np.ndarray) -> None:
-        each = -(-len(windows) // self._cores)
-        share = max((s for s in self._shares if s <= each), default=self._shares[0])
-        with self._lock:  # the queue hands out its requests to one thread only
+        with self._lock:  # a queue hands out its requests to one thread only
             try:
-                for start in range(0, len(windows), share):
-                    part = windows[start : start + share]
-                    place = found[start : start + len(part)]
-                    pairs = self._pairs(part)
-                    self._queue.start_async((pairs,), (place, output))  # copies them
+                for start, share in self._shares(len(windows)):
+                    part = slice(start, start + share)
+                    pairs = _pairs(windows[part])
+                    self._queues[share].start_async((pairs,), (found[part], output))  # copies them
             except BaseException:
                 with contextlib.suppress(Exception):
-                    self._queue.wait_all()  # nothing may write into `found` any more
+                    self._wait()  # nothing may write into `found` any more
                 raise
-            self._queue.wait_all()
+            self._wait()
+        if not np.isfinite(found).all():
+            raise RuntimeError("it computed NaN or infinity")
 
-    def _pairs(self, windows: np.ndarray) -> np.ndarray:
-        """Windows as I and Q, float32 (B, L, 2), filled up with zeros to a whole share."""
-        share = next(share for share in self._shares if share >= len(windows))
-        if missing := share - len(windows):
-            zeros = np.zeros((missing, windows.shape[1]), windows.dtype)
-            windows = np.concatenate((windows, zeros))
-        pairs = np.ascontiguousarray(windows, np.complex64).view(np.float32)
-        return pairs.reshape(len(windows), -1, 2)
+    def _shares(self, count: int) -> Iterator[tuple[int, int]]:
+        """First window and number of windows of every share, all of the same size but for the last
+        ones, which leave no core without work for long."""
+        start = 0
+        while start < count:
+            each = -(-(count - start) // self._cores)
+            share = next(share for share in self._queues if share <= each)
+            yield start, share
+            start += share
+
+    def _wait(self) -> None:
+        for queue in self._queues.values():
+            queue.wait_all()
+
+
+def _pairs(windows: np.ndarray) -> np.ndarray:
+    """Windows as I and Q: (B, L) -> float32 (B, L, 2)."""
+    pairs = np.ascontiguousarray(windows, np.complex64).view(np.float32)
+    return pairs.reshape(len(windows), -1, 2)
 
 
 class _Program(nn.Module):
@@ -155,4 +171,4 @@ class _Program(nn.Module):
 
 def _keep(request: Any, place_and_output: tuple[np.ndarray, int]) -> None:
     place, output = place_and_output
-    place[:] = request.get_output_tensor(output).data[: len(place)]
+    place[:] = request.get_output_tensor(output).data
