@@ -22,9 +22,9 @@ from torch import nn
 from gr_tsddae.iq.windows import spectrum
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
-# Windows that a core takes at once: more do not stay in its caches. Few sizes, as the network is
-# built for each; with 1 among them none is ever filled up with windows that nobody asked for.
-SHARES = (1, 4, 16, 64)
+# Windows that a core takes at once: few sizes, as the network is built for each. With 1 among them,
+# none is ever filled up with windows that nobody asked for.
+SHARES = (256, 64, 16, 4, 1)
 # Up to this length the DFT is a product with its matrix: more work than a fast transform, but work
 # that a processor does better than what OpenVINO has.
 LONGEST_PRODUCT_SAMPLES = 256
@@ -75,7 +75,7 @@ class OpenVino:
         }
         core = openvino.Core()
         self._queues: dict[int, Any] = {}  # by share, the largest first
-        for share in sorted(SHARES, reverse=True):
+        for share in SHARES:
             if share > 1 and largest is not None and share * self._cores > largest:
                 continue
             # Of a fixed size OpenVINO makes one pass of what stands between two products.
@@ -124,14 +124,14 @@ class OpenVino:
             raise RuntimeError("it computed NaN or infinity")
 
     def _shares(self, count: int) -> Iterator[tuple[int, int]]:
-        """First window and number of windows of every share, all of the same size but for the last
-        ones, which leave no core without work for long."""
+        """First window and number of windows of every share: the same for all cores, in turn."""
         start = 0
         while start < count:
             each = -(-(count - start) // self._cores)
             share = next(share for share in self._queues if share <= each)
-            yield start, share
-            start += share
+            for _ in range(min(self._cores, (count - start) // share)):
+                yield start, share
+                start += share
 
     def _wait(self) -> None:
         for queue in self._queues.values():
