@@ -263,8 +263,7 @@ def test_two_threads_may_ask_at_once(folded, windows):
 @needs_openvino
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_else_is_in_a_batch_changes_nothing(folded, windows, precision):
-    same = copy.deepcopy(folded).to_precision(PRECISIONS[precision])
-    fast = OpenVino(same, unit_power, threads=2)
+    fast = OpenVino(folded, unit_power, PRECISIONS[precision], threads=2)
     many = np.concatenate([windows * np.exp(0.1j * turn) for turn in range(15)])  # (600, L)
     many = many.astype(np.complex64)
     together, alone = (np.empty((600, 4), np.float32) for _ in range(2))
@@ -327,14 +326,14 @@ def test_openvino_shares_windows_between_cores(folded):
     assert list(fast._queues) == [64, 16, 4, 1]
     assert list(OpenVino(folded, unit_power, threads=2, largest=40)._queues) == [16, 4, 1]
     for count in (0, 1, 2, 7, 31, 40, 600):
-        shares = list(fast._shares(count))
+        shares = list(fast._shares(count, fast._queues))
         reached = 0
         for start, share in shares:
             assert start == reached, "none twice, none left out"
             reached += share
         assert reached == count
-    assert [share for _, share in fast._shares(40)] == [16, 16, 4, 4]
-    assert [share for _, share in fast._shares(7)] == [4, 1, 1, 1]
+    assert [share for _, share in fast._shares(40, fast._queues)] == [16, 16, 4, 4]
+    assert [share for _, share in fast._shares(7, fast._queues)] == [4, 1, 1, 1]
 
 
 @needs_openvino

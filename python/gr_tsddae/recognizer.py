@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from gr_tsddae import zoo
 from gr_tsddae.decision import Decider, Decision, Origin
 from gr_tsddae.engines import Engine, resolve_engine
+from gr_tsddae.engines.openvino import OpenVino
 from gr_tsddae.iq.windows import cut
 from gr_tsddae.nets.heads import TSNetClassifier
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
@@ -69,10 +71,10 @@ class Recognizer(Runner):
             network's size and the device.
         engine: how a TS-Net runs, see docs/speed.md: "eager"; "openvino" (on a CPU); "compiled"
             (by torch.compile); "graphs" (CUDA graphs, compiled as well); "auto" (eager, on a GPU
-            graphs; once the network has worked for 5 s on a CPU in float32 OpenVINO; where that
-            is not installed, in bfloat16 and on a GPU compiled, after 20 s). "openvino" is ready
-            before the first window. The others begin at once and change over when the faster one
-            is ready, at which the last digits of probabilities change. Other networks run eager.
+            graphs; once the network has worked for 5 s on a CPU OpenVINO; where that is not
+            installed, and on a GPU, compiled after 20 s). "openvino" is ready before the first
+            window. The others begin at once and change over when the faster one is ready, at
+            which the last digits of probabilities change. Other networks run eager.
 
     Raises:
         zoo.ModelError: when the model cannot be loaded.
@@ -127,7 +129,9 @@ class Recognizer(Runner):
         # Whole steps, as `_run` pads them; a busy stream fills the last one.
         counts = 1, max(1, self.batch_windows // 4), self.batch_windows
         sizes = {step * -(-count // step) for count in counts}
-        self._engine = Engine(self.engine_wanted, self._network, self._scale, tuple(sorted(sizes)))
+        self._engine = Engine(
+            self.engine_wanted, self._network, self._scale, tuple(sorted(sizes)), self._exact
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -167,26 +171,28 @@ class Recognizer(Runner):
 
     def _filled_at_once(self, found: np.ndarray, windows: np.ndarray) -> bool:
         """Have OpenVINO or CUDA graphs do it; false where there is neither, or no GPU any more."""
-        direct = None if self._engine is None else self._engine.openvino or self._engine.graphs
-        if direct is None:
-            return False
+        graphs = None if self._engine is None else self._engine.graphs
+        if graphs is None:
+            return self._filled_by_openvino(OpenVino.fill, found, windows)
         try:
-            direct.fill(found, windows)
+            graphs.fill(found, windows)
         except RuntimeError as error:
-            if direct is self._engine.openvino:
-                self._engine.leave_openvino(error)
-            else:
-                self._leave_device(error)
+            self._leave_device(error)
             return False
         return True
 
-    def _features_filled_at_once(self, found: np.ndarray, windows: np.ndarray) -> bool:
-        """Have OpenVINO do it; false where it is not."""
+    def _filled_by_openvino(
+        self,
+        fill: Callable[[OpenVino, np.ndarray, np.ndarray], None],
+        found: np.ndarray,
+        windows: np.ndarray,
+    ) -> bool:
+        """Have OpenVINO do it; false where it is not, or fails."""
         openvino = None if self._engine is None else self._engine.openvino
         if openvino is None:
             return False
         try:
-            openvino.fill_features(found, windows)
+            fill(openvino, found, windows)
         except RuntimeError as error:
             self._engine.leave_openvino(error)
             return False
@@ -203,12 +209,19 @@ class Recognizer(Runner):
         second, first = np.partition(found, -2, axis=1)[:, -2:].T
         close = first < second * NEAR_TIE
         if close.any():
-            found[close] = self._fill(
-                np.empty((int(close.sum()), found.shape[1]), np.float32),
+            found[close] = self._exactly(windows[close])
+
+    def _exactly(self, windows: np.ndarray) -> np.ndarray:
+        """Probabilities of windows in float32."""
+        found = np.empty((len(windows), len(self.classes)), np.float32)
+        if not self._filled_by_openvino(OpenVino.fill_exact, found, windows):
+            self._fill(
+                found,
                 # Without a GPU any more, the network itself is float32.
                 lambda rows: (self._exact or self._network)(self._scale(rows)).float().softmax(1),
-                windows[close],
+                windows,
             )
+        return found
 
     def _worked_since(self, began: float) -> None:
         if self._engine is not None:
@@ -249,7 +262,7 @@ class Recognizer(Runner):
         self._change_over()
         began = time.perf_counter()
         found = np.empty((len(windows), self.embedding_size), np.float32)
-        if not self._features_filled_at_once(found, windows):
+        if not self._filled_by_openvino(OpenVino.fill_features, found, windows):
             self._fill(found, lambda rows: self._network.embed(self._scale(rows)).float(), windows)
         self._worked_since(began)
         return found

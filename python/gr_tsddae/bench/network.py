@@ -184,8 +184,9 @@ class Bench:
             return network(unit_power(to_rows(windows))).float().softmax(1)
 
         if engine == "openvino" or engine.endswith("graphs"):
+            exact = FoldedTSNet(self._trained, self._window_samples)
             direct = (
-                OpenVino(network, unit_power, largest=batch)
+                OpenVino(exact, unit_power, dtype, largest=batch)
                 if engine == "openvino"
                 else Graphs(compute, self._window_samples, (batch,), device)
             )

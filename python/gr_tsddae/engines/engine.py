@@ -79,6 +79,7 @@ class Engine:
         folded: on its device, in its precision.
         scale: received rows (B, 2, L) to scaled ones.
         batches: sizes that batches have, the largest last.
+        exact: the same network in float32; None where `folded` is that.
     """
 
     def __init__(
@@ -87,12 +88,14 @@ class Engine:
         folded: FoldedTSNet,
         scale: Callable[[torch.Tensor], torch.Tensor],
         batches: tuple[int, ...],
+        exact: FoldedTSNet | None = None,
     ):
         self.name = name
         self.compiled: CompiledTSNet | None = None
         self.openvino: OpenVino | None = None
         self.graphs: Graphs | None = None
         self._folded = folded
+        self._exact = exact or folded
         self._scale = scale
         self._batches = batches
         self._device = next(folded.buffers()).device
@@ -107,7 +110,7 @@ class Engine:
         if self._device.type == "cuda" and name in ("auto", "graphs"):
             self.graphs = self._guarded("CUDA graphs", lambda: self._captured(folded))
         if name == "openvino":  # asked for, and ready within seconds: from the first window
-            self.openvino = self._guarded("OpenVINO", lambda: self._openvino_of(folded))
+            self.openvino = self._guarded("OpenVINO", self._openvino)
         elif name in ("compiled", "graphs"):
             self._prepare_in_background("compiled")
 
@@ -134,8 +137,8 @@ class Engine:
         """Windows as received, complex64 (B, L), to class probabilities, float32 (B, K)."""
         return network(self._scale(to_rows(windows))).float().softmax(1)
 
-    def _openvino_of(self, folded: FoldedTSNet) -> OpenVino:
-        return OpenVino(folded, self._scale, largest=self._batches[-1])
+    def _openvino(self) -> OpenVino:
+        return OpenVino(self._exact, self._scale, self._folded.dtype, largest=self._batches[-1])
 
     def _captured(self, network: nn.Module) -> Graphs:
         return Graphs(
@@ -177,7 +180,7 @@ class Engine:
 
     def _prepare_openvino(self) -> None:
         began = time.perf_counter()
-        openvino = self._openvino_of(self._folded)
+        openvino = self._openvino()
         if self._closing:
             return
         before, after = self._seconds(self._folded), self._seconds_of(openvino)

@@ -12,7 +12,7 @@ import copy
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 # Windows that a core takes at once: few sizes, as the network is built for each. With 1 among them,
 # none is ever filled up with windows that nobody asked for.
 SHARES = (256, 64, 16, 4, 1)
+# Of so many windows of a full batch, one is to be looked at in float32 as well.
+EXACT_ONE_OF = 16
 # Up to this length the DFT is a product with its matrix: more work than a fast transform, but work
 # that a processor does better than what OpenVINO has.
 LONGEST_PRODUCT_SAMPLES = 256
@@ -36,8 +38,9 @@ class OpenVino:
     Results of a window do not depend on what else is in a batch, to the last bit.
 
     Args:
-        folded: on the CPU, in its precision; not changed.
+        folded: on the CPU, in float32; not changed.
         scale: received rows (B, 2, L) to scaled ones.
+        precision: float32, or bfloat16; `fill_exact` is in float32 then, too.
         threads: how many cores; None takes torch's number.
         largest: windows there mostly are at most; more are taken, in small shares. None: no limit.
 
@@ -49,6 +52,7 @@ class OpenVino:
         self,
         folded: FoldedTSNet,
         scale: Callable[[torch.Tensor], torch.Tensor],
+        precision: torch.dtype = torch.float32,
         threads: int | None = None,
         largest: int | None = None,
     ):
@@ -60,41 +64,49 @@ class OpenVino:
         self.window_samples = folded.window_samples
         self._cores = threads or torch.get_num_threads()
         self._lock = threading.Lock()
-        program = _Program(copy.deepcopy(folded).to_precision(torch.float32), scale)
+        program = _Program(copy.deepcopy(folded), scale)
         example = torch.ones(2, self.window_samples, 2)
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tracing is deprecated, and what OpenVINO does
             # Checking a trace takes longer than all the rest; tests compare results.
             traced = torch.jit.trace(program.eval(), (example,), check_trace=False)
             model = openvino.convert_model(traced, example_input=(example,))
+        self.result_size, self.feature_size = (
+            output.partial_shape[1].get_length() for output in model.outputs
+        )
+        whole = largest or SHARES[0] * self._cores
+        if precision == torch.float32:
+            self._queues = self._exact = self._queues_of(model, "f32", whole)
+        else:
+            self._queues = self._queues_of(model, "bf16", whole)
+            self._exact = self._queues_of(model, "f32", whole // EXACT_ONE_OF)
+
+    def _queues_of(self, model: Any, precision: str, largest: int) -> dict[int, Any]:
+        """Ways through the network by share, the largest first; each has been taken once."""
+        import openvino
+
         options = {
             "NUM_STREAMS": self._cores,
             "INFERENCE_NUM_THREADS": self._cores,
             "ENABLE_CPU_PINNING": False,  # the radio's threads want a core now and then
-            "INFERENCE_PRECISION_HINT": "bf16" if folded.dtype == torch.bfloat16 else "f32",
+            "INFERENCE_PRECISION_HINT": precision,
         }
-        core = openvino.Core()
-        self._queues: dict[int, Any] = {}  # by share, the largest first
+        core, queues = openvino.Core(), {}
         for share in SHARES:
-            if share > 1 and largest is not None and share * self._cores > largest:
+            if share > 1 and share * self._cores > largest:
                 continue
             # Of a fixed size OpenVINO makes one pass of what stands between two products.
             fixed = model.clone()
             fixed.reshape({fixed.inputs[0]: [share, self.window_samples, 2]})
-            compiled = core.compile_model(fixed, "CPU", options)
-            self._queues[share] = openvino.AsyncInferQueue(compiled, self._cores)
-            self._queues[share].set_callback(_keep)
-        self.result_size, self.feature_size = (output.shape[1] for output in compiled.outputs)
-        self._run_all_once()
-
-    def _run_all_once(self) -> None:
-        """So that the first real windows are as fast as the next."""
-        for share, queue in self._queues.items():
+            queue = openvino.AsyncInferQueue(core.compile_model(fixed, "CPU", options), self._cores)
+            queue.set_callback(_keep)
+            queues[share] = queue
+            windows = np.ones((share, self.window_samples), np.complex64)
+            found = np.empty((share, self.result_size), np.float32)
             for _ in range(self._cores):
-                windows = np.ones((share, self.window_samples), np.complex64)
-                found = np.empty((share, self.result_size), np.float32)
                 queue.start_async((_pairs(windows),), (found, 0))
             queue.wait_all()
+        return queues
 
     def fill(self, found: np.ndarray, windows: np.ndarray) -> None:
         """Probabilities of windows, any number of them: complex64 (N, L) into float32 (N, K).
@@ -102,40 +114,47 @@ class OpenVino:
         Raises:
             RuntimeError: when OpenVINO fails; this object is of no more use then.
         """
-        self._fill(found, 0, windows)
+        self._fill(found, 0, windows, self._queues)
+
+    def fill_exact(self, found: np.ndarray, windows: np.ndarray) -> None:
+        """As `fill`, in float32, for the few windows that need it."""
+        self._fill(found, 0, windows, self._exact)
 
     def fill_features(self, found: np.ndarray, windows: np.ndarray) -> None:
         """Feature vectors of windows: complex64 (N, L) into float32 (N, E). Raises as `fill`."""
-        self._fill(found, 1, windows)
+        self._fill(found, 1, windows, self._queues)
 
-    def _fill(self, found: np.ndarray, output: int, windows: np.ndarray) -> None:
+    def _fill(
+        self, found: np.ndarray, output: int, windows: np.ndarray, queues: dict[int, Any]
+    ) -> None:
         with self._lock:  # a queue hands out its requests to one thread only
             try:
-                for start, share in self._shares(len(windows)):
+                for start, share in self._shares(len(windows), queues):
                     part = slice(start, start + share)
                     pairs = _pairs(windows[part])
-                    self._queues[share].start_async((pairs,), (found[part], output))  # copies them
+                    queues[share].start_async((pairs,), (found[part], output))  # copies them
             except BaseException:
                 with contextlib.suppress(Exception):
-                    self._wait()  # nothing may write into `found` any more
+                    _wait(queues)  # nothing may write into `found` any more
                 raise
-            self._wait()
+            _wait(queues)
         if not np.isfinite(found).all():
             raise RuntimeError("it computed NaN or infinity")
 
-    def _shares(self, count: int) -> Iterator[tuple[int, int]]:
+    def _shares(self, count: int, shares: Iterable[int]) -> Iterator[tuple[int, int]]:
         """First window and number of windows of every share: the same for all cores, in turn."""
         start = 0
         while start < count:
             each = -(-(count - start) // self._cores)
-            share = next(share for share in self._queues if share <= each)
+            share = next(share for share in shares if share <= each)
             for _ in range(min(self._cores, (count - start) // share)):
                 yield start, share
                 start += share
 
-    def _wait(self) -> None:
-        for queue in self._queues.values():
-            queue.wait_all()
+
+def _wait(queues: dict[int, Any]) -> None:
+    for queue in queues.values():
+        queue.wait_all()
 
 
 def _pairs(windows: np.ndarray) -> np.ndarray:
