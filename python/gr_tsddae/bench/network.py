@@ -184,12 +184,11 @@ class Bench:
             return network(unit_power(to_rows(windows))).float().softmax(1)
 
         if engine == "openvino" or engine.endswith("graphs"):
-            exact = FoldedTSNet(self._trained, self._window_samples)
-            direct = (
-                OpenVino(exact, unit_power, dtype, largest=batch)
-                if engine == "openvino"
-                else Graphs(compute, self._window_samples, (batch,), device)
-            )
+            if engine == "openvino":
+                exact = FoldedTSNet(self._trained, self._window_samples)
+                direct: OpenVino | Graphs = OpenVino(exact, unit_power, dtype, largest=batch)
+            else:
+                direct = Graphs(compute, self._window_samples, (batch,), device)
 
             def run(windows: np.ndarray) -> np.ndarray:
                 found = np.empty((len(windows), CLASS_COUNT), np.float32)
