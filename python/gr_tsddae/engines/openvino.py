@@ -35,12 +35,13 @@ LONGEST_PRODUCT_SAMPLES = 256
 class OpenVino:
     """A folded TS-Net for windows as received.
 
-    Results of a window do not depend on what else is in a batch, to the last bit.
+    In float32, results of a window do not depend on what else is in a batch, to the last bit.
 
     Args:
         folded: on the CPU, in float32; not changed.
         scale: received rows (B, 2, L) to scaled ones.
-        precision: float32, or bfloat16; `fill_exact` is in float32 then, too.
+        precision: float32, or bfloat16, where the processor has that; `fill_exact` is in float32
+            whatever the rest is in.
         threads: how many cores; None takes torch's number.
         largest: windows there mostly are at most; more are taken, in small shares. None: no limit.
 
@@ -75,7 +76,8 @@ class OpenVino:
             output.partial_shape[1].get_length() for output in model.outputs
         )
         whole = largest or SHARES[0] * self._cores
-        if precision == torch.float32:
+        has = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == torch.float32 or "BF16" not in has:
             self._queues = self._exact = self._queues_of(model, "f32", whole)
         else:
             self._queues = self._queues_of(model, "bf16", whole)
