@@ -21,7 +21,8 @@ demo: setup
 
 test: setup
 	cd $(BUILD) && ctest --output-on-failure
-	tools/with_display $(BIN)/python -m pytest --ignore=tests/grc
+	tools/with_display $(BIN)/python -m pytest --ignore=tests/grc --ignore=tests/train
+	$(BIN)/python -m pytest tests/train # without what the others load: GNU Radio, OpenVINO, Qt
 	tools/with_display $(BIN)/python -m pytest tests/grc # whole programs with windows, as users run them
 
 lint: setup
