@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -76,8 +78,7 @@ class OpenVino:
             output.partial_shape[1].get_length() for output in model.outputs
         )
         whole = largest or SHARES[0] * self._cores
-        has = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if precision == torch.float32 or "BF16" not in has:
+        if precision == torch.float32 or not _has_bfloat16():
             self._queues = self._exact = self._queues_of(model, "f32", whole)
         else:
             self._queues = self._queues_of(model, "bf16", whole)
@@ -93,7 +94,7 @@ class OpenVino:
             "ENABLE_CPU_PINNING": False,  # the radio's threads want a core now and then
             "INFERENCE_PRECISION_HINT": precision,
         }
-        core, queues = openvino.Core(), {}
+        core, queues = _core(), {}
         for share in SHARES:
             if share > 1 and share * self._cores > largest:
                 continue
@@ -152,6 +153,29 @@ class OpenVino:
             for _ in range(min(self._cores, (count - start) // share)):
                 yield start, share
                 start += share
+
+
+@functools.cache
+def _core() -> Any:
+    """OpenVINO with its CPU plugin, loaded once and for good, on a thread that ends.
+
+    The plugin gives the thread that loads it a stack for its signal handlers, and unmaps that when
+    it is unloaded, on whatever thread. Python's next Ctrl-C would be a segmentation fault.
+    """
+    import openvino
+
+    def load() -> Any:
+        core = openvino.Core()
+        core.get_property("CPU", "FULL_DEVICE_NAME")  # or the first model would load it
+        return core
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(load).result()
+
+
+def _has_bfloat16() -> bool:
+    """Whether the processor has it, and OpenVINO uses it."""
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _wait(queues: dict[int, Any]) -> None:
