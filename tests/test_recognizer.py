@@ -272,12 +272,13 @@ def test_bfloat16_labels_as_float32_does(model, engine):
         "live", 2000, window_samples=WINDOW, generator=torch.Generator().manual_seed(5)
     )
     windows = to_complex(rows).numpy()
-    found = {
-        precision: Recognizer(
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        live = Recognizer(
             model, device="cpu", precision=precision, batch_windows=256, engine=engine
-        ).window_probabilities(windows)
-        for precision in ("float32", "bfloat16")
-    }
+        )
+        found[precision] = live.window_probabilities(windows)
+        assert (live.engine, live.precision) == (engine, precision)
     assert np.abs(found["float32"] - found["bfloat16"]).max() > 1e-4, "they must be two"
     labels = {precision: rows.argmax(1) for precision, rows in found.items()}
     assert len(set(labels["float32"])) == 12

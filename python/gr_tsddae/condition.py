@@ -90,15 +90,17 @@ def condition_capture(
 
 @contextlib.contextmanager
 def _on_ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
-    """Have Ctrl-C call `stop` instead of raising, where Python lets a thread ask for that.
+    """Have Ctrl-C call `stop` instead of raising, where it raises.
 
     An exception between a flowgraph's start and GNU Radio's wait would leave it running, and
     Python waiting for its end.
     """
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    ours = before not in (signal.SIG_IGN, None)  # a shell's background jobs ignore it
+    if not ours or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, lambda number, frame: stop())
+    signal.signal(signal.SIGINT, lambda number, frame: stop())
     try:
         yield
     finally:
