@@ -19,7 +19,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from gr_tsddae.denoiser import Denoiser
+from gr_tsddae.inference.denoiser import Denoiser
 from gr_tsddae.iq.windows import to_complex, unit_power
 from gr_tsddae.synth import CLASSES, RECIPES, Recipe, draw
 from gr_tsddae.synth.channel import band_limit

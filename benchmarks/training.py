@@ -34,9 +34,9 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from gr_tsddae import nets
+from gr_tsddae.inference.runner import resolve_device
 from gr_tsddae.iq.windows import unit_power
 from gr_tsddae.nets.diffusion import Diffusion
-from gr_tsddae.runner import resolve_device
 from gr_tsddae.synth import CLASSES, draw_random
 from gr_tsddae.train.config import (
     DataConfig,
@@ -47,8 +47,8 @@ from gr_tsddae.train.config import (
     TrainerConfig,
 )
 from gr_tsddae.train.finetune import finetune
-from gr_tsddae.train.memory import keep_freed_memory
 from gr_tsddae.train.pretrain import pretrain
+from gr_tsddae.train.run.memory import keep_freed_memory
 from machine import describe, results_folder
 
 WINDOW_SAMPLES = 128

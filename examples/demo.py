@@ -23,8 +23,8 @@ from gnuradio.filter import firdes, pfb
 
 from gr_tsddae import Decision
 from gr_tsddae import blocks as tsddae
-from gr_tsddae.iq.annotations import write_annotations
 from gr_tsddae.iq.captures import Capture, open_capture
+from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.report.timeline import plot_timeline
 
 UNMODULATED = ("noise", "NFM carrier")  # truths that are no modulation

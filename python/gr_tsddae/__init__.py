@@ -13,18 +13,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gr_tsddae.decision import Decision
-    from gr_tsddae.denoiser import Denoiser
-    from gr_tsddae.recognizer import Recognition, Recognizer
+    from gr_tsddae.inference.decision import Decision
+    from gr_tsddae.inference.denoiser import Denoiser
+    from gr_tsddae.inference.recognizer import Recognition, Recognizer
 
 __version__ = "0.1.0"
 __all__ = ["Decision", "Denoiser", "Recognition", "Recognizer", "__version__"]
 
 _HOMES = {
-    "Decision": "gr_tsddae.decision",
-    "Denoiser": "gr_tsddae.denoiser",
-    "Recognition": "gr_tsddae.recognizer",
-    "Recognizer": "gr_tsddae.recognizer",
+    "Decision": "gr_tsddae.inference.decision",
+    "Denoiser": "gr_tsddae.inference.denoiser",
+    "Recognition": "gr_tsddae.inference.recognizer",
+    "Recognizer": "gr_tsddae.inference.recognizer",
 }
 
 

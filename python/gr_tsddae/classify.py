@@ -25,11 +25,11 @@ from gr_tsddae.condition import (
     condition_capture,
     open_recording,
 )
-from gr_tsddae.decision import Decider, Decision, Origin, check_threshold
-from gr_tsddae.iq.annotations import merge_runs, write_annotations
+from gr_tsddae.inference.decision import Decider, Decision, Origin, check_threshold
+from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
+from gr_tsddae.iq.sigmf.annotations import merge_runs, write_annotations
 from gr_tsddae.iq.windows import cut
-from gr_tsddae.recognizer import Recognizer
 from gr_tsddae.zoo import ModelError
 
 DECISIONS_PER_CAPTURE = 60  # as many as a person reads; --interval asks for more or fewer

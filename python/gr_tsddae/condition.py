@@ -52,7 +52,7 @@ def condition_capture(
     )
     from gnuradio import gr
 
-    from gr_tsddae.blocks.capture_source import CaptureSource
+    from gr_tsddae.blocks.receiver.capture_source import CaptureSource
 
     source = CaptureSource(capture)
     recorder = blocks.sigmf_annotator(

@@ -9,7 +9,7 @@ import torch
 from gr_tsddae import nets
 from gr_tsddae.bench import environment, machine, network
 from gr_tsddae.bench.__main__ import main
-from gr_tsddae.engines.engine import openvino_is_there
+from gr_tsddae.inference.engines.engine import openvino_is_there
 
 TOY = ["--device=cpu", "--seconds=0.01", "--sizes", "nano", "--batches", "1", "3"]
 

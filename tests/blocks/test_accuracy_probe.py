@@ -12,21 +12,17 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
+import pmt
+from gnuradio import blocks
 
-from gr_tsddae import truth as truth_module  # noqa: E402
-from gr_tsddae.blocks import (  # noqa: E402
-    accuracy_judge,
-    accuracy_probe,
-    accuracy_worker,
-    classifier,
-    classifier_worker,
-    last_words,
-    rml_source,
-)
-from gr_tsddae.blocks.accuracy_judge import Judge, Said, Tally  # noqa: E402
-from gr_tsddae.truth import Truth, read_annotations  # noqa: E402
+from gr_tsddae.blocks import accuracy_probe, classifier, rml_source
+from gr_tsddae.blocks.accuracy import judge as accuracy_judge
+from gr_tsddae.blocks.accuracy import truth as truth_module
+from gr_tsddae.blocks.accuracy import worker as accuracy_worker
+from gr_tsddae.blocks.accuracy.judge import Judge, Said, Tally
+from gr_tsddae.blocks.accuracy.truth import Truth, read_annotations
+from gr_tsddae.blocks.listening import last_words
+from gr_tsddae.blocks.network import classifier_worker
 
 L = 128
 BATCH = 64
@@ -130,7 +126,7 @@ def called_by_evaluate(rml, model, part):
     from gr_tsddae import zoo
     from gr_tsddae.data import open_dataset
     from gr_tsddae.data.splits import split
-    from gr_tsddae.train.predict import predict
+    from gr_tsddae.train.measure.predict import predict
 
     dataset = open_dataset("rml2016.10a", rml)
     dataset = dataset.select(np.sort(getattr(split(dataset, seed=1), part)))

@@ -11,9 +11,9 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
-from stream_flowgraph import (  # noqa: E402
+import pmt
+from gnuradio import blocks
+from stream_flowgraph import (
     Collector,
     Flowgraph,
     L,
@@ -25,10 +25,10 @@ from stream_flowgraph import (  # noqa: E402
     vector_source,
 )
 
-from gr_tsddae import Recognizer, zoo  # noqa: E402
-from gr_tsddae.anomaly.threshold import threshold_of  # noqa: E402
-from gr_tsddae.blocks import anomaly_detector  # noqa: E402
-from gr_tsddae.denoiser import Denoiser  # noqa: E402
+from gr_tsddae import Recognizer, zoo
+from gr_tsddae.blocks import anomaly_detector
+from gr_tsddae.inference.anomaly.threshold import threshold_of
+from gr_tsddae.inference.denoiser import Denoiser
 
 NULL = gr.sizeof_gr_complex
 CPU = {"device": "cpu", "precision": "float32", "batch_windows": 16}

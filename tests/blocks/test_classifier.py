@@ -13,11 +13,11 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
+import pmt
+from gnuradio import blocks
 
-from gr_tsddae import Recognizer, zoo  # noqa: E402
-from gr_tsddae.blocks import classifier  # noqa: E402
+from gr_tsddae import Recognizer, zoo
+from gr_tsddae.blocks import classifier
 
 L = 128
 

@@ -12,12 +12,12 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
+import pmt
+from gnuradio import blocks
 
-from gr_tsddae import Recognizer, zoo  # noqa: E402
-from gr_tsddae.blocks import conditioner  # noqa: E402
-from gr_tsddae.blocks.retagger import Retagger  # noqa: E402
+from gr_tsddae import Recognizer, zoo
+from gr_tsddae.blocks import conditioner
+from gr_tsddae.blocks.receiver.retagger import Retagger
 
 RATE_HZ = 2.4e6
 SYMBOL_RATES_HZ = (100e3, 12.5e3, 37e3, 9600.0)  # /3, /24, and two that are no integer ratio

@@ -11,9 +11,9 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
-from stream_flowgraph import (  # noqa: E402
+import pmt
+from gnuradio import blocks
+from stream_flowgraph import (
     Flowgraph,
     L,
     SlowSink,
@@ -25,10 +25,10 @@ from stream_flowgraph import (  # noqa: E402
     vector_source,
 )
 
-from gr_tsddae import zoo  # noqa: E402
-from gr_tsddae.blocks import denoiser  # noqa: E402
-from gr_tsddae.blocks.window_worker import TAKE_TIMEOUT_S  # noqa: E402
-from gr_tsddae.denoiser import Denoiser  # noqa: E402
+from gr_tsddae import zoo
+from gr_tsddae.blocks import denoiser
+from gr_tsddae.blocks.network.worker import TAKE_TIMEOUT_S
+from gr_tsddae.inference.denoiser import Denoiser
 
 H = L // 2
 NULL = gr.sizeof_gr_complex

@@ -11,9 +11,9 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
-from stream_flowgraph import (  # noqa: E402
+import pmt
+from gnuradio import blocks
+from stream_flowgraph import (
     OPTIONS,
     Flowgraph,
     L,
@@ -25,8 +25,8 @@ from stream_flowgraph import (  # noqa: E402
     vector_source,
 )
 
-from gr_tsddae import Recognizer, zoo  # noqa: E402
-from gr_tsddae.blocks import embedding  # noqa: E402
+from gr_tsddae import Recognizer, zoo
+from gr_tsddae.blocks import embedding
 
 E = 2 * OPTIONS["width"]
 CPU = {"device": "cpu", "precision": "float32", "batch_windows": 16}

@@ -16,12 +16,12 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
+import pmt
+from gnuradio import blocks
 
-from gr_tsddae.blocks import classifier, json_publisher  # noqa: E402
-from gr_tsddae.blocks.json_publisher_block import _LineFile  # noqa: E402
-from gr_tsddae.blocks.last_words import QUIET_S  # noqa: E402
+from gr_tsddae.blocks import classifier, json_publisher
+from gr_tsddae.blocks.json_publisher_block import _LineFile
+from gr_tsddae.blocks.listening.last_words import QUIET_S
 
 UTC = datetime.timezone.utc
 L = 128

@@ -11,7 +11,7 @@ pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 
 from gr_tsddae.blocks import window_batcher
-from gr_tsddae.blocks.pace import Pacer, PassTimes
+from gr_tsddae.blocks.network.pace import Pacer, PassTimes
 
 
 def batcher(batch_windows=1024, max_wait_s=10.0):

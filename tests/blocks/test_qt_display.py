@@ -18,18 +18,18 @@ import pytest
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 pytest.importorskip("PyQt5.QtWidgets", reason="PyQt5 is not installed")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
-from PyQt5 import sip  # noqa: E402
-from PyQt5.QtCore import QPoint, Qt, QTimer  # noqa: E402
-from PyQt5.QtGui import QColor, QImage  # noqa: E402
-from PyQt5.QtTest import QTest  # noqa: E402
-from PyQt5.QtWidgets import QApplication, QVBoxLayout, QWidget  # noqa: E402
+import pmt
+from gnuradio import blocks
+from PyQt5 import sip
+from PyQt5.QtCore import QPoint, Qt, QTimer
+from PyQt5.QtGui import QColor, QImage
+from PyQt5.QtTest import QTest
+from PyQt5.QtWidgets import QApplication, QVBoxLayout, QWidget
 
-from gr_tsddae.blocks import classifier, qt_display  # noqa: E402
-from gr_tsddae.blocks.qt_display_paint import Painting  # noqa: E402
-from gr_tsddae.blocks.qt_display_state import INBOX_MESSAGES  # noqa: E402
-from gr_tsddae.blocks.qt_display_theme import DARK  # noqa: E402
+from gr_tsddae.blocks import classifier, qt_display
+from gr_tsddae.blocks.display.paint import Painting
+from gr_tsddae.blocks.display.state import INBOX_MESSAGES
+from gr_tsddae.blocks.display.theme import DARK
 
 RECORDING = Path(__file__).resolve().parents[2] / "examples" / "data" / "bpsk-kr01.sigmf-data"
 RATE_HZ = 9600.0

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 pmt = pytest.importorskip("pmt", reason="GNU Radio is not installed")
-from gr_tsddae.blocks.qt_display_history import SLOTS, History  # noqa: E402
-from gr_tsddae.blocks.qt_display_state import DisplayState  # noqa: E402
+from gr_tsddae.blocks.display.history import SLOTS, History
+from gr_tsddae.blocks.display.state import DisplayState
 
 RATE_HZ = 9600.0
 CLASSES = ("QPSK", "BPSK", "8PSK", "noise")

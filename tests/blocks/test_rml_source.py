@@ -11,12 +11,12 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
+import pmt
+from gnuradio import blocks
 
-from gr_tsddae.blocks import rml_source  # noqa: E402
-from gr_tsddae.blocks import rml_source_block as module  # noqa: E402
-from gr_tsddae.data import open_dataset  # noqa: E402
+from gr_tsddae.blocks import rml_source
+from gr_tsddae.blocks import rml_source_block as module
+from gr_tsddae.data import open_dataset
 
 L = 24
 

@@ -15,12 +15,12 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-from gnuradio import blocks  # noqa: E402
-from stream_flowgraph import noise, until, vector_source  # noqa: E402
+from gnuradio import blocks
+from stream_flowgraph import noise, until, vector_source
 
-from gr_tsddae import Recognizer, zoo  # noqa: E402
-from gr_tsddae.blocks import classifier  # noqa: E402
-from gr_tsddae.blocks.shared_recognizer import SharedRecognizer, Turns  # noqa: E402
+from gr_tsddae import Recognizer, zoo
+from gr_tsddae.blocks import classifier
+from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer, Turns
 
 L = 128
 PARTS = ("classified", "gated", "dropped", "flushed", "pending")

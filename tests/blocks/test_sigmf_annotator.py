@@ -19,11 +19,12 @@ import pytest
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 sigmf = pytest.importorskip("sigmf")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
+import pmt
+from gnuradio import blocks
 
-from gr_tsddae.blocks import annotation_worker, recorder, sigmf_annotator  # noqa: E402
-from gr_tsddae.iq.captures import open_capture  # noqa: E402
+from gr_tsddae.blocks import sigmf_annotator
+from gr_tsddae.blocks.recording import annotation_worker, recorder
+from gr_tsddae.iq.captures import open_capture
 
 L = 128
 

@@ -21,16 +21,16 @@ import pytest
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 pytest.importorskip("PyQt5.QtWidgets", reason="PyQt5 is not installed")
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
-from gnuradio.grc.core.platform import Platform  # noqa: E402
-from PyQt5 import sip  # noqa: E402
-from PyQt5.QtWidgets import QApplication  # noqa: E402
+import pmt
+from gnuradio import blocks
+from gnuradio.grc.core.platform import Platform
+from PyQt5 import sip
+from PyQt5.QtWidgets import QApplication
 
-from gr_tsddae import Recognizer, nets, zoo  # noqa: E402
-from gr_tsddae.data import open_dataset  # noqa: E402
-from gr_tsddae.synth.__main__ import main as synth  # noqa: E402
-from gr_tsddae.train.teach import TeachConfig, teach  # noqa: E402
+from gr_tsddae import Recognizer, nets, zoo
+from gr_tsddae.data import open_dataset
+from gr_tsddae.synth.__main__ import main as synth
+from gr_tsddae.train.teach import TeachConfig, teach
 
 ROOT = Path(__file__).resolve().parents[2]
 L = 128  # window of the shipped models

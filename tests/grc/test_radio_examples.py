@@ -27,10 +27,10 @@ if shutil.which("grcc") is None:
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-import pmt  # noqa: E402
-from gnuradio import blocks  # noqa: E402
+import pmt
+from gnuradio import blocks
 
-from dongle import Dongle  # noqa: E402
+from dongle import Dongle
 
 STATION_HZ = 100.1e6
 PATIENCE_S = 120  # on a busy machine

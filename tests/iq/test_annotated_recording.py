@@ -9,10 +9,10 @@ import json
 import numpy as np
 import pytest
 
-from gr_tsddae.iq import annotated_recording
-from gr_tsddae.iq.annotated_recording import AnnotatedRecording
-from gr_tsddae.iq.annotations import Run, write_annotations
 from gr_tsddae.iq.captures import CaptureError, open_capture
+from gr_tsddae.iq.sigmf import annotated_recording
+from gr_tsddae.iq.sigmf.annotated_recording import AnnotatedRecording
+from gr_tsddae.iq.sigmf.annotations import Run, write_annotations
 
 sigmf = pytest.importorskip("sigmf")
 

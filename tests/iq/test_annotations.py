@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gr_tsddae.iq import annotations
-from gr_tsddae.iq.annotations import merge_runs, write_annotations
 from gr_tsddae.iq.captures import CaptureError, CaptureRangeError, open_capture
+from gr_tsddae.iq.sigmf import annotations
+from gr_tsddae.iq.sigmf.annotations import merge_runs, write_annotations
 
 sigmf = pytest.importorskip("sigmf")
 

@@ -26,7 +26,7 @@ from gr_tsddae.iq.captures import (
     Segment,
     open_capture,
 )
-from gr_tsddae.iq.sample_format import SampleFormat
+from gr_tsddae.iq.formats.sample_format import SampleFormat
 
 # Format name -> numpy type, stored zero, stored full scale, widest rounding error at full scale 1.
 FORMATS = {

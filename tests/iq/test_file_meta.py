@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gr_tsddae.data import open_dataset
-from gr_tsddae.iq.annotations import write_annotations
 from gr_tsddae.iq.captures import (
     CaptureDamagedError,
     CaptureError,
@@ -19,6 +18,7 @@ from gr_tsddae.iq.captures import (
     CaptureMissingError,
     open_capture,
 )
+from gr_tsddae.iq.sigmf.annotations import write_annotations
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 

@@ -15,8 +15,8 @@ pytest.importorskip("osmosdr", reason="gr-osmosdr is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
-import live_radio  # noqa: E402
-from dongle import Dongle  # noqa: E402
+import live_radio
+from dongle import Dongle
 
 RATE_HZ = 2.4e6
 

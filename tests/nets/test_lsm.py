@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from gr_tsddae import nets, zoo
+from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.windows import to_complex, unit_power
 from gr_tsddae.nets.lsm import LSM, LSMBackbone, LSMConfig, crop, nt_xent, rotate
 from gr_tsddae.nets.lsm.xcit import ClassAttention, CrossCovarianceAttention
-from gr_tsddae.recognizer import Recognizer
 
 TINY = {"width": 16, "heads": 2, "layers": 2, "class_layers": 1, "dropout": 0.0}
 

@@ -14,8 +14,8 @@ pytest.importorskip("matplotlib")
 
 from gr_tsddae.report.evaluation_page import write_report
 from gr_tsddae.report.evaluation_plots import INK, figures
-from gr_tsddae.train.metric_details import details
-from gr_tsddae.train.metrics import metrics
+from gr_tsddae.train.measure.metric_details import details
+from gr_tsddae.train.measure.metrics import metrics
 
 HOSTILE = '<script>alert("x")</script>'
 FeatureMap = namedtuple("FeatureMap", "title points label")

@@ -9,13 +9,14 @@ import torch
 
 from gr_tsddae import nets, zoo
 from gr_tsddae.synth import CLASSES
-from gr_tsddae.train import callbacks, sources
 from gr_tsddae.train.config import DistillConfig, FinetuneConfig, PretrainConfig
 from gr_tsddae.train.distill import Distillation, distill, distillation_loss, teacher_for
 from gr_tsddae.train.finetune import finetune, shift_noise_prior
-from gr_tsddae.train.method import Method
+from gr_tsddae.train.learn.method import Method
 from gr_tsddae.train.pretrain import pretrain
-from gr_tsddae.train.sources import DatasetSource, SyntheticSource
+from gr_tsddae.train.run import callbacks
+from gr_tsddae.train.windows import sources
+from gr_tsddae.train.windows.sources import DatasetSource, SyntheticSource
 
 SYNTH = {"kind": "synth", "path": None, "recipe": "clean", "window_samples": 32}
 WIDE = {"options": {"width": 16, "heads": 2}}

@@ -13,16 +13,16 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, MemoryStore
 from gr_tsddae.synth import CLASSES
 from gr_tsddae.train import evaluate as module
-from gr_tsddae.train.class_names import match_classes
 from gr_tsddae.train.evaluate import (
     EvaluateConfig,
     command_line,
     evaluate,
     evaluate_dataset,
 )
-from gr_tsddae.train.metrics import probabilities
-from gr_tsddae.train.predict import feature_maps, predict
-from gr_tsddae.train.synthetic_set import synthetic_set
+from gr_tsddae.train.measure.metrics import probabilities
+from gr_tsddae.train.measure.predict import feature_maps, predict
+from gr_tsddae.train.windows.class_names import match_classes
+from gr_tsddae.train.windows.synthetic_set import synthetic_set
 
 HELD = ("QPSK", "BPSK", "WBFM")
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from gr_tsddae import zoo
 from gr_tsddae.train import export as exporting
 from gr_tsddae.train.export import ExportConfig, export
-from gr_tsddae.train.metrics import probabilities
+from gr_tsddae.train.measure.metrics import probabilities
 
 
 def said(model, rows):

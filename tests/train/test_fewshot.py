@@ -6,7 +6,7 @@ import json
 from gr_tsddae import zoo
 from gr_tsddae.train.config import FewshotConfig, FinetuneConfig
 from gr_tsddae.train.fewshot import fewshot
-from gr_tsddae.train.sources import DatasetSource
+from gr_tsddae.train.windows.sources import DatasetSource
 
 
 def test_shots_are_per_class_and_snr(settings):

@@ -11,14 +11,14 @@ import torch
 from gr_tsddae import nets, zoo
 from gr_tsddae.data import DatasetError
 from gr_tsddae.synth import CLASSES
-from gr_tsddae.train import sources
 from gr_tsddae.train.config import FewshotConfig, FinetuneConfig, PretrainConfig, ProbeConfig
 from gr_tsddae.train.fewshot import fewshot
 from gr_tsddae.train.finetune import Classification, classifier, finetune, shift_noise_prior
-from gr_tsddae.train.metrics import probabilities, share_interval
+from gr_tsddae.train.learn.schedule import optimiser_of, schedule_of
+from gr_tsddae.train.measure.metrics import probabilities, share_interval
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.probe import probe
-from gr_tsddae.train.schedule import optimiser_of, schedule_of
+from gr_tsddae.train.windows import sources
 
 SYNTH = {"kind": "synth", "path": None, "recipe": "clean", "window_samples": 32}
 STEPS = {"steps": 6, "checkpoint_steps": 2}

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from gr_tsddae import nets, zoo
+from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.windows import to_complex
 from gr_tsddae.nets.lsm import nt_xent
 from gr_tsddae.nets.views import Views, blank, quarter_turns
-from gr_tsddae.recognizer import Recognizer
 from gr_tsddae.train.config import (
     FewshotConfig,
     FinetuneConfig,

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gr_tsddae import zoo
+from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.windows import SCALINGS, to_rows
-from gr_tsddae.recognizer import Recognizer
 from gr_tsddae.train.config import FinetuneConfig, NetworkConfig, PretrainConfig, ProbeConfig
 from gr_tsddae.train.finetune import finetune
 from gr_tsddae.train.pretrain import pretrain

@@ -12,7 +12,7 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.nets.lsm import LSM, LSMConfig
 from gr_tsddae.train import config as configs
 from gr_tsddae.train.config import FinetuneConfig, PretrainConfig, ProbeConfig
-from gr_tsddae.train.parts import judged, one_part, parts_of
+from gr_tsddae.train.learn.parts import judged, one_part, parts_of
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.probe import HeadTraining, probe
 

@@ -14,8 +14,8 @@ from gr_tsddae.data import DatasetError
 from gr_tsddae.iq.windows import unit_power
 from gr_tsddae.train import __main__ as command
 from gr_tsddae.train import teach as teach_module
-from gr_tsddae.train.own_windows import OwnWindows
 from gr_tsddae.train.teach import TeachConfig, teach
+from gr_tsddae.train.windows.own_windows import OwnWindows
 
 L = 32
 TINY = {"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2}

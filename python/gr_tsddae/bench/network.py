@@ -28,14 +28,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from gr_tsddae import nets
 from gr_tsddae.bench import machine
 from gr_tsddae.bench.roofline import draw
-from gr_tsddae.engines.compiled import CompiledTSNet
-from gr_tsddae.engines.engine import openvino_is_there
-from gr_tsddae.engines.graphs import Graphs
-from gr_tsddae.engines.openvino import OpenVino
+from gr_tsddae.inference.engines.compiled import CompiledTSNet
+from gr_tsddae.inference.engines.engine import openvino_is_there
+from gr_tsddae.inference.engines.graphs import Graphs
+from gr_tsddae.inference.engines.openvino import OpenVino
+from gr_tsddae.inference.runner import PRECISIONS, multiplies_bfloat16_fast, resolve_device
 from gr_tsddae.iq.windows import to_rows, unit_power
 from gr_tsddae.nets.tsnet import SIZES as TSNET_SIZES
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
-from gr_tsddae.runner import PRECISIONS, multiplies_bfloat16_fast, resolve_device
 
 CLASS_COUNT = 12
 SIZES = ("base", "small", "mini", "nano")

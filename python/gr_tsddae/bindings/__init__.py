@@ -10,7 +10,7 @@ except ImportError as error:
     ) from error
 
 try:
-    from .tsddae_python import window_batch, window_batcher, window_ring
+    from gr_tsddae.bindings.tsddae_python import window_batch, window_batcher, window_ring
 except ImportError as error:
     raise ImportError(
         f"the compiled part of gr_tsddae cannot be imported ({error}): the blocks need it. "

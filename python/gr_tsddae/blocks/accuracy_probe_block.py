@@ -13,8 +13,8 @@ from typing import Any
 
 from gnuradio import gr
 
-from gr_tsddae.blocks.accuracy_worker import AccuracyWorker, TruthSink
-from gr_tsddae.truth import Truth, read_annotations
+from gr_tsddae.blocks.accuracy.truth import Truth, read_annotations
+from gr_tsddae.blocks.accuracy.worker import AccuracyWorker, TruthSink
 
 
 class accuracy_probe(gr.hier_block2):

@@ -8,10 +8,10 @@ import math
 import numpy as np
 from gnuradio import gr
 
-from gr_tsddae.anomaly.scorer import AnomalyScorer
-from gr_tsddae.blocks.anomaly_worker import AnomalyWorker
-from gr_tsddae.blocks.result_source import ResultQueue, ResultSource
-from gr_tsddae.blocks.window_block import WindowBlock
+from gr_tsddae.blocks.network.anomaly_worker import AnomalyWorker
+from gr_tsddae.blocks.network.block import WindowBlock
+from gr_tsddae.blocks.network.result_source import ResultQueue, ResultSource
+from gr_tsddae.inference.anomaly.scorer import AnomalyScorer
 
 
 class anomaly_detector(WindowBlock):

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import math
 
-from gr_tsddae.blocks.classifier_worker import ClassifierWorker
-from gr_tsddae.blocks.shared_recognizer import SharedRecognizer
-from gr_tsddae.blocks.window_block import WindowBlock
+from gr_tsddae.blocks.network.block import WindowBlock
+from gr_tsddae.blocks.network.classifier_worker import ClassifierWorker
+from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer
 
 
 class classifier(WindowBlock):

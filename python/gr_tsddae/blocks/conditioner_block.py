@@ -24,7 +24,7 @@ from gnuradio.fft import window
 from gnuradio.filter import firdes
 
 from gr_tsddae import zoo
-from gr_tsddae.blocks.retagger import Retagger
+from gr_tsddae.blocks.receiver.retagger import Retagger
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import numpy as np
 from gnuradio import gr
 
 from gr_tsddae.blocks.denoiser_worker import DenoiserWorker
-from gr_tsddae.blocks.result_source import ResultQueue, ResultSource
-from gr_tsddae.blocks.window_block import WindowBlock
-from gr_tsddae.denoiser import Denoiser
+from gr_tsddae.blocks.network.block import WindowBlock
+from gr_tsddae.blocks.network.result_source import ResultQueue, ResultSource
+from gr_tsddae.inference.denoiser import Denoiser
 from gr_tsddae.iq.overlap_add import OverlapAdd
 
 

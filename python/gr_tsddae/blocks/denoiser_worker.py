@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from gr_tsddae.bindings import window_batcher
-from gr_tsddae.blocks.result_source import ResultQueue, Tag
-from gr_tsddae.blocks.stream_worker import StreamWorker
-from gr_tsddae.blocks.window_tags import SampleTag, WindowTags
-from gr_tsddae.denoiser import Denoiser
+from gr_tsddae.blocks.network.result_source import ResultQueue, Tag
+from gr_tsddae.blocks.network.stream_worker import StreamWorker
+from gr_tsddae.blocks.receiver.window_tags import SampleTag, WindowTags
+from gr_tsddae.inference.denoiser import Denoiser
 from gr_tsddae.iq.overlap_add import OverlapAdd
 
 

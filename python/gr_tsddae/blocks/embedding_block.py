@@ -9,9 +9,9 @@ import numpy as np
 from gnuradio import gr
 
 from gr_tsddae.blocks.embedding_worker import EmbeddingWorker, check_embedding_size
-from gr_tsddae.blocks.result_source import ResultQueue, ResultSource
-from gr_tsddae.blocks.window_block import WindowBlock
-from gr_tsddae.recognizer import Recognizer
+from gr_tsddae.blocks.network.block import WindowBlock
+from gr_tsddae.blocks.network.result_source import ResultQueue, ResultSource
+from gr_tsddae.inference.recognizer import Recognizer
 
 
 class embedding(WindowBlock):

@@ -7,9 +7,9 @@ import numpy as np
 import pmt
 
 from gr_tsddae.bindings import window_batcher
-from gr_tsddae.blocks.result_source import ResultQueue, Tag
-from gr_tsddae.blocks.stream_worker import StreamWorker
-from gr_tsddae.recognizer import Recognizer
+from gr_tsddae.blocks.network.result_source import ResultQueue, Tag
+from gr_tsddae.blocks.network.stream_worker import StreamWorker
+from gr_tsddae.inference.recognizer import Recognizer
 
 
 class EmbeddingWorker(StreamWorker):

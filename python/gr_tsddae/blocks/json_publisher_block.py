@@ -17,7 +17,7 @@ from typing import Any
 
 import pmt
 
-from gr_tsddae.blocks.message_sink import MessageSink
+from gr_tsddae.blocks.listening.message_sink import MessageSink
 
 log = logging.getLogger(__name__)
 

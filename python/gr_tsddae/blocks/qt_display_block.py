@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pmt
 
-from gr_tsddae.blocks.message_sink import MessageSink
-from gr_tsddae.blocks.qt_display_state import Inbox
+from gr_tsddae.blocks.display.state import Inbox
+from gr_tsddae.blocks.listening.message_sink import MessageSink
 
 if TYPE_CHECKING:
     from PyQt5.QtWidgets import QWidget
@@ -68,7 +68,7 @@ class qt_display(MessageSink):
             )
         if application.thread() != QThread.currentThread():
             raise RuntimeError("qt_display must be made on the thread of the QApplication")
-        from gr_tsddae.blocks.qt_display_widget import RecognitionWidget, Settings
+        from gr_tsddae.blocks.display.widget import RecognitionWidget, Settings
 
         super().__init__("TS-DDAE Qt Display")
         self._settings = Settings(

@@ -17,10 +17,10 @@ from typing import Any
 import pmt
 from gnuradio import gr
 
-from gr_tsddae.blocks.annotation_worker import AnnotationWorker
-from gr_tsddae.blocks.receiver_tags import ReceiverTags
-from gr_tsddae.blocks.recorder import Recorder, SampleWriter
-from gr_tsddae.iq.annotated_recording import AnnotatedRecording
+from gr_tsddae.blocks.receiver.receiver_tags import ReceiverTags
+from gr_tsddae.blocks.recording.annotation_worker import AnnotationWorker
+from gr_tsddae.blocks.recording.recorder import Recorder, SampleWriter
+from gr_tsddae.iq.sigmf.annotated_recording import AnnotatedRecording
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any
 from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError, MemoryStore, WindowStore
 from gr_tsddae.data.options import as_annotated
 
-# kind -> module of this package with read(kind, path, **options) -> Dataset. Imported when asked
+# kind -> module of `readers/` with read(kind, path, **options) -> Dataset. Imported when asked
 # for: h5py and sigmf are not needed to read a pickle.
 _READERS = {
     "rml2016.10a": "rml2016",
@@ -26,7 +26,7 @@ _READERS = {
     "npz": "npz",
     "techrec": "techrec",
     "icarus": "icarus",
-    "captures": "captures",
+    "captures": "labelled_captures",
 }
 KINDS = tuple(_READERS)
 
@@ -70,7 +70,7 @@ def reader_options(kind: str) -> dict[str, Any]:
 def _reader(kind: str) -> Callable[..., Dataset]:
     if kind not in _READERS:
         raise DatasetError(f"no dataset kind {kind!r}; there are: {', '.join(KINDS)}")
-    return import_module(f"gr_tsddae.data.{_READERS[kind]}").read
+    return import_module(f"gr_tsddae.data.readers.{_READERS[kind]}").read
 
 
 __all__ = [

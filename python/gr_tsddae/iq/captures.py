@@ -11,22 +11,22 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .capture import Annotation, Capture, Segment
-from .capture_errors import (
+from gr_tsddae.iq.formats.capture import Annotation, Capture, Segment
+from gr_tsddae.iq.formats.capture_errors import (
     CaptureDamagedError,
     CaptureError,
     CaptureFormatError,
     CaptureMissingError,
     CaptureRangeError,
 )
-from .file_meta import SUFFIX as FILE_META_SUFFIX
-from .file_meta import is_file_meta, open_file_meta
-from .raw_file import SUFFIXES as RAW_SUFFIXES
-from .raw_file import open_raw
-from .sample_format import SampleFormat
-from .sigmf_file import SUFFIXES as SIGMF_SUFFIXES
-from .sigmf_file import open_sigmf
-from .wav_file import open_wav
+from gr_tsddae.iq.formats.file_meta import SUFFIX as FILE_META_SUFFIX
+from gr_tsddae.iq.formats.file_meta import is_file_meta, open_file_meta
+from gr_tsddae.iq.formats.raw_file import SUFFIXES as RAW_SUFFIXES
+from gr_tsddae.iq.formats.raw_file import open_raw
+from gr_tsddae.iq.formats.sample_format import SampleFormat
+from gr_tsddae.iq.formats.wav_file import open_wav
+from gr_tsddae.iq.sigmf.read import SUFFIXES as SIGMF_SUFFIXES
+from gr_tsddae.iq.sigmf.read import open_sigmf
 
 __all__ = [
     "Annotation",

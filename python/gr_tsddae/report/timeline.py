@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..iq.annotations import Run, merge_runs
+from gr_tsddae.iq.sigmf.annotations import Run, merge_runs
 
 if TYPE_CHECKING:
-    from ..iq.annotations import Decision
-    from ..iq.capture import Capture
+    from gr_tsddae.iq.formats.capture import Capture
+    from gr_tsddae.iq.sigmf.annotations import Decision
 
 MAX_COLUMNS = 1500
 UNKNOWN, NOISE = "unknown", "noise"

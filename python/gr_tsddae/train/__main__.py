@@ -11,7 +11,7 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
-from gr_tsddae.train.memory import keep_freed_memory
+from gr_tsddae.train.run.memory import keep_freed_memory
 
 PROGRAM = "python -m gr_tsddae.train"
 
@@ -61,34 +61,38 @@ COMMANDS = {
         resumes=False,
     ),
     "reproduce": Command(
-        "reproduce:ReproduceConfig",
-        "reproduce:reproduce",
+        "experiments.reproduce:ReproduceConfig",
+        "experiments.reproduce:reproduce",
         "the paper's row of a dataset, beside the published one",
     ),
     "ablate": Command(
-        "ablate:AblateConfig",
-        "ablate:ablate",
+        "experiments.ablate:AblateConfig",
+        "experiments.ablate:ablate",
         "the paper's ablations, and LSM's lesson: what each is worth",
     ),
     "sweep": Command(
-        "sweep:SweepConfig", "sweep:sweep", "accuracy over lambda, or over the number of layers"
+        "experiments.sweep:SweepConfig",
+        "experiments.sweep:sweep",
+        "accuracy over lambda, or over the number of layers",
     ),
     "benchmark": Command(
-        "benchmark:BenchmarkConfig",
-        "benchmark:benchmark",
+        "experiments.benchmark:BenchmarkConfig",
+        "experiments.benchmark:benchmark",
         "all networks on a dataset, beside the published figures",
     ),
     "fewshot-figure": Command(
-        "fewshot_figure:FewshotFigureConfig",
-        "fewshot_figure:fewshot_figure",
+        "experiments.lsm_figure.figure:FewshotFigureConfig",
+        "experiments.lsm_figure.figure:fewshot_figure",
         "LSM's Figure 4: few-shot accuracy over SNR, with TS-DDAE beside it",
     ),
     "search": Command(
-        "search:SearchConfig", "search:search", "search hyper-parameters with Optuna"
+        "experiments.search:SearchConfig",
+        "experiments.search:search",
+        "search hyper-parameters with Optuna",
     ),
     "anomaly": Command(
-        "anomaly:AnomalyConfig",
-        "anomaly:anomaly",
+        "experiments.anomaly_auc:AnomalyConfig",
+        "experiments.anomaly_auc:anomaly",
         "detect anomalies with a denoiser of normal windows alone",
     ),
 }

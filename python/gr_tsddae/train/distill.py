@@ -21,8 +21,8 @@ from gr_tsddae import zoo
 from gr_tsddae.nets.classifier import Encoder
 from gr_tsddae.train.config import DistillConfig
 from gr_tsddae.train.finetune import train_classifier, undo_noise_prior
-from gr_tsddae.train.method import Method
-from gr_tsddae.train.sources import Source, source_of
+from gr_tsddae.train.learn.method import Method
+from gr_tsddae.train.windows.sources import Source, source_of
 
 
 def distillation_loss(

@@ -16,12 +16,12 @@ from torch import nn
 
 from gr_tsddae import zoo
 from gr_tsddae.data import KINDS, UNLABELLED, Dataset, DatasetError, open_dataset
-from gr_tsddae.train.class_names import match_classes
-from gr_tsddae.train.files import write_text
-from gr_tsddae.train.metric_details import details, summary_lines
-from gr_tsddae.train.metrics import metrics, probabilities
-from gr_tsddae.train.predict import FeatureMap, feature_maps, predict
-from gr_tsddae.train.synthetic_set import SNRS_DB, synthetic_set
+from gr_tsddae.files import write_text
+from gr_tsddae.train.measure.metric_details import details, summary_lines
+from gr_tsddae.train.measure.metrics import metrics, probabilities
+from gr_tsddae.train.measure.predict import FeatureMap, feature_maps, predict
+from gr_tsddae.train.windows.class_names import match_classes
+from gr_tsddae.train.windows.synthetic_set import SNRS_DB, synthetic_set
 
 SYNTH_SEED = 4_000_000_001  # far from the seeds of training, and not the seed a card is measured on
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import dataclasses
 
 from gr_tsddae import zoo
+from gr_tsddae.files import write_json
 from gr_tsddae.train.config import FewshotConfig
-from gr_tsddae.train.files import write_json
 from gr_tsddae.train.finetune import train_classifier
-from gr_tsddae.train.run import Run
-from gr_tsddae.train.sources import DatasetSource
+from gr_tsddae.train.run.run import Run
+from gr_tsddae.train.windows.sources import DatasetSource
 
 
 def fewshot(config: FewshotConfig) -> dict[int, zoo.Card | None]:

@@ -16,17 +16,17 @@ import torch.nn.functional as F
 from torch import nn
 
 from gr_tsddae import nets, zoo
+from gr_tsddae.files import write_json
 from gr_tsddae.nets.tsnet import TSNet
 from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
-from gr_tsddae.train.calibration import calibrate
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, ProbeConfig, for_card
-from gr_tsddae.train.files import write_json
+from gr_tsddae.train.learn.calibration import calibrate
+from gr_tsddae.train.learn.method import Method
+from gr_tsddae.train.learn.parts import PartLogits
 from gr_tsddae.train.lineage import ancestry, base_of, joint_licence, schooling
-from gr_tsddae.train.method import Method
-from gr_tsddae.train.metric_details import summary_lines
-from gr_tsddae.train.parts import PartLogits
-from gr_tsddae.train.run import Run
-from gr_tsddae.train.sources import DatasetSource, Source, SyntheticSource, source_of
+from gr_tsddae.train.measure.metric_details import summary_lines
+from gr_tsddae.train.run.run import Run
+from gr_tsddae.train.windows.sources import DatasetSource, Source, SyntheticSource, source_of
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ import logging
 import torch
 
 from gr_tsddae import zoo
+from gr_tsddae.files import write_json
 from gr_tsddae.train.config import PretrainConfig, for_card
-from gr_tsddae.train.files import write_json
-from gr_tsddae.train.method import VALIDATION_LOSS
+from gr_tsddae.train.learn.method import VALIDATION_LOSS
 from gr_tsddae.train.objectives import Objective, objective_of
-from gr_tsddae.train.run import Run
-from gr_tsddae.train.sources import DatasetSource, Source, source_of
+from gr_tsddae.train.run.run import Run
+from gr_tsddae.train.windows.sources import DatasetSource, Source, source_of
 
 log = logging.getLogger(__name__)
 

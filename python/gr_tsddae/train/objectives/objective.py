@@ -13,7 +13,7 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.nets.lsm import nt_xent
 from gr_tsddae.nets.views import Views
 from gr_tsddae.train.config import PretrainConfig
-from gr_tsddae.train.method import Method
+from gr_tsddae.train.learn.method import Method
 
 
 class Objective(Method):

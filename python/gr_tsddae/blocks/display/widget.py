@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The recognition display as a Qt widget: reads its inbox by a timer, paints itself.
+
+Nothing outside the GUI's thread touches it. `qt_display_state` says what is shown,
+`qt_display_theme` where and in which colours, `qt_display_paint` draws.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PyQt5.QtCore import QPointF, QSize, Qt, QTimer, pyqtSignal
+from PyQt5.QtGui import QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent
+from PyQt5.QtWidgets import QSizePolicy, QWidget
+
+from gr_tsddae.blocks.display.paint import Painting
+from gr_tsddae.blocks.display.state import DisplayState, Inbox
+from gr_tsddae.blocks.display.theme import Layout, theme_for
+
+log = logging.getLogger(__name__)
+
+
+def _called_by_qt(method: Callable[..., None]) -> Callable[..., None]:
+    """What goes wrong in it is logged, once of a kind: PyQt5 would end the process for it."""
+
+    @functools.wraps(method)
+    def guarded(self: RecognitionWidget, *arguments: Any) -> None:
+        try:
+            method(self, *arguments)
+        except Exception as error:
+            kind = method.__name__, type(error)
+            if kind not in self._logged:
+                self._logged.add(kind)
+                log.exception("the display is not up to date")
+
+    return guarded
+
+
+@dataclass
+class Settings:
+    """What a user chose. Whole values, replaced from any thread, read at the next update."""
+
+    title: str
+    history_s: float
+    classes_shown: int
+    palette: str
+    update_rate_hz: float
+    running: bool = False
+    complaint: str = ""
+
+
+class RecognitionWidget(QWidget):
+    """Label, confidence, probabilities now and over time, and how the classifier is doing."""
+
+    selected = pyqtSignal(dict)  # a stretch of the raster was clicked
+
+    def __init__(self, settings: Settings, inbox: Inbox):
+        super().__init__()
+        self.settings = settings
+        self.inbox = inbox
+        self.state = DisplayState(settings.history_s)
+        self.selection: dict[str, Any] | None = None
+        self._shown: tuple[str, ...] = ()
+        self._painted = ()
+        self._logged: set[tuple[str, type[Exception]]] = set()
+        self.setMinimumSize(240, 160)
+        self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
+        self.setAttribute(Qt.WA_OpaquePaintEvent)
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self._update)
+        self._timer.start(round(1000 / settings.update_rate_hz))
+
+    def sizeHint(self) -> QSize:
+        return QSize(800, 480)
+
+    @_called_by_qt
+    def _update(self) -> None:
+        """Everything that came since the last update, then at most one painting."""
+        settings = self.settings
+        interval_ms = round(1000 / settings.update_rate_hz)
+        if interval_ms != self._timer.interval():
+            self._timer.setInterval(interval_ms)
+        self.state.history.span_s = settings.history_s
+        messages = self.inbox.take()
+        now_s = time.monotonic()
+        for port, message in messages:
+            self.state.read(port, message, now_s)
+        # What can change without a message: settings, and the age of the label in seconds.
+        appearance = (*vars(settings).values(), int(self.state.stale_s(now_s)))
+        if messages or appearance != self._painted:
+            self._painted = appearance
+            self.update()
+
+    def layout_now(self) -> Layout:
+        """Where things are at the present size."""
+        classes = self.state.history.classes
+        font = QFont(self.font())
+        font.setPixelSize(100)
+        metrics = QFontMetricsF(font)
+        name_ems = max((metrics.horizontalAdvance(name) for name in classes), default=400) / 100
+        wanted = self.settings.classes_shown or len(classes)
+        return Layout(self.width(), self.height(), min(wanted, len(classes)) or 1, name_ems)
+
+    def classes_in(self, rows: int) -> tuple[str, ...]:
+        """The classes that have a row, in the model's order.
+
+        All, where there is room. Otherwise a choice that changes only when the class decided upon
+        is not in it: then it takes the row of the least probable.
+        """
+        history, decision = self.state.history, self.state.decision
+        if rows >= len(history.classes):
+            return history.classes
+        best = decision["best"] if decision else None
+        kept = set(self._shown) & set(history.classes)
+        if len(kept) != rows or best not in kept:
+            mean = dict(zip(history.classes, history.mean_probabilities(), strict=True))
+            by_mean = sorted(history.classes, key=lambda c: (c != best, c not in kept, -mean[c]))
+            kept = set(by_mean[:rows])
+        self._shown = tuple(c for c in history.classes if c in kept)
+        return self._shown
+
+    @_called_by_qt
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        try:
+            layout = self.layout_now()
+            painting = Painting(
+                painter,
+                layout,
+                theme_for(self.settings.palette, self.palette()),
+                self.state,
+                classes=self.classes_in(layout.rows),
+                settings=self.settings,
+                selection=self.selection,
+                skipped=self.inbox.skipped,
+                now_s=time.monotonic(),
+            )
+            painting.paint(self.rect())
+            self.setToolTip(painting.note)
+        finally:
+            painter.end()
+
+    def moment_at(self, position: QPointF) -> float | None:
+        """The moment on the axis under a position; None beside the raster."""
+        raster = self.layout_now().raster
+        if not raster.contains(position):
+            return None
+        history = self.state.history
+        ago = (raster.right() - position.x()) / raster.width()
+        return history.edge_s - ago * history.span_s
+
+    @_called_by_qt
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() != Qt.LeftButton:
+            return
+        moment_s = self.moment_at(event.localPos())
+        self.selection = None if moment_s is None else self.state.history.stretch_at(moment_s)
+        if self.selection:
+            self.selected.emit(self.selection)
+        self.update()

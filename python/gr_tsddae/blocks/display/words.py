@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The recognition display's words: numbers for people, and the two lines at its foot."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+from typing import Any
+
+from gr_tsddae.blocks.display.state import DisplayState
+from gr_tsddae.blocks.display.theme import Theme
+
+
+def si(value: float, unit: str, digits: int = 4) -> str:
+    """A number with its prefix, to so many significant digits: 2.4 MS/s."""
+    power = min(max(int(math.log10(abs(value)) // 3), 0), 3) if value else 0
+    return f"{float(f'{value / 1000**power:.{digits}g}'):,.10g} {('', 'k', 'M', 'G')[power]}{unit}"
+
+
+def utc(time_s: float, pattern: str) -> str:
+    """Unix seconds as text; what is no date stays a number."""
+    try:
+        return datetime.fromtimestamp(time_s, timezone.utc).strftime(pattern)
+    except (ValueError, OverflowError, OSError):
+        return f"{time_s:.0f} s"
+
+
+def status_pieces(state: DisplayState, theme: Theme) -> list[tuple[str, str, str]]:
+    """How the classifier is doing: (long text, short text, colour) each."""
+    status = state.status
+    if not status:
+        return [("no status yet", "no status yet", theme.muted)] if state.decision else []
+    pieces = []
+    rate_in = status.get("rate_in_samples_per_s", 0.0)
+    rates = si(rate_in, "S/s", 3)
+    pieces.append((f"in {rates}", f"in {rates}", theme.text))
+    looked_at, gated = state.share("classified"), state.share("gated")
+    share = "–" if looked_at is None else f"{looked_at:.0%}"
+    looked_at_rate = si(status.get("rate_classified_samples_per_s", 0.0), "S/s", 3)
+    pieces.append((f"looked at {looked_at_rate}, {share}", f"seen {share}", theme.text))
+    if gated:
+        pieces.append((f"gated {gated:.0%}", f"gated {gated:.0%}", theme.muted))
+    dropped = si(status.get("samples_dropped", 0), "", 3).strip()
+    if state.change("samples_dropped") > 0:
+        pieces.append((f"▲ dropping, {dropped} samples", f"▲ lost {dropped}", theme.bad))
+    else:
+        pieces.append((f"dropped {dropped}", f"lost {dropped}", theme.muted))
+    if "latency_p50_s" in status:
+        p50, p99 = (1e3 * status[f"latency_{p}_s"] for p in ("p50", "p99"))
+        pieces.append((f"latency {p50:.0f} ms, p99 {p99:.0f} ms", f"{p50:.0f}/{p99:.0f} ms",
+                       theme.muted))  # fmt: skip
+    return pieces
+
+
+def note(
+    state: DisplayState,
+    theme: Theme,
+    complaint: str,
+    selection: dict[str, Any] | None,
+    skipped: int,
+) -> tuple[str, str]:
+    """What is wrong, else what was clicked, else model and device; and in which colour."""
+    status = state.status
+    pieces = []
+    if complaint:
+        pieces.append((f"✖ {complaint}", theme.bad))
+    if status.get("warning"):
+        pieces.append((f"⚠ {status['warning']}", theme.warning))
+    if status.get("errors"):
+        text = f"✖ {status['errors']:.0f} error(s): {status.get('last_error', '')}"
+        growing = state.change("errors") > 0  # an old error must not hide a new warning
+        pieces.insert(0 if growing else len(pieces), (text, theme.bad))
+    if status.get("receiver_messages"):
+        growing = state.change("receiver_messages") > 0
+        text = f"⚠ the receiver reported {status['receiver_messages']:.0f} time(s)"
+        pieces.insert(0 if growing else len(pieces), (text, theme.warning))
+    if state.malformed:
+        text = f"⚠ {state.malformed} unreadable message(s): {state.last_malformed}"
+        pieces.append((text, theme.warning))
+    if skipped:
+        pieces.append((f"⚠ {skipped} messages came too fast to show", theme.warning))
+    if not pieces and selection:
+        first, count = selection["first_sample"], selection["sample_count"]
+        text = f"{selection['label']}: {count:,} samples from {first:,}"
+        pieces.append((text, theme.muted))
+    if not pieces:
+        words = (str(status.get(name, "")) for name in ("model", "device", "precision"))
+        pieces.append(("  ·  ".join(word for word in words if word), theme.muted))
+    return "   ".join(" ".join(text.split()) for text, _ in pieces), pieces[0][1]

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the blocks that run a network are made of: a batcher, a worker, and perhaps a source."""
+
+from __future__ import annotations
+
+from gnuradio import gr
+
+from gr_tsddae.bindings import window_batcher
+from gr_tsddae.blocks.network.model_loader import Network
+from gr_tsddae.blocks.network.result_source import ResultSource
+from gr_tsddae.blocks.network.worker import WindowWorker
+
+OVERFLOW_POLICIES = ("drop_oldest", "drop_newest", "block")
+
+
+class WindowBlock(gr.hier_block2):
+    """A complex stream in; messages and perhaps a stream out.
+
+    `window_batcher` (C++) cuts the stream and never waits for the network unless it is told to; the
+    worker (Python) takes whole batches on a thread of its own.
+
+    Args:
+        title: of the block.
+        network: what the worker runs.
+        hop_samples: from one window's start to the next; 0 takes the window length.
+        capacity_batches, overflow, gate_dbfs, max_wait_s: of the batcher.
+        output_bytes: size of an item of the stream out; 0: none.
+
+    Raises:
+        ValueError: when an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        network: Network,
+        *,
+        hop_samples: int,
+        capacity_batches: int,
+        overflow: str,
+        gate_dbfs: float,
+        max_wait_s: float,
+        output_bytes: int = 0,
+    ):
+        if hop_samples < 0:
+            raise ValueError(
+                f"hop_samples is {hop_samples}: give the distance between windows in samples, "
+                "or 0 for the window length"
+            )
+        if overflow not in OVERFLOW_POLICIES:
+            raise ValueError(
+                f"overflow is {overflow!r}: choose one of {', '.join(OVERFLOW_POLICIES)}"
+            )
+        outputs = 1 if output_bytes else 0
+        gr.hier_block2.__init__(
+            self,
+            title,
+            gr.io_signature(1, 1, gr.sizeof_gr_complex),
+            gr.io_signature(outputs, outputs, output_bytes),
+        )
+        # Children stay referenced here: GNU Radio does not keep Python blocks alive.
+        self.batcher = window_batcher(
+            window_samples=network.window_samples,
+            hop_samples=hop_samples or network.window_samples,
+            batch_windows=network.batch_windows,
+            capacity_batches=capacity_batches,
+            policy=overflow,
+            gate_dbfs=gate_dbfs,
+            max_wait_s=max_wait_s,
+        )
+        self.worker: WindowWorker
+        self.source: ResultSource | None = None
+
+    def _connect(
+        self, worker: WindowWorker, *, ports: tuple[str, ...], source: ResultSource | None = None
+    ) -> None:
+        """Connect the parts; `ports` are the worker's messages that leave the block."""
+        self.worker, self.source = worker, source
+        self.connect(self, self.batcher)
+        # No message ever flows here; it ties the worker's start and stop to the stream's.
+        self.msg_connect(self.batcher, "drain", worker, "drain")
+        for port in ports:
+            self.message_port_register_hier_out(port)
+            self.msg_connect(worker, port, self, port)
+        self.message_port_register_hier_in("control")
+        self.msg_connect(self, "control", worker, "control")
+        if source is not None:
+            self.connect(source, self)
+
+    # Setters are called from GUI slots, where an exception ends the process: a bad value is
+    # reported in `status`, and the old one stays.
+
+    def set_model(self, model: str) -> None:
+        """Load another model in the background and swap it in between two batches.
+
+        The same name or folder again reloads it. When the new model is bad, or its windows have
+        another length, the old one keeps working and `status` says why.
+        """
+        self.worker.try_to_set(model=model)
+
+    def set_gate_dbfs(self, gate_dbfs: float) -> None:
+        """Change the power gate, from the next window on."""
+        self.worker.try_to_set(gate_dbfs=gate_dbfs)
+
+    def counters(self) -> dict[str, int]:
+        """Where every sample and window went; see `window_batcher.counters`."""
+        return self.batcher.counters()

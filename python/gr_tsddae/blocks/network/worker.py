@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The thread behind the blocks that run a network: batches in, whatever a subclass makes of them.
+
+Here is what these blocks share: the thread's start and end, batches from the `window_batcher`,
+another model while running, parameters by message, errors, status.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pmt
+from gnuradio import gr
+
+from gr_tsddae.bindings import window_batch, window_batcher
+from gr_tsddae.blocks.listening.last_words import finishing
+from gr_tsddae.blocks.network.model_loader import ModelLoader, Network
+from gr_tsddae.blocks.network.status import WorkerStatus
+from gr_tsddae.blocks.receiver.receiver_tags import UNIX_TIME_FROM_S
+from gr_tsddae.blocks.receiver.window_tags import changes
+from gr_tsddae.inference.decision import Origin
+
+log = logging.getLogger(__name__)
+
+TAKE_TIMEOUT_S = 0.2  # how soon the worker notices that it is to stop, when nothing comes
+LAST_WORDS_S = 0.05
+
+
+class WindowWorker(gr.basic_block):
+    """Message-only block that owns the worker thread.
+
+    It lives beside a `window_batcher` and is started and stopped by the scheduler with it. All
+    that can go wrong in the thread is logged, counted and published; none of it stops the
+    flowgraph. A subclass says what is done with a batch (`_process`), when none comes (`_idle`), at
+    the end (`_finish`) and when the model changes (`_model_changed`), all on the thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        batcher: window_batcher,
+        network: Network,
+        *,
+        sample_rate_hz: float = 0.0,
+        center_frequency_hz: float = 0.0,
+        symbol_rate_hz: float = 0.0,
+        ports: tuple[str, ...] = ("status",),
+    ):
+        gr.basic_block.__init__(self, name=f"{name}_worker", in_sig=None, out_sig=None)
+        self._thread_name = f"tsddae {name}"
+        self._batcher = batcher
+        self._network = network
+        self._loader = ModelLoader()
+        self._status = WorkerStatus(batcher)
+        # Setters run on the GUI's thread: they replace whole values, the worker reads them once.
+        self.set_sample_rate_hz(sample_rate_hz)
+        self.set_center_frequency_hz(center_frequency_hz)
+        self.set_symbol_rate_hz(symbol_rate_hz)
+
+        self._thread: threading.Thread | None = None
+        self._abandon = threading.Event()  # stop() was called: a live backlog is not waited for
+        self._told_rate_hz: float | None = None  # by the stream's tags
+        self._batch_at = 0.0
+        self._samples_before = 0  # this run of the flowgraph
+
+        self.message_port_register_in(pmt.intern("drain"))
+        self.message_port_register_in(pmt.intern("control"))
+        self.set_msg_handler(pmt.intern("drain"), self._on_drain)
+        self.set_msg_handler(pmt.intern("system"), self._on_system)
+        self.set_msg_handler(pmt.intern("control"), self._on_control)
+        self._ports = {port: pmt.intern(port) for port in ports}
+        for port in self._ports.values():
+            self.message_port_register_out(port)
+
+    # --- what a subclass adds, on the worker thread -------------------------------------------
+
+    def _begin(self) -> None:
+        """A run of the flowgraph begins; called before the thread is started."""
+
+    def _process(self, windows: np.ndarray, info: np.ndarray) -> None:
+        """Work on a batch: complex64 (B, L), valid only meanwhile, and what is known of each (B,).
+
+        When it raises, the batch counts as dropped.
+        """
+        raise NotImplementedError
+
+    def _idle(self) -> None:
+        """No batch came for a while."""
+
+    def _finish(self) -> None:
+        """There will be no more batches."""
+
+    def _check_model(self, network: Network) -> None:
+        """Raises ValueError when a loaded model cannot take the running one's place."""
+
+    def _model_changed(self, network: Network) -> None:
+        """Another model is about to take over."""
+
+    def _gives_up(self) -> bool:
+        """Whether the backlog goes: a live stream was cut off by the user.
+
+        Ended and replayed streams are finished.
+        """
+        batcher = self._batcher
+        return (
+            self._abandon.is_set()
+            and batcher.closed()
+            and batcher.policy != "block"
+            and not batcher.stream_ended()
+        )
+
+    def _setters(self) -> dict[str, Callable[[Any], None]]:
+        """Parameters that may change while running, by name."""
+        return {"model": self.set_model, "gate_dbfs": self._batcher.set_gate_dbfs}
+
+    def _state(self) -> dict[str, Any]:
+        """What else belongs into `status`."""
+        return {}
+
+    # --- parameters, from any thread ----------------------------------------------------------
+
+    def set_sample_rate_hz(self, value: float) -> None:
+        self._sample_rate_hz = _rate("sample_rate_hz", value)
+
+    def set_symbol_rate_hz(self, value: float) -> None:
+        self._symbol_rate_hz = _rate("symbol_rate_hz", value)
+
+    def set_center_frequency_hz(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise ValueError(f"center_frequency_hz is {value}: give hertz, or 0 when unknown")
+        self._center_frequency_hz = float(value) or None
+
+    @property
+    def errors(self) -> int:
+        """How many things went wrong since the block was made."""
+        return self._status.errors
+
+    def set_model(self, model: str) -> None:
+        self._loader.request(model, self._network)
+
+    def try_to_set(self, /, **values: Any) -> None:
+        """Set parameters; each bad one is reported in `status` and keeps its old value."""
+        setters = self._setters()
+        for name, value in values.items():
+            try:
+                if name not in setters:
+                    raise ValueError(f"there are: {', '.join(setters)}")
+                setters[name](value)
+            except (ValueError, TypeError, OverflowError) as error:
+                self._status.add_error(f"{name} not changed", error)
+                self._status.wanted.set()
+
+    # --- called by the scheduler --------------------------------------------------------------
+
+    def start(self) -> bool:
+        self._abandon.clear()
+        self._batcher.reopen()  # or the thread would see the end of the previous run
+        self._samples_before = self._batcher.counters()["samples_in"]
+        self._told_rate_hz = None
+        self._status.restart()
+        self._begin()
+        self._thread = threading.Thread(target=self._run, name=self._thread_name, daemon=True)
+        self._thread.start()
+        return True
+
+    def stop(self) -> bool:
+        if self._thread is not None:
+            self._abandon.set()
+            with finishing():
+                self._thread.join()
+            self._thread = None
+        self._loader.wait()
+        return True
+
+    def _on_drain(self, message: pmt.pmt_base) -> None:
+        """Never called: the port exists for the scheduler's sake."""
+
+    def _on_system(self, message: pmt.pmt_base) -> None:
+        """The scheduler says that a block which sends us messages is done.
+
+        By default that ends this block and tells its own subscribers, before stop() is called and
+        so before the last windows are worked on: what is said of them would be lost. And it need
+        not be the batcher that is done: a block at `control` may be.
+        """
+        if not (self._batcher.stream_ended() or self._nobody_listens()):
+            return
+        with finishing():  # who is stopped meanwhile listens on
+            if self._thread is not None:
+                self._thread.join()  # ends by itself once the ring is closed and empty
+            # Subscribers look through their ports one by one; "done" must not overtake the last
+            # words.
+            time.sleep(LAST_WORDS_S)
+        self.gateway.system_handler(message)
+
+    def _nobody_listens(self) -> bool:
+        """Whether all that this block is for has ended, though the stream goes on."""
+        return False
+
+    def _on_control(self, message: pmt.pmt_base) -> None:
+        """Change parameters by message: a dictionary, or a pair (name . value)."""
+        try:
+            wanted = pmt.to_python(message)
+            if isinstance(wanted, tuple) and len(wanted) == 2:
+                wanted = {wanted[0]: wanted[1]}
+            if not isinstance(wanted, dict):
+                raise ValueError(f"a control message must be a dictionary or a pair, not {wanted}")
+            self.try_to_set(**{str(name): value for name, value in wanted.items()})
+        except Exception as error:  # a handler that raises would end the block's thread
+            self._status.add_error("control message refused", error)
+            self._status.wanted.set()
+
+    # --- the worker thread --------------------------------------------------------------------
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            with self._reporting_errors():  # with "block", a dead thread would stall the stream
+                ended = self._work_once()
+        with self._reporting_errors():
+            self._finish()
+        with self._reporting_errors():
+            self._publish_status()
+
+    @contextmanager
+    def _reporting_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self._status.add_error("worker", error)
+
+    def _work_once(self) -> bool:
+        """One batch, or one wait for it; True when there will be no more."""
+        self._swap_model()
+        batch = self._batcher.take(TAKE_TIMEOUT_S)
+        if batch is not None:
+            self._batch_at = time.monotonic()
+            self._handle(batch)
+        elif self._batcher.finished():
+            return True
+        else:
+            self._idle()
+        if self._gives_up():
+            self._batcher.discard_pending()
+        if self._status.due():
+            self._publish_status()
+        return False
+
+    def _handle(self, batch: window_batch) -> None:
+        processed = False
+        try:
+            info = np.array(batch.info)  # a copy: small, and outlives the batch
+            self._told_rate_hz = _known(info["rx_rate_hz"][-1], None)
+            self._process(np.asarray(batch), info)
+            self._status.add_latency(batch.age_s)
+            processed = True
+        except Exception as error:  # whatever it is, the stream goes on
+            self._status.add_error("batch lost", error)
+        finally:
+            batch.release(processed)
+
+    def _stretches(self, info: np.ndarray) -> Iterator[tuple[slice, Origin]]:
+        """Runs of windows that share time tag, frequency and rate; nearly always just one."""
+        edges = changes(info)
+        for start, stop in zip([0, *edges], [*edges, len(info)], strict=True):
+            first = info[start]
+            time_s = None
+            if first["has_time"] and first["rx_time_full_s"] >= UNIX_TIME_FROM_S:
+                time_s = float(first["rx_time_full_s"]) + float(first["rx_time_frac_s"])
+            yield (
+                slice(int(start), int(stop)),
+                Origin(
+                    time_s=time_s,
+                    time_sample=int(first["rx_time_sample"]),
+                    center_frequency_hz=_known(first["rx_freq_hz"], self._center_frequency_hz),
+                    sample_rate_hz=_known(first["rx_rate_hz"], self._sample_rate_hz),
+                ),
+            )
+
+    def _samples_seen(self) -> tuple[int, bool]:
+        """How many samples this run has had, and whether windows of them are still to come.
+
+        Both are of one moment: when none is, all windows within these samples have come.
+        """
+        counters = self._batcher.counters()
+        return counters["samples_in"] - self._samples_before, counters["windows_pending"] > 0
+
+    def _swap_model(self) -> None:
+        """Take over what the loader has finished, between two batches."""
+        outcome = self._loader.outcome()
+        if outcome is None:
+            return
+        if not isinstance(outcome, Exception):
+            try:
+                self._check_model(outcome)
+            except ValueError as error:
+                outcome = error
+        if isinstance(outcome, Exception):
+            self._status.add_error("model not changed", outcome)
+            self._publish_status()
+            return
+        self._model_changed(outcome)
+        self._status.model_left(self._network)
+        self._network = outcome
+        log.info("now running model %s", outcome.card.name)
+
+    # --- messages -----------------------------------------------------------------------------
+
+    def _publish(self, port: str, message: dict[str, Any]) -> None:
+        self.message_port_pub(self._ports[port], pmt.to_pmt(message))
+
+    def _publish_status(self) -> None:
+        message = self._status.message(
+            self._network,
+            sample_rate_hz=self._told_rate_hz or self._sample_rate_hz,
+            symbol_rate_hz=self._symbol_rate_hz,
+            more=self._state(),
+        )
+        self._publish("status", message)
+
+
+def _known(tagged: float, nominal: float | None) -> float | None:
+    return nominal if np.isnan(tagged) else float(tagged)
+
+
+def _rate(name: str, value: float) -> float | None:
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{name} is {value}: give hertz, or 0 when unknown")
+    return float(value) or None

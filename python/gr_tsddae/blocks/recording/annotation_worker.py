@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decisions in, a growing SigMF file and status out.
+
+A block with a stream is over when the stream is, and what is sent to it later lies in its queue
+for ever; the last decisions come later. So this is a message-only block of its own. Such a block is
+over as soon as any neighbour is done, unless it answers the scheduler itself, as it does here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pmt
+from gnuradio import gr
+
+from gr_tsddae.blocks.listening.last_words import hear_last_words
+from gr_tsddae.iq.sigmf.annotated_recording import AnnotatedRecording
+from gr_tsddae.iq.sigmf.annotations import Run
+
+log = logging.getLogger(__name__)
+
+STATUS_INTERVAL_S = 1.0
+TICK_S = 0.1
+LINGER_S = 1.0  # after a sender of decisions is done: another may not be
+GRACE_S = 10.0  # after the stream's end, while nobody who sends decisions is done
+
+
+class AnnotationWorker(gr.basic_block):
+    """Message-only block that owns the thread which writes metadata.
+
+    Args:
+        open_recording: gives the recording of a run without a recorder, None with one: then the
+            recorder's owner sets `recording`.
+        status: gives what the status message holds beside decisions and errors.
+        samples_written: samples the file holds now.
+        stream_ended: whether the recorded stream is over; None without a recorder.
+
+    Attributes:
+        grace_s: how long after the stream's end decisions are awaited from senders that are not
+            done; 0 where nobody sends any.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_recording: Callable[[], AnnotatedRecording] | None,
+        status: Callable[[], dict[str, Any]],
+        samples_written: Callable[[], int],
+        stream_ended: threading.Event | None,
+    ):
+        gr.basic_block.__init__(self, name="annotation_worker", in_sig=None, out_sig=None)
+        self._open_recording = open_recording
+        self._finished: AnnotatedRecording | None = None  # of the run before
+        self._extra_status = status
+        self._samples_written = samples_written
+        self._stream_ended = stream_ended
+        self.recording: AnnotatedRecording | None = None
+        self.ignore: frozenset[str] = frozenset()
+        self.minimum_confidence = 0.0
+        self.merge = True
+        self.grace_s = GRACE_S
+
+        self._decisions = self._left_out = self._unwritable = 0
+        self._errors = 0
+        self._last_error = ""
+        self._logged: dict[str, str] = {}
+        self._error_lock = threading.Lock()
+        self._dirty = False
+        self._done_neighbours = 0
+        self._heard_at = 0.0
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+        for port in ("decisions", "drain"):
+            self.message_port_register_in(pmt.intern(port))
+        self.set_msg_handler(pmt.intern("decisions"), self._on_decision)
+        self.set_msg_handler(pmt.intern("drain"), self._on_drain)
+        self.set_msg_handler(pmt.intern("system"), self._on_system)
+        self._status_port = pmt.intern("status")
+        self.message_port_register_out(self._status_port)
+
+    def changed(self) -> None:
+        """Something else than a decision changed the recording."""
+        self._dirty = True
+
+    def report(self, what: str, error: BaseException) -> None:
+        """From any thread: count what went wrong; the same again is logged once."""
+        with self._error_lock:
+            self._errors += 1
+            text = self._last_error = f"{what}: {error}"
+            if text != self._logged.get(what):
+                log.error("%s", text)
+            self._logged[what] = text
+
+    # --- called by the scheduler --------------------------------------------------------------
+
+    def start(self) -> bool:
+        self._stopping.clear()
+        self._done_neighbours = self._decisions = self._left_out = self._unwritable = 0
+        for port in ("decisions", "system"):  # said after the run before had stopped
+            for _ in self._queued(port):
+                pass
+        if self._open_recording is not None:
+            self.recording = None
+            try:
+                self.recording = self._open_recording()
+            except Exception as error:
+                self.report("recording not opened", error)
+        self._dirty = True
+        self._heard_at = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="tsddae annotator", daemon=True)
+        self._thread.start()
+        return True
+
+    def stop(self) -> bool:
+        if self._thread is not None:
+            self._stopping.set()
+            self._thread.join()
+            self._thread = None
+        return True
+
+    def _on_drain(self, message: pmt.pmt_base) -> None:
+        """Never called: the port exists for the scheduler's sake."""
+
+    def _on_system(self, message: pmt.pmt_base) -> None:
+        """A neighbour is done; `_is_over` decides when this block is."""
+        self._done_neighbours += 1
+        self._heard_at = time.monotonic()
+
+    def _on_decision(self, message: pmt.pmt_base) -> None:
+        self._heard_at = time.monotonic()
+        try:
+            self._annotate(pmt.to_python(message))
+        except Exception as error:  # a handler that raises would end the block's thread
+            self.report("decision refused", error)
+
+    def _annotate(self, said: Any) -> None:
+        if not isinstance(said, dict) or not {"label", "first_sample", "sample_count"} <= set(said):
+            raise ValueError(
+                f"a decision is a dictionary with label, first_sample and sample_count, not {said}"
+            )
+        self._decisions += 1
+        confidence = float(said.get("confidence", 1.0))
+        if said["label"] in self.ignore or confidence < self.minimum_confidence:
+            self._left_out += 1
+            return
+        if self.recording is None:
+            return  # it could not be made, which has been reported
+        run = Run(
+            first_sample=int(said["first_sample"]),
+            sample_count=int(said["sample_count"]),
+            label=str(said["label"]),
+            model=str(said.get("model", "unnamed model")),
+            confidence=confidence,
+            center_frequency_hz=said.get("center_frequency_hz"),
+            sample_rate_hz=said.get("sample_rate_hz"),
+        )
+        if self._stream_ended is None and run.first_sample >= self.recording.sample_count:
+            raise ValueError(
+                f"it starts at sample {run.first_sample}, and {self.recording.data_path} holds "
+                f"{self.recording.sample_count}; play it once, from its start, without repeating"
+            )
+        self.recording.add(run, merge=self.merge)
+        self._dirty = True
+
+    # --- the thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        status_at = saved_at = time.monotonic()
+        self._save()  # a killed recording is valid from its first second on
+        over = False
+        while not self._stopping.wait(TICK_S):
+            now = time.monotonic()
+            if now - status_at >= STATUS_INTERVAL_S:
+                status_at = now
+                self._publish_status()
+            recording = self.recording  # the recorder may replace it
+            if recording is not None and now - saved_at >= recording.pause_s:
+                self._save()
+                saved_at = time.monotonic()
+            if not over and self._is_over():
+                over = True
+                self.gateway.system_handler(pmt.cons(pmt.intern("done"), pmt.from_long(1)))
+        if self._stream_ended is not None:
+            self._stream_ended.wait()  # the recorder has written its last samples
+        hear_last_words(self._hear_queued)  # this block's own thread is over
+        self._dirty = True
+        self._save()
+        self._finished = self.recording
+        self._publish_status()
+
+    def _is_over(self) -> bool:
+        """No decision will come. Who is done is not told, only that somebody is."""
+        if self._stream_ended is not None and not self._stream_ended.is_set():
+            return False  # somebody else was done early
+        senders_done = self._done_neighbours - (self._stream_ended is not None)
+        if senders_done < 0:
+            return False  # the recorder's own message is on its way
+        if not senders_done and self._stream_ended is None:
+            return False
+        quiet_s = time.monotonic() - self._heard_at
+        return quiet_s > (LINGER_S if senders_done else self.grace_s)
+
+    def _hear_queued(self) -> bool:
+        heard = False
+        for message in self._queued("decisions"):
+            self._on_decision(message)
+            heard = True
+        return heard
+
+    def _queued(self, port: str) -> Iterator[pmt.pmt_base]:
+        while (message := self.gateway.delete_head_nowait(pmt.intern(port))) is not None:
+            yield message
+
+    def _save(self) -> None:
+        # The recorder may replace it at any moment; that of the run before is not touched again.
+        recording = self.recording
+        if recording is None or recording is self._finished or not self._dirty:
+            return
+        self._dirty = False
+        try:
+            recording.save(self._samples_written())
+        except Exception as error:
+            self._dirty = True
+            self.report("annotations not written", error)
+            return
+        count = recording.unwritable_count
+        if count > self._unwritable:
+            self.report(
+                "annotations left out",
+                ValueError(f"{count} hold what JSON cannot say, such as edges that overflow"),
+            )
+        self._unwritable = count
+
+    def _publish_status(self) -> None:
+        recording = self.recording
+        status = {
+            **self._extra_status(),
+            "path": "" if recording is None else str(recording.meta_path),
+            "decisions": self._decisions,
+            "left_out": self._left_out,
+            "annotations": 0 if recording is None else recording.annotation_count,
+            "errors": self._errors,
+            "last_error": self._last_error,
+        }
+        self.message_port_pub(self._status_port, pmt.to_pmt(status))

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recordings of one's own as a dataset: labels from annotations, sidecars and folder names.
+
+    my_emitters/                        one recording (SigMF, raw IQ, IQ WAV), or a folder of them
+        doorbell/monday.cf32            its label is its folder's name: "doorbell"
+        doorbell/tuesday.sigmf-meta
+        band.sigmf-meta                 annotated: only the annotated samples, with their labels
+        tpms.iq                         raw, described beside it in tpms.yaml (or tpms.iq.yaml):
+        tpms.yaml                           {dtype: ci16, sample_rate_hz: 1e6, label: tpms}
+        overnight.cf32                  no label anywhere: for pre-training
+
+The most particular label wins: `label=`, then annotations, then the sidecar, then the folder. What
+this program wrote itself as annotations is no label: a model must not learn from its own answers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError
+from gr_tsddae.data.readers.cutting import Cut, Stretch, cut
+from gr_tsddae.data.readers.recording_folder import Recording, find_recordings
+from gr_tsddae.data.readers.recording_store import usable_windows
+from gr_tsddae.iq.captures import Capture
+
+_RATE_TOLERANCE = 0.01
+
+
+def read(
+    kind: str,
+    path: str,
+    *,
+    window_samples: int = 128,
+    hop_samples: int | None = None,
+    label: str | None = None,
+    dtype: str | None = None,
+    sample_rate_hz: float | None = None,
+    center_frequency_hz: float | None = None,
+    group_by: str = "block",
+    blocks: int = 10,
+    scan: bool = True,
+    min_power_db: float | None = None,
+    max_windows_per_class: int | None = None,
+    task: Literal["amc", "wtc", "anomaly"] = "amc",
+) -> Dataset:
+    """Opens recordings; their windows stay in the files, which are mapped when they are read.
+
+    A window never reaches over the end of an annotation, of a tuning or of a file, and samples that
+    two labels claim are left out.
+
+    Args:
+        kind: name of this format.
+        path: a recording, or a folder of recordings (see above; deeper folders belong to the
+            first one under `path`). Files of other types are ignored.
+        window_samples: L.
+        hop_samples: distance between windows; None is L.
+        label: the class of everything, whatever the files say.
+        dtype: how raw samples are stored; wins over extension and sidecar, and is needed where
+            neither says it (.iq, .raw, .bin, .dat).
+        sample_rate_hz: wins over what the files say.
+        center_frequency_hz: wins over what the files say.
+        group_by: what a split must not tear apart: "block" of time, whole "recording", or "window".
+        blocks: into how many blocks of time a recording's samples of one class are cut.
+        scan: whether to go through all samples once and leave out windows that are silent (all 0)
+            or hold NaN or infinity; without it, opening a large corpus takes no time.
+        min_power_db: least mean power of a window in dB under full scale, or None.
+        max_windows_per_class: keep at most so many, evenly spread over time.
+        task: what the labels are for, see `Dataset`.
+
+    Raises:
+        DatasetError: if there is no recording, one cannot be read, sample rates differ, or a class
+            has no window.
+    """
+    recordings, notes = find_recordings(
+        Path(path),
+        dtype=dtype,
+        sample_rate_hz=sample_rate_hz,
+        center_frequency_hz=center_frequency_hz,
+    )
+    captures = [recording.capture for recording in recordings]
+    shared_rate_hz = _shared_rate(captures)
+    labelled = [_labelled(recording, label) for recording in recordings]
+    classes = tuple(sorted({name for spans in labelled for _, _, name in spans if name}))
+    stretches, torn = _stretches(captures, labelled, classes, window_samples)
+    everything = cut(
+        stretches,
+        window_samples=window_samples,
+        hop_samples=window_samples if hop_samples is None else hop_samples,
+        blocks=blocks,
+        group_by=group_by,
+    )
+    store, left, skipped = usable_windows(
+        captures,
+        everything,
+        window_samples,
+        scan=scan,
+        min_power_db=min_power_db,
+        max_per_class=max_windows_per_class,
+    )
+    for number in sorted({stretch.label for stretch in stretches}):
+        if not (left.label == number).any():
+            name = classes[number] if number != UNLABELLED else None
+            raise DatasetError(_no_window(path, name, number, stretches, everything, skipped))
+    notes = notes + Counter({"has two labels": torn}) + Counter(skipped)
+    return Dataset(
+        kind=kind,
+        path=path,
+        store=store,
+        index=np.arange(store.shape[0]),
+        label=left.label,
+        level_db=left.level_db,
+        classes=classes,
+        level_name=None,
+        group=left.group,
+        task=task,
+        sample_rate_hz=shared_rate_hz,
+        licence=_licence(captures),
+        skipped=dict(notes),
+    )
+
+
+# First sample, end, and label (None where nobody gave one).
+_Span = tuple[int, int, str | None]
+
+
+def _labelled(recording: Recording, label: str | None) -> list[_Span]:
+    """What is in the recording: its annotated parts, or the whole of it."""
+    whole = (0, recording.capture.sample_count)
+    if label is not None:
+        return [(*whole, label)]
+    if recording.annotations:
+        return [
+            (each.first_sample, each.first_sample + each.sample_count, each.label)
+            for each in recording.annotations
+        ]
+    return [(*whole, recording.label)]
+
+
+def _stretches(
+    captures: Sequence[Capture],
+    labelled: Sequence[list[_Span]],
+    classes: Sequence[str],
+    window_samples: int,
+) -> tuple[list[Stretch], int]:
+    """Spans without overlaps, cut at retunes; and how many windows two labels cost."""
+    number_of = {name: number for number, name in enumerate(classes)} | {None: UNLABELLED}
+    stretches, torn_samples = [], 0
+    for file, (capture, spans) in enumerate(zip(captures, labelled, strict=True)):
+        clear, torn = _without_conflicts(spans)
+        torn_samples += torn
+        retunes = sorted({segment.first_sample for segment in capture.segments})
+        for first, end, name in clear:
+            inside = [sample for sample in retunes if first < sample < end]
+            for a, b in zip([first, *inside], [*inside, end], strict=True):
+                stretches.append(Stretch(file, a, b - a, number_of[name]))
+    return stretches, -(-torn_samples // max(1, window_samples))
+
+
+def _without_conflicts(spans: Sequence[_Span]) -> tuple[list[_Span], int]:
+    """Overlapping spans of one label become one; samples of two labels are taken out and counted.
+
+    Spans that only touch stay apart: each is an event of its own.
+    """
+    joined: list[_Span] = []
+    for first, end, name in sorted(spans, key=lambda span: (str(span[2]), span[0], span[1])):
+        if joined and joined[-1][2] == name and first < joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]), name)
+        else:
+            joined.append((first, end, name))
+    changes = Counter({sample: 0 for first, end, _ in joined for sample in (first, end)})
+    for first, end, _ in joined:
+        changes[first] += 1
+        changes[end] -= 1
+    contested: list[tuple[int, int]] = []
+    depth, previous = 0, 0
+    for sample in sorted(changes):
+        if depth > 1:
+            contested.append((previous, sample))
+        depth, previous = depth + changes[sample], sample
+    clear: list[_Span] = []
+    for first, end, name in sorted(joined, key=lambda span: span[0]):
+        for a, b in contested:
+            if a >= end or b <= first:
+                continue
+            if a > first:
+                clear.append((first, a, name))
+            first = b
+        if first < end:
+            clear.append((first, end, name))
+    return clear, sum(b - a for a, b in contested)
+
+
+def _shared_rate(captures: Sequence[Capture]) -> float | None:
+    """The sample rate of all recordings, None when one of them does not say its own."""
+    known = [capture for capture in captures if capture.sample_rate_hz is not None]
+    if not known:
+        return None
+    slow = min(known, key=lambda capture: capture.sample_rate_hz)
+    fast = max(known, key=lambda capture: capture.sample_rate_hz)
+    if fast.sample_rate_hz > slow.sample_rate_hz * (1 + _RATE_TOLERANCE):
+        raise DatasetError(
+            f"{slow.path} was recorded at {slow.sample_rate_hz:g} samples/s and {fast.path} at "
+            f"{fast.sample_rate_hz:g}: a model cannot tell a signal from its speed; resample them "
+            "to one rate, or give sample_rate_hz= if a file is wrong"
+        )
+    return slow.sample_rate_hz if len(known) == len(captures) else None
+
+
+def _no_window(
+    path: str,
+    name: str | None,
+    number: int,
+    stretches: Sequence[Stretch],
+    everything: Cut,
+    skipped: dict[str, int],
+) -> str:
+    what = f"{path}: class {name!r}" if name is not None else f"{path}: what has no label"
+    cut_count = int((everything.label == number).sum())
+    if cut_count:
+        why = ", ".join(f"{reason}: {count}" for reason, count in skipped.items())
+        return f"{what} has no usable window; left out in all classes: {why}; record it again"
+    longest = max(stretch.sample_count for stretch in stretches if stretch.label == number)
+    return (
+        f"{what} has no window: its longest stretch has {longest} samples, too few for the "
+        "window_samples asked for; record more, or give fewer window_samples"
+    )
+
+
+def _licence(captures: Sequence[Capture]) -> str:
+    """All that recordings state, by SigMF's key or, as in those of `to_file`, this program's."""
+    keys = ("core:license", "tsddae:licence")
+    stated = {str(each.metadata[key]) for each in captures for key in keys if key in each.metadata}
+    stated -= {"unknown"}
+    # A choice between licences is one condition.
+    return " AND ".join(f"({s})" if " OR " in s else s for s in sorted(stated)) or "unknown"

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows over the threshold become events: what a person or another block is told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from gr_tsddae.inference.decision import Origin
+
+LONGEST_S = 1.0  # of the stream: a longer event is told in parts
+LONGEST_WITHOUT_RATE_SAMPLES = 65536
+MERGED_S = 0.01  # windows so close are one event: at most a hundred messages per second
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A stretch of the stream that was not normal.
+
+    Attributes:
+        model: name of the model that said it.
+        score: the highest in it.
+        threshold: what it passed.
+        windows: how many passed it.
+        first_sample: absolute number of the first sample of the first of them.
+        sample_count: from there to the end of the last.
+        time_s: Unix time of `first_sample`, None when nothing told it.
+        center_frequency_hz, sample_rate_hz: None when unknown.
+    """
+
+    model: str
+    score: float
+    threshold: float
+    windows: int
+    first_sample: int
+    sample_count: int
+    time_s: float | None = None
+    center_frequency_hz: float | None = None
+    sample_rate_hz: float | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain Python values, for JSON and for messages."""
+        return asdict(self)
+
+
+class EventGatherer:
+    """Merges windows over the threshold while no more than a hop, or 10 ms, lies between them.
+
+    An event that goes on is told once per second of the stream, in parts. It also ends where the
+    receiver's origin (time tag, frequency, rate) changes.
+
+    Args:
+        window_samples: L.
+        hop_samples: H.
+    """
+
+    def __init__(self, window_samples: int, hop_samples: int):
+        self.window_samples = window_samples
+        self.hop_samples = hop_samples
+        self._windows = 0
+
+    def add(
+        self,
+        scores: np.ndarray,
+        first_samples: np.ndarray,
+        *,
+        threshold: float,
+        origin: Origin,
+        model: str,
+    ) -> list[Event]:
+        """Take windows in stream order.
+
+        Args:
+            scores: (B,).
+            first_samples: absolute number of each window's first sample, (B,), rising.
+            threshold: a score above it is an anomaly.
+            origin: of all of them.
+            model: name for the events.
+
+        Returns:
+            The events, and parts of one, that this completes, oldest first.
+        """
+        events = self.flush() if self._windows and origin != self._origin else []
+        rate = origin.sample_rate_hz
+        self._near = near = max(self.hop_samples, round(MERGED_S * (rate or 0)))
+        longest = round(LONGEST_S * rate) if rate else LONGEST_WITHOUT_RATE_SAMPLES
+        firsts = np.asarray(first_samples, np.int64)
+        for at in np.flatnonzero(np.asarray(scores) > threshold):
+            first, score = int(firsts[at]), float(scores[at])
+            if self._windows and (first - self._last > near or first - self._first >= longest):
+                events += self.flush()
+            if not self._windows:
+                self._first, self._score = first, score
+                self._origin, self._threshold, self._model = origin, threshold, model
+            self._score = max(self._score, score)
+            self._last = first
+            self._windows += 1
+        if self._windows and len(firsts) and firsts[-1] - self._last > near:
+            events += self.flush()
+        return events
+
+    @property
+    def over_at(self) -> int | None:
+        """When all windows up to this sample are known, the event is over; None without one."""
+        return self._last + self._near + self.window_samples if self._windows else None
+
+    def flush(self) -> list[Event]:
+        """The event that was going on, if one was."""
+        if not self._windows:
+            return []
+        event = Event(
+            model=self._model,
+            score=self._score,
+            threshold=float(self._threshold),
+            windows=self._windows,
+            first_sample=self._first,
+            sample_count=self._last - self._first + self.window_samples,
+            time_s=self._origin.time_of(self._first),
+            center_frequency_hz=self._origin.center_frequency_hz,
+            sample_rate_hz=self._origin.sample_rate_hz,
+        )
+        self._windows = 0
+        return [event]

@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows in, probabilities and embeddings out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gr_tsddae import zoo
+from gr_tsddae.inference.decision import Decider, Decision, Origin
+from gr_tsddae.inference.engines import Engine, resolve_engine
+from gr_tsddae.inference.engines.openvino import OpenVino
+from gr_tsddae.inference.runner import Runner
+from gr_tsddae.iq.windows import cut
+from gr_tsddae.nets.heads import TSNetClassifier
+from gr_tsddae.nets.tsnet.folded import FoldedTSNet
+
+log = logging.getLogger(__name__)
+
+# In bfloat16, windows whose two likeliest classes are closer than this factor are looked at again
+# in float32. Of 8192 windows of the recipe `live`, labels of 0.28 % (amc-mini) and 0.33 %
+# (amc-small) differ in bfloat16; with it 0.02 % and 0.04 %, and 3 % are looked at twice.
+NEAR_TIE = float(np.exp(0.05))
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What `Recognizer.predict` found in a piece of IQ.
+
+    Attributes:
+        decision: on the whole piece.
+        window_probabilities: float32 (B, K), one row per window.
+        first_samples: int64 (B,), where each window starts.
+    """
+
+    decision: Decision
+    window_probabilities: np.ndarray
+    first_samples: np.ndarray
+
+    @property
+    def label(self) -> str:
+        return self.decision.label
+
+    @property
+    def confidence(self) -> float:
+        return self.decision.confidence
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        return self.decision.probabilities
+
+
+class Recognizer(Runner):
+    """A model, ready to be asked.
+
+    Deterministic: no noise is drawn, and the same call gives the same probabilities on the same
+    machine, to the last bit while the same `engine` runs. Passes through the network come in a few
+    fixed sizes, the last one padded.
+
+    Args:
+        model: name or folder, see `zoo.find`.
+        device: "auto" (a GPU when torch sees one), "cpu", "cuda", "cuda:1", ...
+        precision: "auto" (bfloat16 where the hardware multiplies it fast), "float32", "bfloat16".
+        batch_windows: most windows per pass through the network; None takes what suits the
+            network's size and the device.
+        engine: how a TS-Net runs, see docs/speed.md: "eager"; "openvino" (on a CPU); "compiled"
+            (by torch.compile); "graphs" (CUDA graphs, compiled as well); "auto" (eager, on a GPU
+            graphs; once the network has worked for 5 s on a CPU OpenVINO; where that is not
+            installed, and on a GPU, compiled after 20 s). "openvino" is ready before the first
+            window. The others begin at once and change over when the faster one is ready, at
+            which the last digits of probabilities change. Other networks run eager.
+
+    Raises:
+        zoo.ModelError: when the model cannot be loaded.
+        ValueError: for a device that is not there, or an unknown precision or engine.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "amc-nano",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_windows: int | None = None,
+        engine: str = "auto",
+    ):
+        loaded = zoo.load(model)
+        zoo.need_classes(loaded.card)
+        self._engine: Engine | None = None  # of a TS-Net
+        super().__init__(loaded, device=device, precision=precision, batch_windows=batch_windows)
+        self._engine_wanted = resolve_engine(engine, self._device)
+        self.warm_up()
+        self._start_engine()
+
+    @property
+    def engine(self) -> str:
+        """What runs now: "eager", "openvino", "compiled", "graphs" or "compiled graphs"."""
+        return "eager" if self._engine is None else self._engine.running
+
+    @property
+    def engine_wanted(self) -> str:
+        """What to ask for to get such a recogniser again, on the device it is on now."""
+        lost = self._engine_wanted == "graphs" and self._device.type == "cpu"
+        return "auto" if lost else self._engine_wanted
+
+    def _prepared(self, device: torch.device) -> torch.nn.Module:
+        self._engine = None
+        self._exact: FoldedTSNet | None = None
+        if not isinstance(self._float_network, TSNetClassifier):
+            return super()._prepared(device)
+        if self._dtype != torch.float32:
+            self._exact = FoldedTSNet(self._float_network, self.window_samples).to(device)
+        return (
+            FoldedTSNet(self._float_network, self.window_samples)
+            .to(device)
+            .to_precision(self._dtype)
+        )
+
+    def _start_engine(self) -> None:
+        if not isinstance(self._network, FoldedTSNet):
+            return
+        step = self._size_step
+        # Whole steps, as `_run` pads them; a busy stream fills the last one.
+        counts = 1, max(1, self.batch_windows // 4), self.batch_windows
+        sizes = {step * -(-count // step) for count in counts}
+        self._engine = Engine(
+            self.engine_wanted, self._network, self._scale, tuple(sorted(sizes)), self._exact
+        )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.card.classes
+
+    def warm_up(self) -> None:
+        """Run once on silence, so that the first real batch is as fast as the next."""
+        self.window_probabilities(self._silent_batch())
+
+    def window_probabilities(self, windows: np.ndarray) -> np.ndarray:
+        """Class probabilities of windows.
+
+        Args:
+            windows: complex64, (B, L); not changed. All samples finite. Windows of zeros alone are
+                `noise` where the model has that class, else all classes alike.
+
+        Returns:
+            float32, (B, K), rows add up to 1.
+
+        Raises:
+            ValueError: for another shape.
+        """
+        self._check_windows(windows)
+        found = np.empty((len(windows), len(self.classes)), np.float32)
+        self._change_over()
+        began = time.perf_counter()
+        if not self._filled_at_once(found, windows):
+            self._fill(
+                found,
+                lambda rows: self._network(self._scale(rows)).float().softmax(1),
+                windows,
+            )
+        self._settle_near_ties(found, windows)
+        self._worked_since(began)
+        found[~windows.any(1)] = self._silence()
+        return found
+
+    def _filled_at_once(self, found: np.ndarray, windows: np.ndarray) -> bool:
+        """Have OpenVINO or CUDA graphs do it; false where there is neither, or no GPU any more."""
+        graphs = None if self._engine is None else self._engine.graphs
+        if graphs is None:
+            return self._filled_by_openvino(OpenVino.fill, found, windows)
+        try:
+            graphs.fill(found, windows)
+        except RuntimeError as error:
+            self._leave_device(error)
+            return False
+        return True
+
+    def _filled_by_openvino(
+        self,
+        fill: Callable[[OpenVino, np.ndarray, np.ndarray], None],
+        found: np.ndarray,
+        windows: np.ndarray,
+    ) -> bool:
+        """Have OpenVINO do it; false where it is not, or fails."""
+        openvino = None if self._engine is None else self._engine.openvino
+        if openvino is None:
+            return False
+        try:
+            fill(openvino, found, windows)
+        except RuntimeError as error:
+            self._engine.leave_openvino(error)
+            return False
+        return True
+
+    def _leave_device(self, error: RuntimeError) -> None:
+        super()._leave_device(error)
+        self._start_engine()  # the CPU's
+
+    def _settle_near_ties(self, found: np.ndarray, windows: np.ndarray) -> None:
+        """Where bfloat16 cannot tell two classes apart, have float32 do it."""
+        if self._exact is None or found.shape[1] < 2:  # one class has no rival
+            return
+        second, first = np.partition(found, -2, axis=1)[:, -2:].T
+        close = first < second * NEAR_TIE
+        if close.any():
+            found[close] = self._exactly(windows[close])
+
+    def _exactly(self, windows: np.ndarray) -> np.ndarray:
+        """Probabilities of windows in float32."""
+        found = np.empty((len(windows), len(self.classes)), np.float32)
+        if not self._filled_by_openvino(OpenVino.fill_exact, found, windows):
+            self._fill(
+                found,
+                # Without a GPU any more, the network itself is float32.
+                lambda rows: (self._exact or self._network)(self._scale(rows)).float().softmax(1),
+                windows,
+            )
+        return found
+
+    def _worked_since(self, began: float) -> None:
+        if self._engine is not None:
+            self._engine.worked(time.perf_counter() - began)
+
+    def _change_over(self) -> None:
+        """Take the compiled network, where there is one now."""
+        if self._engine is not None and self._engine.compiled is not None:
+            self._network = self._engine.compiled
+
+    def _silence(self) -> np.ndarray:
+        """Probabilities of digital silence, (K,): it has no shape that the network could see."""
+        if "noise" in self.classes:
+            return np.eye(len(self.classes), dtype=np.float32)[self.classes.index("noise")]
+        return np.full(len(self.classes), 1 / len(self.classes), np.float32)
+
+    @property
+    def embedding_size(self) -> int:
+        """E, the length of what `embed` gives."""
+        return self._float_network.feature_size
+
+    def embed(self, windows: np.ndarray) -> np.ndarray:
+        """What the classifier sees of windows: the network's embeddings, averaged over time.
+
+        Windows that look alike to the network lie close together, whether or not it has a class
+        for them.
+
+        Args:
+            windows: complex64, (B, L); not changed. All samples finite.
+
+        Returns:
+            float32, (B, E); temporal embedding first, then the spectral one.
+
+        Raises:
+            ValueError: for another shape.
+        """
+        self._check_windows(windows)
+        self._change_over()
+        began = time.perf_counter()
+        found = np.empty((len(windows), self.embedding_size), np.float32)
+        if not self._filled_by_openvino(OpenVino.fill_features, found, windows):
+            self._fill(found, lambda rows: self._network.embed(self._scale(rows)).float(), windows)
+        self._worked_since(began)
+        return found
+
+    def predict(
+        self,
+        iq: np.ndarray,
+        *,
+        hop_samples: int | None = None,
+        confidence_threshold: float = 0.0,
+    ) -> Recognition:
+        """What a piece of IQ is.
+
+        Args:
+            iq: complex, (N,), at least one window long; any level, one signal near 0 Hz, at the
+                samples per symbol of the card (amc-nano: 8).
+            hop_samples: distance between windows; the window length when None.
+            confidence_threshold: under it the label is "unknown".
+
+        Raises:
+            ValueError: when `iq` is shorter than a window, is not complex, or holds no window of
+                finite samples; when the hop is under 1.
+        """
+        iq = np.asarray(iq)
+        if not np.iscomplexobj(iq):
+            raise ValueError(f"iq is {iq.dtype}: complex samples are needed, I + jQ")
+        iq = iq.astype(np.complex64, copy=False)
+        hop_samples = self.window_samples if hop_samples is None else hop_samples
+        windows = cut(iq, self.window_samples, hop_samples)
+        if not len(windows):
+            raise ValueError(
+                f"iq has {len(iq)} samples: {self.card.name} needs at least one window of "
+                f"{self.window_samples}"
+            )
+        first_samples = np.arange(len(windows)) * hop_samples
+        finite = np.isfinite(windows).all(1)
+        if not finite.any():
+            raise ValueError(f"all {len(windows)} windows hold NaN or infinite samples")
+        if not finite.all():
+            log.warning(
+                "left out %d of %d windows with NaN or infinite samples",
+                int((~finite).sum()),
+                len(finite),
+            )
+            windows, first_samples = windows[finite], first_samples[finite]
+        probabilities = self.window_probabilities(windows)
+        decider = Decider(
+            model=self.card.name,
+            classes=self.classes,
+            window_samples=self.window_samples,
+            interval_samples=max(1, len(iq)),
+            confidence_threshold=confidence_threshold,
+        )
+        decided = decider.add(probabilities, first_samples, Origin()) or decider.flush()
+        return Recognition(decided[0], probabilities, first_samples)

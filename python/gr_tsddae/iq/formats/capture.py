@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A recording of complex samples on disk, read slice by slice."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import operator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gr_tsddae.iq.formats.capture_errors import (
+    CaptureDamagedError,
+    CaptureError,
+    CaptureMissingError,
+    CaptureRangeError,
+)
+from gr_tsddae.iq.formats.sample_format import SampleFormat
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Samples recorded with one tuning, from `first_sample` to the next segment.
+
+    Attributes:
+        first_sample: Where the segment starts, counted from the start of the file.
+        frequency_hz: Centre frequency, or None where it is not known.
+        datetime: ISO 8601 time of `first_sample` (UTC), or None.
+    """
+
+    first_sample: int
+    frequency_hz: float | None = None
+    datetime: str | None = None
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What someone says is in these samples.
+
+    Attributes:
+        first_sample: Where it starts, counted from the start of the file.
+        sample_count: How many samples it covers, never beyond the end of the file.
+        label: The class.
+        generator: The program that wrote it, or None; a person's own label mostly has none.
+    """
+
+    first_sample: int
+    sample_count: int
+    label: str
+    generator: str | None = None
+
+
+@dataclass
+class Capture:
+    """One channel of complex samples in a file; `gr_tsddae.iq.captures.open_capture` makes it.
+
+    The file stays mapped, never loaded: only the slices that are read become complex64. Use it as a
+    context manager, or call `close`.
+
+    Attributes:
+        path: The file as it was asked for.
+        data_path: The file that holds the samples.
+        format: For people: `cf32`, `sigmf ci16`, `wav pcm16`.
+        sample_format: How one sample is stored.
+        sample_count: Complex samples in the capture.
+        sample_rate_hz: Samples per second, or None where nothing says it.
+        header_bytes: Bytes of `data_path` before the first sample.
+        trailing_bytes: Bytes of `data_path` after the last sample.
+        segments: At least one; a retune inside the file starts another.
+        annotations: Labels that came with the capture, in order of their start.
+        metadata: The SigMF `global` object; empty for other formats.
+    """
+
+    path: Path
+    data_path: Path
+    format: str
+    sample_format: SampleFormat
+    sample_count: int
+    sample_rate_hz: float | None = None
+    header_bytes: int = 0
+    trailing_bytes: int = 0
+    segments: tuple[Segment, ...] = (Segment(0),)
+    annotations: tuple[Annotation, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.sample_rate_hz is not None:
+            check_sample_rate(self.sample_rate_hz, self.path)
+        self._components: np.ndarray | None = None  # (sample_count, 2), mapped on the first read
+        self._closed = False
+
+    @property
+    def center_frequency_hz(self) -> float | None:
+        """Centre frequency of the first segment; see `center_frequency_at` for the others."""
+        return self.segments[0].frequency_hz
+
+    @property
+    def start_time(self) -> str | None:
+        """ISO 8601 time of the first segment (UTC), or None."""
+        return self.segments[0].datetime
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length in seconds, or None where the sample rate is not known."""
+        return None if self.sample_rate_hz is None else self.sample_count / self.sample_rate_hz
+
+    def segment_at(self, sample: int) -> Segment | None:
+        """The segment that covers `sample`, or None before the first one."""
+        covering = [segment for segment in self.segments if segment.first_sample <= sample]
+        return covering[-1] if covering else None
+
+    def center_frequency_at(self, sample: int) -> float | None:
+        """Centre frequency in Hz when `sample` was recorded, or None where it is not known."""
+        segment = self.segment_at(sample)
+        return None if segment is None else segment.frequency_hz
+
+    def time_at(self, sample: int) -> float | None:
+        """Unix time of `sample` in seconds, or None where time or sample rate is not known."""
+        segment = self.segment_at(sample)
+        if segment is None or segment.datetime is None or self.sample_rate_hz is None:
+            return None
+        try:
+            start = datetime.datetime.fromisoformat(_to_python_isoformat(segment.datetime))
+        except ValueError:
+            return None
+        if start.tzinfo is None:
+            start = start.replace(tzinfo=datetime.timezone.utc)
+        return start.timestamp() + (sample - segment.first_sample) / self.sample_rate_hz
+
+    def read(self, first_sample: int, count: int) -> np.ndarray:
+        """Reads `count` samples from `first_sample` on.
+
+        Returns:
+            (count,) complex64 with a full scale of 1.0. NaN and infinity come as they are stored.
+
+        Raises:
+            CaptureRangeError: If the capture does not hold all of these samples.
+            CaptureError: If the capture is closed, or its file shrank meanwhile.
+        """
+        first_sample, count = operator.index(first_sample), operator.index(count)
+        if first_sample < 0 or count < 0 or first_sample + count > self.sample_count:
+            raise CaptureRangeError(
+                f"{self.path} holds samples 0 to {self.sample_count - 1}, so {count} samples from "
+                f"{first_sample} on cannot be read; ask for fewer, or start elsewhere"
+            )
+        mapped = self._mapped()[first_sample : first_sample + count]
+        self._check_still_there(first_sample + count)
+        return self.sample_format.to_complex64(mapped)
+
+    def blocks(self, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Goes through the capture once.
+
+        Args:
+            block_samples: Samples per block; the last block may be shorter.
+
+        Yields:
+            The number of the block's first sample, and the block: (<= block_samples,) complex64.
+
+        Raises:
+            CaptureRangeError: If `block_samples` is less than 1.
+        """
+        block_samples = operator.index(block_samples)
+        if block_samples < 1:
+            raise CaptureRangeError(f"a block needs at least 1 sample, not {block_samples}")
+        return (
+            (first, self.read(first, min(block_samples, self.sample_count - first)))
+            for first in range(0, self.sample_count, block_samples)
+        )
+
+    def sample_byte(self, sample: np.ndarray) -> np.ndarray:
+        """Byte of `data_path` at which each of these samples begins: int64 (n,) -> int64 (n,).
+
+        Samples of one segment always follow each other in the file.
+        """
+        return self.header_bytes + sample * self.sample_format.bytes_per_sample
+
+    def close(self) -> None:
+        """Lets go of the file; reading afterwards is an error, closing again is not."""
+        self._components = None
+        self._closed = True
+
+    def __enter__(self) -> Capture:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def told(
+        self, *, sample_rate_hz: float | None = None, center_frequency_hz: float | None = None
+    ) -> Capture:
+        """This capture with what the user knows better; a frequency holds for the whole file.
+
+        Raises:
+            CaptureError: If the rate is not positive or a value is not finite.
+        """
+        changes: dict[str, Any] = {}
+        if sample_rate_hz is not None:
+            changes["sample_rate_hz"] = float(sample_rate_hz)
+        if center_frequency_hz is not None:
+            frequency_hz = float(center_frequency_hz)
+            if not math.isfinite(frequency_hz):
+                raise CaptureError(
+                    f"{self.path} cannot have a centre frequency of {frequency_hz} Hz; "
+                    "give a finite one, or none"
+                )
+            changes["segments"] = tuple(
+                replace(segment, frequency_hz=frequency_hz) for segment in self.segments
+            )
+        return replace(self, **changes)
+
+    def _check_still_there(self, end_sample: int) -> None:
+        """A file that was cut ends the whole process where its pages are missing."""
+        try:
+            there_bytes = self.data_path.stat().st_size
+        except OSError:
+            return  # removed: what is mapped stays
+        if there_bytes < self.header_bytes + end_sample * self.sample_format.bytes_per_sample:
+            raise CaptureMissingError(
+                f"{self.data_path} was cut to {there_bytes} bytes while it was being read; "
+                "let its writer finish, or read a copy"
+            )
+
+    def _mapped(self) -> np.ndarray:
+        if self._closed:
+            raise CaptureError(f"{self.path} is closed; open it again to read it")
+        if self._components is None:
+            try:
+                self._components = self._map()
+            except (OSError, ValueError) as error:
+                raise CaptureMissingError(
+                    f"{self.data_path} cannot be read any more ({error}); was it moved or cut?"
+                ) from error
+        return self._components
+
+    def _map(self) -> np.ndarray:
+        return np.memmap(
+            self.data_path,
+            dtype=self.sample_format.component,
+            mode="r",
+            offset=self.header_bytes,
+            shape=(self.sample_count, 2),
+        )
+
+
+def check_sample_rate(sample_rate_hz: float, path: Path) -> None:
+    """Raises CaptureError unless the rate is a positive, finite number of samples per second."""
+    if not (math.isfinite(sample_rate_hz) and sample_rate_hz > 0):
+        raise CaptureError(
+            f"{path} cannot have a sample rate of {sample_rate_hz} Hz; "
+            "give a positive one, or none if it is not known"
+        )
+
+
+def check_file(path: Path) -> int:
+    """Returns the size of a readable regular file in bytes.
+
+    Raises:
+        CaptureMissingError: If there is no such file, or it may not be read.
+    """
+    if path.is_dir():
+        raise CaptureMissingError(f"{path} is a directory; name one recording inside it")
+    if not path.exists():
+        raise CaptureMissingError(f"{path} does not exist; check the path")
+    if not path.is_file():
+        raise CaptureMissingError(f"{path} is not a regular file; record it to one first")
+    try:
+        with path.open("rb"):
+            return path.stat().st_size
+    except OSError as error:
+        raise CaptureMissingError(
+            f"{path} cannot be opened ({error.strerror}); check its permissions"
+        ) from error
+
+
+def count_samples(sample_bytes: int, sample_format: SampleFormat, path: Path) -> int:
+    """How many whole samples `sample_bytes` bytes are.
+
+    Raises:
+        CaptureDamagedError: If there are none, or bytes are left over.
+    """
+    count, left_over_bytes = divmod(sample_bytes, sample_format.bytes_per_sample)
+    if sample_bytes == 0:
+        raise CaptureDamagedError(f"{path} holds no samples; record it again")
+    if left_over_bytes:
+        raise CaptureDamagedError(
+            f"{path} holds {sample_bytes} bytes of samples, which is not a whole number of "
+            f"{sample_format.bytes_per_sample}-byte {sample_format.name} samples "
+            f"({left_over_bytes} left over); give the right dtype=, or cut the file"
+        )
+    return count
+
+
+def _to_python_isoformat(text: str) -> str:
+    """RFC 3339 as `datetime.fromisoformat` of Python 3.10 reads it: +00:00, six decimals."""
+    text = text.strip().replace("Z", "+00:00").replace("z", "+00:00")
+    head, dot, rest = text.partition(".")
+    if not dot:
+        return text
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return f"{head}.{(digits + '000000')[:6]}{rest[len(digits) :]}"

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recordings of GNU Radio's File Meta Sink: samples with headers among them, or in NAME.hdr.
+
+A header tells of the samples that follow it: their type, rate, time, and how many bytes they are.
+It is a dictionary in GNU Radio's serialised form (PMT), and a second one holds tags such as
+rx_freq. A new header comes with every tag, and after a million samples; each starts a segment.
+"""
+
+from __future__ import annotations
+
+import datetime
+import struct
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gr_tsddae.iq.formats.capture import Capture, Segment, check_file, count_samples
+from gr_tsddae.iq.formats.capture_errors import (
+    CaptureDamagedError,
+    CaptureFormatError,
+    CaptureMissingError,
+)
+from gr_tsddae.iq.formats.pmt_reader import DICT, PAIR, SYMBOL, parse
+from gr_tsddae.iq.formats.sample_format import SampleFormat
+
+SUFFIX = ".hdr"
+
+_FORMAT_OF_TYPE = {0: "ci8", 1: "ci16", 2: "ci32", 5: "cf32", 6: "cf64"}  # gr_file_types
+_KEYS = ("version", "rx_rate", "rx_time", "size", "type", "cplx", "strt", "bytes")
+_HEADER_LIMIT_BYTES = 1 << 16
+_FIRST_WALL_CLOCK_S = 365 * 86400  # a sink without a clock counts from 0
+
+
+@dataclass
+class SegmentedCapture(Capture):
+    """A capture whose segments lie apart in the file.
+
+    Attributes:
+        segment_bytes: byte of `data_path` at which each segment's samples begin.
+    """
+
+    segment_bytes: tuple[int, ...] = ()
+
+    def sample_byte(self, sample: np.ndarray) -> np.ndarray:
+        first_samples = np.array([segment.first_sample for segment in self.segments])
+        number = np.searchsorted(first_samples, sample, side="right") - 1
+        beyond = sample - first_samples[number]
+        begins = np.array(self.segment_bytes)[number]
+        return begins + beyond * self.sample_format.bytes_per_sample
+
+    def _map(self) -> _Pieces:
+        return _Pieces(self)
+
+
+class _Pieces:
+    """What slices of one mapped array would give, if the segments followed each other."""
+
+    def __init__(self, capture: SegmentedCapture):
+        self.component = capture.sample_format.component
+        self.sample_bytes = capture.sample_format.bytes_per_sample
+        self.mapped = np.memmap(capture.data_path, np.uint8, mode="r")
+        firsts = [segment.first_sample for segment in capture.segments]
+        ends = [*firsts[1:], capture.sample_count]
+        self.pieces = list(zip(firsts, ends, capture.segment_bytes, strict=True))
+        if len(self.mapped) < self.pieces[-1][2] + self.sample_bytes * (ends[-1] - firsts[-1]):
+            raise ValueError("it has become shorter")
+
+    def __getitem__(self, samples: slice) -> np.ndarray:
+        parts = [self.mapped[:0]]
+        for first, end, byte in self.pieces:
+            start, stop = max(first, samples.start), min(end, samples.stop)
+            if start < stop:
+                begin = byte + (start - first) * self.sample_bytes
+                parts.append(self.mapped[begin : begin + (stop - start) * self.sample_bytes])
+        return np.concatenate(parts).view(self.component).reshape(-1, 2)
+
+
+def is_file_meta(path: Path) -> bool:
+    """Whether a file is one of GNU Radio's meta sink: by NAME.hdr, or by how it begins."""
+    if path.suffix == SUFFIX or _detached_header(path).is_file():
+        return True
+    if not path.is_file():  # opening a pipe would wait for its other end
+        return False
+    try:
+        with path.open("rb") as file:
+            return _begins_like_a_header(file.read(16))
+    except OSError:
+        return False  # whoever opens it says what is wrong
+
+
+def open_file_meta(path: Path) -> Capture:
+    """Opens a recording of GNU Radio's File Meta Sink.
+
+    Args:
+        path: the file with the samples, or its NAME.hdr.
+
+    Raises:
+        CaptureMissingError: If a file cannot be opened.
+        CaptureFormatError: If the samples are real, or change type or rate.
+        CaptureDamagedError: If a header is no header, or byte counts do not fit.
+    """
+    data_path = path.with_suffix("") if path.suffix == SUFFIX else path
+    file_bytes = check_file(data_path)
+    header_path = _detached_header(data_path)
+    detached = header_path.is_file()
+    if not detached:
+        if path.suffix == SUFFIX:
+            raise CaptureMissingError(f"{path} does not exist; check the path")
+        header_path = data_path
+    try:
+        with header_path.open("rb") as file:
+            if detached:
+                pieces = _walk_detached(file.read(), file_bytes, header_path)
+            else:
+                pieces = _walk_inline(file, file_bytes, header_path)
+    except OSError as error:
+        raise CaptureMissingError(
+            f"{header_path} cannot be read ({error.strerror}); check its permissions"
+        ) from error
+    return _assemble(path, data_path, file_bytes, header_path, pieces)
+
+
+# What a header says, where its samples begin, and how many bytes they are.
+_Piece = tuple[dict[str, Any], int, int]
+
+
+def _detached_header(path: Path) -> Path:
+    return path.with_name(path.name + SUFFIX)
+
+
+def _begins_like_a_header(head: bytes) -> bool:
+    if head[:3] != bytes([DICT, PAIR, SYMBOL]) or len(head) < 5:
+        return False
+    key = head[5 : 5 + int.from_bytes(head[3:5], "big")]
+    return key.decode("latin-1") in _KEYS
+
+
+def _walk_inline(file: Any, file_bytes: int, where: Path) -> list[_Piece]:
+    pieces, at = [], 0
+    while at < file_bytes:
+        file.seek(at)
+        info, length = _header(file.read(_HEADER_LIMIT_BYTES), where)
+        begin, size = at + length, info["bytes"]
+        file.seek(begin)
+        if size == 0 and not _begins_like_a_header(file.read(16)):
+            size = file_bytes - begin  # the recorder was stopped before it could fill this in
+        if begin + size > file_bytes:
+            raise CaptureDamagedError(
+                f"{where} ends {begin + size - file_bytes} bytes before the samples that its "
+                "last header names; copy it again"
+            )
+        pieces.append((info, begin, size))
+        at = begin + size
+    return pieces
+
+
+def _walk_detached(headers: bytes, file_bytes: int, where: Path) -> list[_Piece]:
+    pieces, at, begin = [], 0, 0
+    while at < len(headers):
+        info, length = _header(headers[at : at + _HEADER_LIMIT_BYTES], where)
+        at += length
+        last = at >= len(headers)
+        size = file_bytes - begin if last and not info["bytes"] else info["bytes"]
+        pieces.append((info, begin, size))
+        begin += size
+    if begin != file_bytes:
+        raise CaptureDamagedError(
+            f"{where} names {begin} bytes of samples, but there are {file_bytes}; "
+            "copy both files again"
+        )
+    return pieces
+
+
+def _header(data: bytes, where: Path) -> tuple[dict[str, Any], int]:
+    """The header at the start of `data`, with its tags, and its length in bytes."""
+    try:
+        info, end = parse(data, 0)
+        if info["strt"] > end:
+            extra, end = parse(data, end)
+            info = extra | info
+        if end != info["strt"] or not isinstance(info["bytes"], int) or info["bytes"] < 0:
+            raise ValueError("its length is wrong")
+    except (ValueError, TypeError, KeyError, IndexError, struct.error, RecursionError) as error:
+        raise CaptureDamagedError(
+            f"{where} has no valid header where one is due ({error}); record or copy it again"
+        ) from error
+    return info, end
+
+
+def _assemble(
+    path: Path, data_path: Path, file_bytes: int, where: Path, pieces: list[_Piece]
+) -> Capture:
+    if not pieces:
+        raise CaptureDamagedError(f"{where} is empty; record it again")
+    sample_format = _sample_format(pieces[0][0], where)
+    for key in ("rx_rate", "type", "cplx", "size"):
+        if len({str(info.get(key)) for info, _, _ in pieces}) > 1:
+            raise CaptureFormatError(
+                f"{where} changes its {key} on the way; split it where that happens"
+            )
+    held = [piece for piece in pieces if piece[2]]
+    if not held:
+        raise CaptureDamagedError(f"{where} holds no samples; record it again")
+    counts = [count_samples(size, sample_format, data_path) for _, _, size in held]
+    firsts = [0, *accumulate(counts)][:-1]
+    rate_hz = pieces[0][0].get("rx_rate")
+    return SegmentedCapture(
+        path=path,
+        data_path=data_path,
+        format=f"file-meta {sample_format.name}",
+        sample_format=sample_format,
+        sample_count=sum(counts),
+        sample_rate_hz=float(rate_hz) if isinstance(rate_hz, (int, float)) else None,
+        header_bytes=held[0][1],
+        trailing_bytes=file_bytes - held[-1][1] - held[-1][2],
+        segments=tuple(
+            Segment(first, _frequency_hz(info), _datetime(info))
+            for first, (info, _, _) in zip(firsts, held, strict=True)
+        ),
+        segment_bytes=tuple(begin for _, begin, _ in held),
+    )
+
+
+def _sample_format(info: dict[str, Any], where: Path) -> SampleFormat:
+    if not info.get("cplx"):
+        raise CaptureFormatError(f"{where} holds real samples where complex IQ is needed")
+    name = _FORMAT_OF_TYPE.get(info.get("type"))
+    if name is None:
+        raise CaptureFormatError(
+            f"{where} stores samples of type {info.get('type')!r}, which is not known; "
+            "record float or short samples"
+        )
+    return SampleFormat.parse(name)
+
+
+def _frequency_hz(info: dict[str, Any]) -> float | None:
+    value = info.get("rx_freq")
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _datetime(info: dict[str, Any]) -> str | None:
+    try:
+        seconds, fraction = info["rx_time"]
+        if seconds < _FIRST_WALL_CLOCK_S:
+            return None
+        moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+        moment += datetime.timedelta(seconds=fraction)
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

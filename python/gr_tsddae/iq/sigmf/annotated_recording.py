@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A SigMF recording whose annotations grow while decisions come.
+
+The metadata is written anew again and again, each time by rename: whoever looks, or kills the
+program, finds a valid file that says nothing about samples which are not there yet. It stays cheap
+when there are very many annotations: decisions that agree are merged, every annotation becomes text
+once, and the larger the file, the rarer it should be written (`pause_s`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from gr_tsddae.iq.captures import is_recording, open_capture
+from gr_tsddae.iq.formats.capture_errors import CaptureError, CaptureFormatError
+from gr_tsddae.iq.formats.file_meta import SUFFIX as FILE_META_SUFFIX
+from gr_tsddae.iq.sigmf import annotations
+from gr_tsddae.iq.sigmf.annotations import (
+    EXTENSION,
+    SIGMF_VERSION,
+    Decision,
+    Run,
+    annotation,
+    generator,
+)
+
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
+WRITE_SHARE = 0.02  # of the time
+WRITE_BYTES_PER_S = 2e6  # on average: memory cards wear out
+
+
+class AnnotatedRecording:
+    """Metadata of one recording; any thread may call any method.
+
+    Make one with `new` or `existing`.
+
+    Attributes:
+        meta_path: The .sigmf-meta file.
+        data_path: The file with the samples.
+        pause_s: How long to wait after `save` before it is called again.
+        unwritable_count: Annotations that the last `save` left out, because JSON cannot say them.
+    """
+
+    def __init__(
+        self,
+        meta_path: Path,
+        data_path: Path,
+        metadata: dict[str, Any],
+        *,
+        sample_count: int = 0,
+        link_from: Path | None = None,
+    ):
+        self.meta_path = meta_path
+        self.data_path = data_path
+        self.pause_s = SHORTEST_PAUSE_S
+        self.sample_count = sample_count  # that a recording had when it was opened
+        self._link_from = link_from
+        self._metadata = metadata
+        self._rate_hz: float | None = metadata["global"].get("core:sample_rate")
+        self._offset = int(metadata["global"].get("core:offset", 0))
+        self._texts: list[tuple[int, str]] = []  # (first sample, JSON): will not change any more
+        for entry in metadata.pop("annotations"):
+            if not _is_ours(entry):
+                self._texts.append((int(entry["core:sample_start"]), _line(entry)))
+        self._remarks: list[tuple[int, int, str]] = []  # first sample, end: not yet written
+        self._closed: list[Run] = []  # will not grow, but samples may not be written yet
+        self._open: dict[str, Run] = {}  # the last run of each model may still grow
+        self._count = 0
+        self._unwritable = 0  # of what will not change any more
+        self.unwritable_count = 0
+        self._lock = threading.Lock()
+
+    @classmethod
+    def new(
+        cls, path: str | os.PathLike[str], *, sample_rate_hz: float | None = None, **about: str
+    ) -> AnnotatedRecording:
+        """A recording of cf32_le samples to be written, under a name that is still free.
+
+        Args:
+            path: Where to write, with or without extension; NAME-2, NAME-3, ... where it exists.
+            sample_rate_hz: Samples per second, or None.
+            about: What else is known: author, description, hw.
+
+        Raises:
+            CaptureError: If the folder cannot be made.
+        """
+        meta_path = annotations.meta_path(Path(path))
+        try:
+            meta_path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CaptureError(
+                f"{meta_path.parent} cannot be made ({error.strerror}); choose another folder"
+            ) from error
+        meta_path = next(name for name in _numbered(meta_path) if not _is_taken(name))
+        info: dict[str, Any] = {"core:datatype": "cf32_le", "core:version": SIGMF_VERSION}
+        if sample_rate_hz is not None:
+            info["core:sample_rate"] = sample_rate_hz
+        info |= {f"core:{key}": value for key, value in about.items() if value}
+        info |= {"core:recorder": generator(), "core:extensions": [EXTENSION]}
+        metadata = {"global": info, "captures": [{"core:sample_start": 0}], "annotations": []}
+        return cls(meta_path, meta_path.with_suffix(".sigmf-data"), metadata)
+
+    @classmethod
+    def existing(
+        cls, path: str | os.PathLike[str], *, sample_rate_hz: float | None = None
+    ) -> AnnotatedRecording:
+        """A recording that is there: its metadata and others' annotations are kept.
+
+        Annotations that came from here in an earlier run are left out. Raw and WAV files get
+        metadata beside them. Nothing is written before `save`.
+
+        Raises:
+            CaptureError: If it cannot be opened, or cannot be annotated where it is.
+        """
+        path = named = Path(path)
+        if path.suffix == ".sigmf":
+            raise CaptureFormatError(
+                f"{path} is an archive, which cannot be changed in place; unpack it with tar"
+            )
+        own, beside = annotations.meta_path(path), annotations.meta_path(_stem(path))
+        if own.exists():
+            path = own
+        elif beside.exists():
+            path = beside
+        with open_capture(path, sample_rate_hz=sample_rate_hz) as capture:
+            if capture.metadata:
+                _check_describes(path, capture.data_path, named)
+                metadata = json.loads(path.with_suffix(".sigmf-meta").read_bytes())
+                metadata.setdefault("captures", [])
+                metadata.setdefault("annotations", [])
+                metadata["global"].setdefault("core:version", "1.0.0")
+                extensions = metadata["global"].setdefault("core:extensions", [])
+                if not any(extension["name"] == EXTENSION["name"] for extension in extensions):
+                    extensions.append(EXTENSION)
+                beside, data_path, link_from = path.with_suffix(".sigmf-meta"), None, None
+            else:
+                metadata, data_path = annotations.metadata_beside(capture, beside)
+                link_from = capture.data_path.resolve()
+            return cls(
+                beside,
+                data_path or capture.data_path,
+                metadata,
+                sample_count=capture.sample_count,
+                link_from=link_from,
+            )
+
+    @property
+    def annotation_count(self) -> int:
+        """Annotations made here, after merging."""
+        return self._count - self.unwritable_count
+
+    def set_sample_rate_hz(self, sample_rate_hz: float) -> None:
+        """What the stream says its rate is; SigMF has one for a whole recording.
+
+        Raises:
+            CaptureError: If it is not a finite number.
+        """
+        _check_finite("sample_rate_hz", sample_rate_hz)
+        with self._lock:
+            self._rate_hz = self._metadata["global"]["core:sample_rate"] = sample_rate_hz
+
+    def add_segment(
+        self, first_sample: int, frequency_hz: float | None, time_s: float | None
+    ) -> None:
+        """Say how it was received from here on; one that starts at the same sample is replaced.
+
+        Raises:
+            CaptureError: If the frequency is not a finite number, or no calendar has the time.
+        """
+        _check_finite("frequency_hz", frequency_hz)
+        segment: dict[str, Any] = {"core:sample_start": first_sample}
+        if frequency_hz is not None:
+            segment["core:frequency"] = frequency_hz
+        if time_s is not None:
+            try:
+                moment = datetime.fromtimestamp(time_s, timezone.utc).replace(tzinfo=None)
+            except (OverflowError, ValueError, OSError) as error:
+                raise CaptureError(
+                    f"time_s is {time_s}, and SigMF can say the years 1 to 9999; give Unix time, "
+                    "or None when unknown"
+                ) from error
+            segment["core:datetime"] = moment.isoformat(timespec="microseconds") + "Z"
+        with self._lock:
+            segments = self._metadata["captures"]
+            if segments and segments[-1]["core:sample_start"] == first_sample:
+                segments.pop()
+            segments.append(segment)
+
+    def add_remark(self, first_sample: int, sample_count: int, comment: str) -> None:
+        """An annotation without label: it is about samples that are written, not a signal."""
+        entry = {
+            "core:sample_start": first_sample,
+            "core:sample_count": sample_count,
+            "core:comment": comment,
+            "core:generator": generator(),
+        }
+        with self._lock:
+            self._remarks.append((first_sample, first_sample + sample_count, _line(entry)))
+
+    def add(self, decision: Decision, *, merge: bool = True) -> None:
+        """Annotate what a decision says; with `merge`, it may lengthen the model's last one.
+
+        Raises:
+            CaptureError: If it names no samples, or a number in it is not finite.
+        """
+        run = Run.of(decision)
+        if run.first_sample < 0 or run.sample_count < 1 or not math.isfinite(run.confidence):
+            raise CaptureError(
+                f"the decision has first_sample {run.first_sample}, sample_count "
+                f"{run.sample_count} and confidence {run.confidence}; samples are counted from 0 "
+                "on and a decision needs at least one, confidences are numbers"
+            )
+        _check_finite("center_frequency_hz", run.center_frequency_hz)
+        _check_finite("sample_rate_hz", run.sample_rate_hz)
+        with self._lock:
+            last = self._open.get(run.model)
+            if merge and last and last.first_sample <= run.first_sample and last.take_in(run):
+                return
+            if last:
+                self._closed.append(last)
+            self._open[run.model] = run
+            self._count += 1
+
+    def save(self, sample_count: int) -> None:
+        """Write the metadata as they are now, by rename.
+
+        An annotation that JSON cannot say is left out, see `unwritable_count`.
+
+        Args:
+            sample_count: Samples that are in the file; annotations end there at the latest, and
+                segments that begin behind them are not written yet.
+
+        Raises:
+            OSError: If they cannot be written; what was there before is left as it was.
+        """
+        began = time.monotonic()
+        with self._lock:
+            self._settle(sample_count)
+            growing = [
+                (run.first_sample + self._offset, self._text(run, sample_count))
+                for run in [*self._closed, *self._open.values()]
+                if run.first_sample < sample_count
+            ]
+            self.unwritable_count = self._unwritable + sum(text is None for _, text in growing)
+            growing = [entry for entry in growing if entry[1] is not None]
+            self._texts.sort(key=lambda entry: entry[0])  # nearly sorted: a matter of milliseconds
+            lines = [text for _, text in sorted([*self._texts, *growing], key=lambda e: e[0])]
+            segments = self._metadata["captures"]
+            end = sample_count + self._offset
+            begun = [s for s in segments if s["core:sample_start"] < end] or segments[:1]
+            head = json.dumps(
+                self._metadata | {"captures": begun}, indent=2, ensure_ascii=False, allow_nan=False
+            )
+        text = head[: head.rindex("}")].rstrip() + ',\n  "annotations": [\n    '
+        data = (text + ",\n    ".join(lines) + "\n  ]\n}\n").encode()
+        if self._link_from is not None:
+            annotations.link(self._link_from, self.data_path)
+            self._link_from = None
+        part = self.meta_path.with_name(self.meta_path.name + ".part")
+        try:
+            part.write_bytes(data)
+            os.replace(part, self.meta_path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        finally:
+            took_s = time.monotonic() - began
+            due_s = max(took_s / WRITE_SHARE, len(data) / WRITE_BYTES_PER_S)
+            self.pause_s = min(max(SHORTEST_PAUSE_S, due_s), LONGEST_PAUSE_S)
+
+    def _settle(self, sample_count: int) -> None:
+        """Turn what can change no more into text."""
+        still = []
+        for run in self._closed:
+            if run.end_sample > sample_count:
+                still.append(run)
+            elif (text := self._text(run, sample_count)) is not None:
+                self._texts.append((run.first_sample + self._offset, text))
+            else:
+                self._unwritable += 1
+        self._closed = still
+        self._texts += [(first, text) for first, end, text in self._remarks if end <= sample_count]
+        self._remarks = [remark for remark in self._remarks if remark[1] > sample_count]
+
+    def _text(self, run: Run, sample_count: int) -> str | None:
+        """One line of JSON, cut at the end of the samples; None for what JSON cannot say."""
+        entry = annotation(
+            run,
+            sample_rate_hz=self._rate_hz,
+            center_frequency_hz=self._center_frequency_at(run.first_sample + self._offset),
+        )
+        entry["core:sample_start"] += self._offset
+        entry["core:sample_count"] = min(run.sample_count, sample_count - run.first_sample)
+        try:
+            text = _line(entry)
+            text.encode()  # half a surrogate pair is a string, and no UTF-8
+        except (TypeError, ValueError):
+            return None  # one that cannot be written must not keep the others from being written
+        return text
+
+    def _center_frequency_at(self, sample: int) -> float | None:
+        for segment in reversed(self._metadata["captures"]):
+            if segment["core:sample_start"] <= sample:
+                return segment.get("core:frequency")
+        return None
+
+
+def _line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry, ensure_ascii=False, allow_nan=False)
+
+
+def _check_finite(name: str, value: float | None) -> None:
+    if value is not None and not math.isfinite(value):
+        raise CaptureError(f"{name} is {value}; give a finite number, or None when unknown")
+
+
+def _stem(path: Path) -> Path:
+    """Without a recording's suffix; fm_100.1MHz has none."""
+    known = is_recording(path) or path.suffix == FILE_META_SUFFIX
+    return path.with_suffix("") if known else path
+
+
+def _check_describes(meta_path: Path, data_path: Path, named: Path) -> None:
+    """Refuses metadata that lie beside a recording by name only: iq.sigmf-meta beside iq.cf32."""
+    samples = named.with_suffix("") if named.suffix == FILE_META_SUFFIX else named
+    if named.suffix in (".sigmf-meta", ".sigmf-data") or not is_recording(samples):
+        return
+    if samples.is_file() and not annotations.same_bytes(samples, data_path):
+        raise CaptureError(
+            f"{meta_path} describes {data_path}, which holds other samples than {samples}; "
+            "move one of them away, or name the .sigmf-meta file"
+        )
+
+
+def _is_ours(entry: dict[str, Any]) -> bool:
+    """Whether a decision made it; labels that were written here as truth are not decisions."""
+    return str(entry.get("core:generator", "")).startswith("gr-tsddae") and (
+        "tsddae:confidence" in entry
+    )
+
+
+def _numbered(meta_path: Path) -> Iterator[Path]:
+    yield meta_path
+    number = 2
+    while True:
+        yield meta_path.with_name(f"{meta_path.stem}-{number}{meta_path.suffix}")
+        number += 1
+
+
+def _is_taken(meta_path: Path) -> bool:
+    return meta_path.exists() or meta_path.with_suffix(".sigmf-data").exists()

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each part of TS-DDAE is worth (Table 2), and what LSM's lesson adds to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from gr_tsddae.train.config import FewshotConfig, OptimiserConfig, PretrainPart
+from gr_tsddae.train.experiments import table
+from gr_tsddae.train.experiments.base import ClassifierPart, ExperimentConfig, few_shot
+from gr_tsddae.train.experiments.published import table_2
+from gr_tsddae.train.experiments.reproduce import NOTE, SHOTS_NOTE
+from gr_tsddae.train.experiments.table import Row
+
+CONTRAST_WEIGHT = 0.1  # makes both losses about as large when training starts
+
+# A single noise is not divided: what says how has no meaning there.
+SINGLE_NOISE = {"objective": "single"} | {
+    name: getattr(PretrainPart, name) for name in ("ratio", "split", "weighted")
+}
+# Folder -> row of the table, options of the network, changes of pre-training.
+VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "full": ("TS-DDAE", {}, {}),
+    "without-temporal": ("w/o temporal", {"temporal": False}, {}),
+    "without-spectral": ("w/o spectral", {"spectral": False}, {}),
+    "without-interactive": ("w/o interactive", {"interactive": False}, {}),
+    "single-noise": ("w/ single noise", {}, SINGLE_NOISE),
+    "contrast": ("TS-DDAE + contrast", {}, {"contrast_weight": CONTRAST_WEIGHT}),
+    "views": ("TS-DDAE + turns and crops", {}, {"views": True}),
+    "contrast-views": (
+        "TS-DDAE + contrast, turns and crops",
+        {},
+        {"contrast_weight": CONTRAST_WEIGHT, "views": True},
+    ),
+}
+PAPER = ("full", "without-temporal", "without-spectral", "without-interactive", "single-noise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblateConfig(ExperimentConfig):
+    """Pre-train and fine-tune without each part of TS-DDAE in turn (Table 2 of the paper).
+
+    Attributes:
+        variants: Which rows: full, without-temporal, without-spectral, without-interactive,
+            single-noise; and what pre-training can have besides: contrast (contrast_weight 0.1),
+            views (turned crops), contrast-views (both).
+        shots: Windows per class and SNR of further rows, which are fine-tuned on so few.
+        finetuned: Whether there are rows that are fine-tuned on all windows.
+        fewshot: Training on few shots.
+    """
+
+    variants: tuple[str, ...] = PAPER
+    shots: tuple[int, ...] = ()
+    finetuned: bool = True
+    fewshot: ClassifierPart = field(
+        default_factory=lambda: ClassifierPart(optimiser=OptimiserConfig(batch=128))
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.variants or set(self.variants) - set(VARIANTS):
+            raise ValueError(f"variants is {list(self.variants)}: there are {', '.join(VARIANTS)}")
+        if len(set(self.shots)) < len(self.shots) or any(shots < 1 for shots in self.shots):
+            raise ValueError(f"shots is {list(self.shots)}: give different numbers of at least 1")
+        if not self.finetuned and not self.shots:
+            raise ValueError("finetuned is false and shots is empty: that leaves no row")
+
+
+def ablate(config: AblateConfig) -> dict[str, Any]:
+    """Run what is not done yet, and write table.json, table.csv and table.md to `config.out`.
+
+    Returns:
+        The content of table.json.
+
+    Raises:
+        ValueError: when data and configuration do not fit, or `config.out` holds other runs.
+    """
+    source = config.check()
+    if config.shots:
+        source.few_shot(max(config.shots))  # raises where a class has too few windows
+    rows = {
+        (variant, shots): _row(config, variant, shots)
+        for shots in ((None,) * config.finetuned + config.shots)
+        for variant in config.variants
+    }
+    return table.fill(config.out, list(rows.values()), lambda: _table(config, rows))
+
+
+def _row(config: AblateConfig, variant: str, shots: int | None) -> Row:
+    name, options, changes = VARIANTS[variant]
+    if shots is None:
+        jobs = config.tuned_jobs(variant, options=options, **changes)
+        return Row(name=name, jobs=jobs, published=table_2(config.dataset, name))
+    jobs = {}
+    for seed in config.seeds:
+        here = f"{variant}/seed-{seed}"
+        start = config.pretrain_job(f"{here}/pretrained", seed=seed, options=options, **changes)
+        jobs[seed] = config.classifier_job(
+            f"{here}/{shots}-shot", seed=seed, start=start, part=config.fewshot, train=few_shot,
+            options=options, kind=FewshotConfig, shots=(shots,),
+        )  # fmt: skip
+    return Row(name=f"{name} ({shots}-shot)", jobs=jobs)
+
+
+def _table(config: AblateConfig, rows: dict[tuple[str, int | None], Row]) -> dict[str, Any]:
+    findings = [
+        table.verdict(row.name, config.column, row, rows["full", shots])
+        for (variant, shots), row in rows.items()
+        if variant != "full" and ("full", shots) in rows
+    ]
+    return table.table(
+        f"Ablations on {config.dataset}: {config.network.name} on {config.path.name}",
+        list(rows.values()),
+        findings=findings,
+        note=f"{NOTE} {SHOTS_NOTE}" if config.shots else NOTE,
+    )

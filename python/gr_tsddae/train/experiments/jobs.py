@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A list of training runs, shared by as many processes as are started; none is run twice.
+
+A job lives in its own folder. While a process is at it, it holds the folder's lock, which dies with
+it; another one then takes the job over and goes on from its checkpoint. `job.json` is written last,
+and makes a job finished.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gr_tsddae.files import write_json
+from gr_tsddae.train.config import RunConfig, differences, plain
+from gr_tsddae.train.evaluate import EvaluateConfig, evaluate
+from gr_tsddae.train.run.lock import claimed
+
+log = logging.getLogger(__name__)
+
+RECORD_FILE = "job.json"
+FAILED_FILE = "failed.txt"
+METRICS_FILE = "metrics.json"
+POLL_S = 5.0  # between looks at what other processes have finished
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training run.
+
+    Attributes:
+        train: a command; it writes metrics.json, and resumes where it was stopped.
+        config: of the command; its `out` is the job's folder.
+        needs: what must be finished first.
+        evaluation: what to measure besides, when trained.
+    """
+
+    train: Callable[[Any], Any]
+    config: RunConfig
+    needs: Job | None = None
+    evaluation: EvaluateConfig | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.config.out
+
+    @property
+    def metrics_file(self) -> Path:
+        """Where the job's figures are."""
+        return (self.evaluation.out if self.evaluation else self.folder) / METRICS_FILE
+
+    def metrics(self) -> dict[str, Any]:
+        """Figures of a finished job."""
+        return json.loads(self.metrics_file.read_text())
+
+    def finished(self) -> bool:
+        """Whether the folder holds the figures of this very configuration.
+
+        Raises:
+            ValueError: when it holds those of another one.
+        """
+        path = self.folder / RECORD_FILE
+        try:
+            made_with = json.loads(path.read_text())["config"]
+        except FileNotFoundError:
+            return False
+        except (ValueError, LookupError, TypeError) as error:
+            raise ValueError(f"{path} is damaged; delete it to run the job again") from error
+        # `init` follows from the job, and the folders may have been moved together.
+        if changed := [k for k in differences(made_with, plain(self.config)) if k != "init"]:
+            raise ValueError(
+                f"{self.folder} was made with another configuration ({', '.join(changed)}); "
+                "choose another --out folder, or delete that one"
+            )
+        return self.metrics_file.exists()
+
+    def given_up(self, since: float) -> bool:
+        """Whether it, or what it needs, has failed in any process since a time of `time.time`."""
+        if self.needs and self.needs.given_up(since):
+            return True
+        try:
+            return (self.folder / FAILED_FILE).stat().st_mtime >= since
+        except FileNotFoundError:
+            return False
+
+    def run(self) -> None:
+        """Train and measure; the caller holds the lock."""
+        log.info("job %s", self.folder)
+        began_s = time.monotonic()
+        try:
+            self.train(self.config)
+            if self.evaluation:
+                evaluate(self.evaluation)
+        except Exception:
+            log.error("job %s failed", self.folder)
+            raise
+        seconds = round(time.monotonic() - began_s, 1)
+        write_json(
+            self.folder / RECORD_FILE,
+            {"config": plain(self.config), "seconds_since_resumed": seconds},
+        )
+
+
+def run_all(
+    jobs: Sequence[Job],
+    *,
+    report: Callable[[], None] = lambda: None,
+    forgive_since: float | None = None,
+    until: float = math.inf,
+) -> None:
+    """Run what is not finished, in this order, as far as other processes leave it to this one.
+
+    Args:
+        jobs: in distinct folders, each with what it needs among them.
+        report: called after each job this process has run.
+        forgive_since: None raises what a job raises. With a time of `time.time`, when the command
+            began, the others go on; jobs that have failed since are not tried again by anyone who
+            began earlier.
+        until: time of `time.time` after which no job is begun or waited for.
+
+    Raises:
+        ValueError: when a folder holds another configuration, and what the commands raise.
+    """
+    waiting, told = list(jobs), False
+    since = math.inf if forgive_since is None else forgive_since
+    while waiting := [job for job in waiting if not job.finished() and not job.given_up(since)]:
+        if time.time() >= until:
+            return
+        for job in waiting:
+            if job.needs and not job.needs.finished():
+                continue
+            with claimed(job.folder) as mine:
+                if not mine:
+                    continue
+                # Another process may have let go of it since.
+                if not job.finished() and not job.given_up(since):
+                    try:
+                        job.run()
+                    except Exception as error:
+                        if forgive_since is None:
+                            raise
+                        text = "".join(traceback.format_exception(error))
+                        (job.folder / FAILED_FILE).write_text(text)
+                        log.error("%s", error)
+                    else:
+                        (job.folder / FAILED_FILE).unlink(missing_ok=True)
+                        report()
+            break  # what could not start before may now
+        else:
+            if not told:
+                names = ", ".join(str(job.folder) for job in waiting)
+                log.info("waiting for other processes to finish %s", names)
+                told = True
+            time.sleep(POLL_S)
+
+
+def distinct(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs and what they need, each folder once, what is needed first."""
+    found: dict[Path, Job] = {}
+    for job in jobs:
+        for each in (job.needs, job):
+            if each:
+                found.setdefault(each.folder, each)
+    return list(found.values())

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figure 4 of the LSM paper: few-shot accuracy over SNR."""

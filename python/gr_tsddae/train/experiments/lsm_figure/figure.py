@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The LSM article's Figure 4: few-shot accuracy over SNR in three panels, and TS-DDAE beside it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from gr_tsddae.data import DatasetError
+from gr_tsddae.files import write_json, write_text
+from gr_tsddae.train.experiments.jobs import Job, run_all
+from gr_tsddae.train.experiments.lsm_figure.point import (
+    METHODS,
+    Budget,
+    PointConfig,
+    measure_point,
+    opened,
+    tasks_of,
+)
+from gr_tsddae.train.experiments.workers import run_workers
+from gr_tsddae.train.run.lock import claimed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A panel, and what the article says of it."""
+
+    title: str
+    protocol: str
+    methods: tuple[str, ...]
+    published: str
+
+
+PANELS = {
+    "a": Panel(
+        "contrastive methods, all classes",
+        "contrastive",
+        ("lsm", "simclr", "simsiam", "semiamc", "ts-ddae"),
+        "LSM is ahead at all SNRs; 73.71 % at 4 dB, where SimCLR is 24.1, SimSiam 23.7 and SemiAMC "
+        "(SCLBSS) 8.71 points behind",
+    ),
+    "b": Panel(
+        "few-shot learners, five new classes",
+        "few-shot",
+        ("lsm", "prototypical", "relation", "ts-ddae"),
+        "LSM has over 92 % with 5 shots above 0 dB, 99.09 % at most, and is 20 points ahead on "
+        "average; its authors' log has 48.6 % at -10 dB, 75.8 % at -4 dB and 91.9 % at 0 dB",
+    ),
+    "c": Panel(
+        "pre-training with labels, five new classes",
+        "few-shot",
+        ("lsm", "cnn2", "cnn-lstm", "resnet18", "ts-ddae"),
+        "above 0 dB, LSM is at least 20 and at most 60 points ahead",
+    ),
+}
+NOTE = (
+    "Mean ± standard deviation over seeds and trials, per cent; chance is 9.1 in (a) with eleven "
+    "classes, 20 in (b) and (c). Differences are of the same trials with the same windows, ± one "
+    "standard error over all trials; those of a seed share a network, so errors are rather too "
+    "small, and a lead is clear when it is over two of them and every seed has it. Every encoder "
+    "is frozen, and its heads are trained alike; prototypical and relation networks have none."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewshotFigureConfig:
+    """Rebuild the LSM article's Figure 4 on one file, with TS-DDAE as one more line.
+
+    Attributes:
+        path: File of windows, of every class at every SNR.
+        out: Folder for figure.png, figure.json, figure.md and the points.
+        dataset: Kind of the file.
+        panels: a compares contrastive methods; b few-shot learners; c pre-training with labels.
+        snrs_db: SNRs; all of the file when not given.
+        seeds: Each divides classes and windows anew, and pre-trains anew.
+        jobs: Processes at once on this machine; with several GPUs, spread over them.
+        minutes: Begin no point after so many; the figure is drawn of what is finished.
+        device: "auto" (a GPU when torch sees one), "cpu" or "cuda".
+        budget: How much everyone is given.
+    """
+
+    path: Path
+    out: Path
+    dataset: str = "rml2016.10a"
+    panels: tuple[Literal["a", "b", "c"], ...] = ("a", "b", "c")
+    snrs_db: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = (1, 2)
+    jobs: int = 1
+    minutes: float | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        for name in ("panels", "seeds"):
+            given = getattr(self, name)
+            if not given or len(set(given)) < len(given):
+                raise ValueError(f"{name} is {list(given)}: give at least one, each once")
+        if len(set(self.snrs_db)) < len(self.snrs_db):
+            raise ValueError(f"snrs_db is {list(self.snrs_db)}: give each once")
+        if self.jobs < 1:
+            raise ValueError(f"jobs is {self.jobs}: it must be at least 1")
+        if self.minutes is not None and not self.minutes > 0:
+            raise ValueError(f"minutes is {self.minutes}: it must be over 0, or null")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device is 'cuda', but torch sees no GPU; use --device cpu")
+
+
+def fewshot_figure(config: FewshotFigureConfig) -> dict[str, Any]:
+    """Measure the points that are not there yet; write figure.png, .json and .md.
+
+    Returns:
+        The content of figure.json.
+
+    Raises:
+        ValueError: when the file does not hold enough, or `config.out` holds other points.
+        RuntimeError: when processes were killed.
+    """
+    began = time.time()
+    levels = check(config)
+    jobs = jobs_of(config, levels)
+    for job in jobs:
+        job.finished()  # raises now what a worker would
+    config.out.mkdir(parents=True, exist_ok=True)
+    if config.jobs == 1:
+        work(config, levels, began)
+    else:
+        run_workers(work, config, levels, began, count=config.jobs)
+    with claimed(config.out, wait=True):  # another command may be at the same figure
+        found = content(config, jobs)
+        print(_write(config.out, found), end="")
+        _draw(config.out, found)
+    missing = sum(not job.finished() for job in jobs)
+    if missing and config.minutes is None:
+        raise RuntimeError(
+            f"{missing} of {len(jobs)} points are not finished, as processes ended early, perhaps "
+            "for memory: their messages are above; the same command goes on"
+        )
+    if missing:
+        log.info("%d of %d points are not finished; the same command goes on", missing, len(jobs))
+    return found
+
+
+def check(config: FewshotFigureConfig) -> tuple[int, ...]:
+    """The SNRs; raises now what would else be raised after hours."""
+    dataset = opened(config.dataset, config.path)
+    there = sorted({int(level) for level in dataset.level_db})
+    if unknown := sorted(set(config.snrs_db) - set(there)):
+        raise DatasetError(
+            f"snrs_db names {', '.join(map(str, unknown))} dB; {config.path} has "
+            f"{', '.join(map(str, there))}"
+        )
+    levels = tuple(sorted(config.snrs_db)) or tuple(there)
+    for job in jobs_of(config, levels):
+        if job.config.method == "lsm":  # the windows are the same for all methods
+            tasks_of(job.config, dataset)
+    return levels
+
+
+def jobs_of(config: FewshotFigureConfig, levels: tuple[int, ...]) -> list[Job]:
+    """A job per point, by seed and SNR: whoever stops early has whole SNRs."""
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    wanted = dict.fromkeys(
+        (PANELS[name].protocol, method)
+        for name in sorted(config.panels)
+        for method in PANELS[name].methods
+    )
+    jobs = []
+    for seed in config.seeds:
+        for level in _halving(levels):
+            for protocol, method in wanted:
+                point = PointConfig(
+                    out=config.out / protocol / method / f"seed-{seed}" / f"{level:+d}dB",
+                    dataset=config.dataset, path=config.path, protocol=protocol, method=method,
+                    seed=seed, snr_db=level, budget=config.budget,
+                )  # fmt: skip
+                train = functools.partial(measure_point, device=device)
+                jobs.append(Job(train=train, config=point))
+    return jobs
+
+
+def work(config: FewshotFigureConfig, levels: tuple[int, ...], began: float) -> None:
+    """One process's share of the points."""
+    jobs = jobs_of(config, levels)
+    if config.device != "cpu" and torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")  # TF32
+    until = math.inf if config.minutes is None else began + 60 * config.minutes
+    run_all(jobs, report=lambda: _write(config.out, content(config, jobs)), until=until)
+
+
+def content(config: FewshotFigureConfig, jobs: list[Job]) -> dict[str, Any]:
+    """The figure of the points that are finished, as plain numbers and text."""
+    found = _accuracies(jobs)
+    panels = {}
+    for name in sorted(config.panels):
+        panel = PANELS[name]
+        lines = {}
+        for (protocol, method, shots), levels in found.items():
+            if protocol == panel.protocol and method in panel.methods:
+                lines[method, shots] = levels
+        order = {method: place for place, method in enumerate(panel.methods)}
+        ordered = sorted(lines.items(), key=lambda item: (-item[0][1], order[item[0][0]]))
+        panels[name] = {
+            "title": panel.title,
+            "lines": [_line(*key, levels) for key, levels in ordered],
+            "findings": _findings(lines),
+            "published": panel.published,
+        }
+    budget = config.budget
+    return {
+        "title": f"Few shots over SNR: {config.path.name}",
+        "panels": panels,
+        "note": f"{NOTE} {len(config.seeds)} seeds x {budget.trials} trials, "
+        f"{budget.contrast_windows[3]} queries per class in (a), {budget.queries} in (b) and (c), "
+        f"{budget.epochs} epochs of pre-training, {budget.episodes} episodes, {budget.head_steps} "
+        "steps for a head.",
+        "finished": sum(job.finished() for job in jobs),
+        "points": len(jobs),
+    }
+
+
+Levels = dict[int, dict[tuple[int, int], float]]  # SNR -> (seed, trial) -> accuracy in per cent
+
+
+def _accuracies(jobs: list[Job]) -> dict[tuple[str, str, int], Levels]:
+    """(protocol, method, shots) -> accuracies."""
+    found: dict[tuple[str, str, int], Levels] = {}
+    for job in jobs:
+        if job.finished():
+            point = job.config
+            for shots, values in job.metrics()["accuracy"].items():
+                levels = found.setdefault((point.protocol, point.method, int(shots)), {})
+                levels.setdefault(point.snr_db, {}).update(
+                    {(point.seed, trial): 100 * value for trial, value in enumerate(values)}
+                )
+    return found
+
+
+def _line(method: str, shots: int, levels: Levels) -> dict[str, Any]:
+    return {
+        "name": f"{METHODS[method].title}, {shots}-shot",
+        "method": method,
+        "shots": shots,
+        "accuracy": {
+            str(level): {
+                "mean": statistics.fmean(each.values()),
+                "standard_deviation": statistics.stdev(each.values()) if len(each) > 1 else None,
+                "count": len(each),
+            }
+            for level, each in sorted(levels.items())
+        },
+    }
+
+
+def _findings(lines: dict[tuple[str, int], Levels]) -> list[str]:
+    """LSM and TS-DDAE against each other and everyone else, in pairs of trials."""
+    said = []
+    for method, shots in sorted(lines, key=lambda key: -key[1]):
+        if method != "lsm" and ("lsm", shots) in lines:
+            line = _compared(shots, "lsm", lines["lsm", shots], method, lines[method, shots])
+            said.append(line)
+    for method, shots in sorted(lines, key=lambda key: -key[1]):
+        if method not in ("lsm", "ts-ddae") and ("ts-ddae", shots) in lines:
+            mine = lines["ts-ddae", shots]
+            said.append(_compared(shots, "ts-ddae", mine, method, lines[method, shots]))
+    return [line for line in said if line]
+
+
+def _compared(shots: int, first: str, mine: Levels, second: str, theirs: Levels) -> str | None:
+    """One method less another: on average over the SNRs both have, and where it is most and least.
+
+    Of a trial, the differences at all SNRs count as one number.
+    """
+    pairs: dict[tuple[int, int], list[float]] = {}
+    at = {}
+    for level in sorted(mine.keys() & theirs.keys()):
+        both = mine[level].keys() & theirs[level].keys()
+        each = {key: mine[level][key] - theirs[level][key] for key in sorted(both)}
+        if each:
+            at[level] = statistics.fmean(each.values())
+            for key, value in each.items():
+                pairs.setdefault(key, []).append(value)
+    # A seed that has not come to every SNR yet would be compared at others.
+    whole = [statistics.fmean(each) for each in pairs.values() if len(each) == len(at)]
+    if not whole:
+        return None
+    mean = statistics.fmean(whole)
+    error = statistics.stdev(whole) / len(whole) ** 0.5 if len(whole) > 1 else math.nan
+    seeds = _per_seed(pairs, len(at))
+    # Trials of a seed share a network: chance between networks shows between seeds alone.
+    agree = len(seeds) > 1 and (min(seeds.values()) > 0 or max(seeds.values()) < 0)
+    clear = agree and abs(mean) > 2 * error
+    verdict = ("ahead" if mean > 0 else "behind") if clear else "no clear lead"
+    each = ", ".join(f"{value:+.1f} with seed {seed}" for seed, value in seeds.items())
+    most, least = max(at, key=at.__getitem__), min(at, key=at.__getitem__)
+    return (
+        f"{shots}-shot: {METHODS[first].title} − {METHODS[second].title} {mean:+.1f} ± {error:.1f} "
+        f"points over {len(at)} SNRs and {len(whole)} trials, from {at[least]:+.1f} at {least:+d} "
+        f"dB to {at[most]:+.1f} at {most:+d} dB; {each}: {verdict}"
+    )
+
+
+def _per_seed(pairs: dict[tuple[int, int], list[float]], levels: int) -> dict[int, float]:
+    """Seed -> mean difference of its trials that have all levels."""
+    found: dict[int, list[float]] = {}
+    for (seed, _), each in pairs.items():
+        if len(each) == levels:
+            found.setdefault(seed, []).append(statistics.fmean(each))
+    return {seed: statistics.fmean(each) for seed, each in sorted(found.items())}
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """Tables and findings for people."""
+    parts = [f"# {found['title']}", found["note"]]
+    if found["finished"] < found["points"]:
+        parts.append(f"{found['finished']} of {found['points']} points are finished.")
+    for name, panel in found["panels"].items():
+        levels = sorted({int(level) for line in panel["lines"] for level in line["accuracy"]})
+        rows = [["", *(f"{level:+d} dB" for level in levels)], ["-"] * (1 + len(levels))]
+        for line in panel["lines"]:
+            rows.append([line["name"], *(_cell(line["accuracy"].get(str(s))) for s in levels)])
+        parts.append(f"## ({name}) {panel['title']}")
+        parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
+        parts.append("\n".join(f"* {line}" for line in panel["findings"]))
+        parts.append(f"The article: {panel['published']}.")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _cell(value: dict[str, Any] | None) -> str:
+    if value is None:
+        return "–"
+    spread = value["standard_deviation"]
+    return f"{value['mean']:.1f}" + ("" if spread is None else f" ± {spread:.1f}")
+
+
+def _write(folder: Path, found: dict[str, Any]) -> str:
+    text = markdown(found)
+    write_json(folder / "figure.json", found)
+    write_text(folder / "figure.md", text)
+    return text
+
+
+def _draw(folder: Path, found: dict[str, Any]) -> None:
+    try:
+        from gr_tsddae.report.fewshot_panels import write_figure
+
+        write_figure(folder / "figure.png", found)
+    except ImportError:
+        log.warning("no figure.png: it needs matplotlib, pip install matplotlib")
+
+
+def _halving(levels: tuple[int, ...]) -> list[int]:
+    """Ends first, then middles: a figure that is cut short spans all SNRs."""
+    order = dict.fromkeys((levels[0], levels[-1]))
+    stretches = [(0, len(levels) - 1)]
+    while stretches:
+        low, high = stretches.pop(0)
+        if high - low > 1:
+            middle = (low + high) // 2
+            order[levels[middle]] = None
+            stretches += [(low, middle), (middle, high)]
+    return list(order)

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows of an experiment over its seeds, beside published ones: table.json, .csv and .md."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gr_tsddae.files import write_json, write_text
+from gr_tsddae.train.experiments.jobs import Job, distinct, run_all
+
+COUNTS = ("seeds", "parameters", "windows/s", "training s")  # columns without decimal places
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+        name: as it is printed.
+        jobs: seed -> the run whose figures count.
+        published: column -> what the paper says.
+    """
+
+    name: str
+    jobs: Mapping[int, Job]
+    published: Mapping[str, float | str] = field(default_factory=dict)
+
+    def figures(self) -> dict[str, dict[int, float]]:
+        """Column -> seed -> figure, of the runs that are finished."""
+        found: dict[str, dict[int, float]] = {}
+        for seed, job in self.jobs.items():
+            if job.finished():
+                for column, value in figures(job.metrics()).items():
+                    found.setdefault(column, {})[seed] = value
+        return found
+
+
+def figures(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """What a table shows of metrics.json: areas under a ROC, 0 to 1; accuracies in per cent."""
+    curves = metrics.get("roc", {}).items()
+    areas = {f"AUC {'all' if k == 'all' else f'{k} dB'}": curve["auc"] for k, curve in curves}
+    average = metrics.get("average_over_snr", metrics["accuracy"])
+    return areas | {"average": 100 * average, "best": 100 * metrics["best"]}
+
+
+class Difference(NamedTuple):
+    """Of two rows, over the seeds both have."""
+
+    mean: float
+    standard_error: float | None  # None with one seed
+    low: float | None  # 95 % interval of the mean, by Student's t
+    high: float | None
+    seeds: int
+
+
+def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Difference | None:
+    """First minus second, seed by seed; None where they have none in common."""
+    each = [first[seed] - second[seed] for seed in first if seed in second]
+    if not each:
+        return None
+    mean = statistics.fmean(each)
+    if len(each) == 1:
+        return Difference(mean, None, None, None, 1)
+    from scipy.stats import t
+
+    error = statistics.stdev(each) / len(each) ** 0.5
+    reach = float(t.ppf(0.975, len(each) - 1)) * error
+    return Difference(mean, error, mean - reach, mean + reach, len(each))
+
+
+def verdict(what: str, column: str, first: Row, second: Row) -> str | None:
+    """One honest line on whether the first row beats the second, and by how much."""
+    difference = paired(*(row.figures().get(column, {}) for row in (first, second)))
+    if difference is None:
+        return None
+    unit, digits = ("", 4) if column.startswith("AUC") else (" points", 2)
+    said = f"{what}: {column} {difference.mean:+.{digits}f}{unit} ({first.name} − {second.name})"
+    if difference.standard_error is None:
+        return f"{said}; one seed, so chance cannot be told from effect"
+    low, high = difference.low, difference.high
+    word = "it helped" if low > 0 else "it hurt" if high < 0 else "no effect beyond chance"
+    return (
+        f"{said}, standard error {difference.standard_error:.{digits}f} over {difference.seeds} "
+        f"seeds, 95 % interval {low:+.{digits}f} to {high:+.{digits}f}: {word}"
+    )
+
+
+def table(
+    title: str, rows: Sequence[Row], *, findings: Sequence[str | None] = (), note: str = ""
+) -> dict[str, Any]:
+    """Means and standard deviations of all rows, as plain numbers and text."""
+    found = [(row, row.figures()) for row in rows]
+    columns = list(dict.fromkeys(c for row, f in found for c in (*f, *row.published)))
+    return {
+        "title": title,
+        "note": note,
+        "columns": columns,
+        "rows": [
+            {
+                "name": row.name,
+                "values": {
+                    column: {
+                        "mean": statistics.fmean(seeds.values()),
+                        "standard_deviation": (
+                            statistics.stdev(seeds.values()) if len(seeds) > 1 else None
+                        ),
+                        "per_seed": dict(seeds),
+                    }
+                    for column, seeds in measured.items()
+                },
+                "published": dict(row.published),
+                "folders": {seed: str(job.folder) for seed, job in row.jobs.items()},
+            }
+            for row, measured in found
+        ],
+        "findings": [line for line in findings if line],
+    }
+
+
+def fill(
+    folder: Path, rows: Sequence[Row], content: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """Run what the rows lack, write the table after every run, and print it in the end.
+
+    Args:
+        folder: where the table goes.
+        rows: with the jobs to run.
+        content: makes the table of what is finished.
+
+    Returns:
+        The content of table.json.
+
+    Raises:
+        ValueError: as `run_all`.
+    """
+    jobs = distinct(job for row in rows for job in row.jobs.values())
+    run_all(jobs, report=lambda: write(folder, content()))
+    filled = content()
+    print(write(folder, filled), end="")
+    return filled
+
+
+def write(folder: Path, content: Mapping[str, Any]) -> str:
+    """Write table.json, table.csv and table.md; the last one's text."""
+    text = markdown(content)
+    write_json(folder / "table.json", content)
+    write_text(folder / "table.csv", _csv(content))
+    write_text(folder / "table.md", text)
+    return text
+
+
+def cells(content: Mapping[str, Any]) -> list[list[str]]:
+    """The table as text, its heads in the first line."""
+    shown = content["columns"]
+    published = {c for row in content["rows"] for c in row["published"]}
+    heads = ["", *(h for c in shown for h in ([c, f"{c}, paper"] if c in published else [c]))]
+    lines = [heads]
+    for row in content["rows"]:
+        line = [row["name"]]
+        for column in shown:
+            line.append(_cell(column, row["values"].get(column)))
+            if column in published:
+                value = row["published"].get(column, "–")
+                line.append(value if isinstance(value, str) else f"{value:.2f}")
+        lines.append(line)
+    return lines
+
+
+def markdown(content: Mapping[str, Any]) -> str:
+    """The table for people, in columns of equal width."""
+    lines = cells(content)
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    drawn = [
+        "| "
+        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        + " |"
+        for line in lines
+    ]
+    drawn.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    parts = [content["title"], "\n".join(drawn)]
+    if content["note"]:
+        parts.append(content["note"])
+    if content["findings"]:
+        parts.append("\n".join(f"* {line}" for line in content["findings"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(column: str, value: Mapping[str, Any] | None) -> str:
+    if value is None:
+        return "–"
+    digits = 4 if column.startswith(("AUC", "GFLOP")) else 0 if column in COUNTS else 2
+    text, spread = f"{value['mean']:,.{digits}f}", value["standard_deviation"]
+    return text if spread is None else f"{text} ± {spread:,.{digits}f}"
+
+
+def _csv(content: Mapping[str, Any]) -> str:
+    """One line per row and column: what a spreadsheet filters and plots."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["row", "column", "mean", "standard_deviation", "seeds", "published"])
+    for row in content["rows"]:
+        for column in content["columns"]:
+            value = row["values"].get(column)
+            said = row["published"].get(column, "")
+            if value or said != "":
+                value = value or {"mean": "", "standard_deviation": None, "per_seed": {}}
+                spread = value["standard_deviation"]
+                spread = "" if spread is None else spread
+                seeds = len(value["per_seed"])
+                writer.writerow([row["name"], column, value["mean"], spread, seeds, said])
+    return text.getvalue()

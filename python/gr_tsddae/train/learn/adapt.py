@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Few windows make a classifier: a new head on the frozen encoder, then the encoder as well."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from gr_tsddae.iq.windows import to_complex, to_rows
+from gr_tsddae.train.learn.parts import judged, one_part, parts_of
+from gr_tsddae.train.windows.feed import Batch, seed_of
+
+COPIES = 4  # disturbed copies of each window that the head learns from
+HEAD_STEPS = 300
+HEAD_RATE = 3e-3
+HEAD_DECAYS = (0.01, 0.1, 1.0)  # how strongly the head is held back (L2); validation chooses
+CHECK_STEPS = 20
+BATCH = 64
+CLIP_NORM = 1.0
+
+# Windows as they might come another time: scaled rows (B, 2, L), generator -> the same.
+Change = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+
+@dataclass(frozen=True, order=True)
+class Score:
+    """How good a network is; the greater the better.
+
+    Attributes:
+        recall: share of right windows, every class counting alike.
+        log_likelihood: mean of the true class's; it decides between two of the same recall.
+    """
+
+    recall: float
+    log_likelihood: float
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A network in evaluation mode, and how it was chosen.
+
+    Attributes:
+        network: the better one of two.
+        kept: "head" when the encoder is the base's, else "encoder".
+        head: score of the new head on the frozen encoder.
+        encoder: score after the encoder learned too; None when it was not to.
+    """
+
+    network: nn.Module
+    kept: str
+    head: Score
+    encoder: Score | None
+
+
+def disturb(
+    rows: torch.Tensor,
+    generator: torch.Generator,
+    *,
+    frequency_shift: float,
+    snr_db: tuple[float, float],
+) -> torch.Tensor:
+    """Turn, shift and bury windows: as they come from another distance, another day.
+
+    Args:
+        rows: (B, 2, L); their scaling is lost.
+        generator: of the device of `rows`.
+        frequency_shift: largest shift either way, in cycles per sample.
+        snr_db: lowest and highest power of a window over that of the white noise added to it.
+
+    Returns:
+        (B, 2, L).
+    """
+    phase, shift, level = torch.rand(3, len(rows), 1, generator=generator, device=rows.device)
+    sample = torch.arange(rows.shape[2], device=rows.device)
+    turns = phase + frequency_shift * (2 * shift - 1) * sample  # (B, L)
+    windows = to_complex(rows) * torch.polar(torch.ones_like(turns), 2 * torch.pi * turns)
+    added_db = snr_db[0] + (snr_db[1] - snr_db[0]) * level
+    noise_power = windows.abs().square().mean(1, keepdim=True) * 10 ** (-added_db / 10)
+    noise = torch.randn(
+        windows.shape, dtype=windows.dtype, generator=generator, device=rows.device
+    )  # complex normal of power 1
+    return to_rows(windows + noise_power.sqrt() * noise)
+
+
+def adapt(
+    network: nn.Module,
+    train: Batch,
+    validation: Batch,
+    change: Change,
+    *,
+    epochs: int,
+    learning_rate: float,
+    seed: int,
+) -> Adapted:
+    """Train a new head, then everything, and keep what is better on the validation part.
+
+    Args:
+        network: a classifier with the encoder to start from, on the device; it is changed.
+        train: scaled windows (N, 2, L) and labels (N,) to learn from, on the device.
+        validation: the like, which only choose. They count twice: as they are, and changed.
+        change: disturbs windows; new ones every epoch.
+        epochs: of the encoder; 0 leaves it as it is.
+        learning_rate: of the encoder, at its highest.
+        seed: of everything that is drawn.
+    """
+    device = train[0].device
+
+    def changed(rows: torch.Tensor, *purpose: object) -> torch.Tensor:
+        return change(rows, torch.Generator(device).manual_seed(seed_of(*purpose, seed)))
+
+    held = torch.cat((validation[0], changed(validation[0], "validation")))
+    held_label = validation[1].repeat(2)
+    classes = network.head[-1].out_features
+    # Classes count alike, whether or not there was enough of each.
+    weight = len(train[1]) / (classes * train[1].bincount(minlength=classes).clamp(min=1))
+
+    copies = [train[0], *(changed(train[0], "copy", number) for number in range(COPIES))]
+    known = parts_of(network, torch.cat(copies), batch=4 * BATCH), train[1].repeat(1 + COPIES)
+    held_known = parts_of(network, held, batch=4 * BATCH), held_label
+    best = _best_head(network, known, held_known, weight, seed)
+    network.head.load_state_dict(best[1])
+    head, network = best[0], network.eval()
+    if not epochs:
+        return Adapted(network, "head", head, None)
+
+    trained = copy.deepcopy(network)
+    optimiser = torch.optim.AdamW(trained.parameters(), lr=learning_rate)
+    order = torch.Generator().manual_seed(seed_of("order", seed))
+    steps = epochs * -(-len(train[1]) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps)
+    encoder, state = Score(-1.0, 0.0), {}
+    for epoch in range(epochs):
+        rows = changed(train[0], "epoch", epoch)
+        _train_mode(trained)
+        for part in torch.randperm(len(rows), generator=order).to(device).split(BATCH):
+            optimiser.zero_grad()
+            F.cross_entropy(trained(rows[part]), train[1][part], weight=weight).backward()
+            nn.utils.clip_grad_norm_(trained.parameters(), CLIP_NORM)
+            optimiser.step()
+            schedule.step()
+        found = score(outputs(trained.eval(), held), held_label)
+        if found > encoder:
+            encoder, state = found, copy.deepcopy(trained.state_dict())
+    if encoder > head:
+        network.load_state_dict(state)
+    return Adapted(network, "encoder" if encoder > head else "head", head, encoder)
+
+
+def score(logits: torch.Tensor, label: torch.Tensor) -> Score:
+    """How good logits are, every class counting alike: (N, K), (N,) -> Score."""
+    count = label.bincount(minlength=logits.shape[1]).double()
+    share = (1 / count.clamp(min=1) / (count > 0).sum())[label]  # of each window; they sum to 1
+    right = (logits.argmax(1) == label).double()
+    loss = F.cross_entropy(logits.double(), label, reduction="none")
+    return Score((share * right).sum().item(), -(share * loss).sum().item())
+
+
+@torch.no_grad()
+def outputs(network: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+    """Logits of scaled windows by a network in evaluation mode: (B, 2, L) -> (B, K)."""
+    return torch.cat([network(part) for part in rows.split(4 * BATCH)])
+
+
+def _train_mode(network: nn.Module) -> None:
+    """Dropout on; running statistics stay the base's, as few windows make poor new ones."""
+    network.train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.eval()
+
+
+def _best_head(
+    network: nn.Module, train: Batch, validation: Batch, weight: torch.Tensor, seed: int
+) -> tuple[Score, dict[str, torch.Tensor]]:
+    """The best weights of a network's head, over all strengths of regularisation and steps.
+
+    It learns from features of parts of windows, (N, M, E), and is judged by their votes.
+    """
+    head = network.head
+    fresh = copy.deepcopy(head.state_dict())
+    best = Score(-1.0, 0.0), fresh
+    for decay in HEAD_DECAYS:
+        torch.manual_seed(seed)  # of dropout, and of parts
+        head.load_state_dict(fresh)
+        optimiser = torch.optim.AdamW(head.parameters(), lr=HEAD_RATE, weight_decay=decay)
+        for step in range(1, HEAD_STEPS + 1):
+            head.train()
+            optimiser.zero_grad()
+            F.cross_entropy(head(one_part(train[0])), train[1], weight=weight).backward()
+            optimiser.step()
+            if step % CHECK_STEPS == 0:
+                with torch.no_grad():
+                    head.eval()
+                    found = score(judged(network, validation[0]), validation[1])
+                if found > best[0]:
+                    best = found, copy.deepcopy(head.state_dict())
+    return best

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens beside the steps: checkpoints, a stop that loses nothing, the log, progress."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+)
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from gr_tsddae.train.learn.method import VALIDATION_LOSS, Method
+
+log = logging.getLogger(__name__)
+
+LAST_FILE = "checkpoint.pt"
+BEST_FILE = "best.pt"
+LOG_FILE = "log.jsonl"
+QUIET_SECONDS = 30  # between lines where there is no terminal
+_AGREE_STEPS = 10  # several processes ask each other this often whether to stop
+
+
+class Stopped(BaseException):
+    """The user or the system asked to stop; the checkpoint is written."""
+
+
+class AtomicFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside the old one and renames it: a full disk leaves the last good one.
+
+    Reads tensors and plain values only, never code.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        partial = path.with_name(path.name + ".partial")
+        try:
+            with partial.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:  # torch's writer turns the former into the latter
+            partial.unlink(missing_ok=True)
+            raise OSError(f"{path} could not be written: {error}") from error
+
+    def load_checkpoint(
+        self, path: str | os.PathLike[str], map_location: Any = None, weights_only: Any = None
+    ) -> dict[str, Any]:
+        return torch.load(path, map_location=map_location or "cpu", weights_only=True)
+
+
+class LastCheckpoint(Checkpoint):
+    """Keeps the newest state: every so many steps, after every validation, on signals, at the end.
+
+    A state between the last step of an epoch and its validation is never kept.
+
+    Args:
+        path: the file.
+        every_steps: steps between checkpoints.
+    """
+
+    def __init__(self, path: Path, *, every_steps: int):
+        self.path, self.every_steps = path, every_steps
+        self._signal: int | None = None
+        self._listens = False
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take Ctrl-C and SIGTERM as a wish to stop after this step, where threads allow it."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {n: signal.signal(n, self._note) for n in (signal.SIGINT, signal.SIGTERM)}
+        self._listens = True
+        try:
+            yield
+        finally:
+            self._listens = False
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        if self._listens:  # Lightning put its own before ours, which would end a validation halfway
+            signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self._signal is not None:  # the second time, at once
+            raise KeyboardInterrupt
+        self._signal = number
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: Method, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.is_last_batch:  # what follows keeps it: a validation, or the end
+            return
+        stop = self._should_stop(trainer)
+        if stop or trainer.global_step % self.every_steps == 0:
+            self._keep(trainer, outputs["loss"])
+        if stop:
+            raise Stopped
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        self._keep(trainer, trainer.callback_metrics[VALIDATION_LOSS])
+        if self._should_stop(trainer):
+            raise Stopped
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        pl_module.finished = True
+        trainer.save_checkpoint(self.path)
+
+    def _keep(self, trainer: pl.Trainer, loss: torch.Tensor) -> None:
+        require_finite(loss.item(), trainer.global_step)
+        trainer.save_checkpoint(self.path)
+
+    def _should_stop(self, trainer: pl.Trainer) -> bool:
+        if trainer.world_size == 1:
+            return self._signal is not None
+        if trainer.global_step % _AGREE_STEPS and not trainer.is_last_batch:
+            return False
+        return trainer.strategy.reduce_boolean_decision(self._signal is not None, all=False)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps the state of the lowest validation loss, wherever the run's folder has moved since.
+
+    Lightning's own forgets the best loss when its folder has another path, and the next validation,
+    however bad, would replace the best weights.
+
+    Args:
+        folder: of the run.
+    """
+
+    FILE_EXTENSION = Path(BEST_FILE).suffix
+
+    def __init__(self, folder: Path):
+        super().__init__(
+            dirpath=folder, filename=Path(BEST_FILE).stem, monitor=VALIDATION_LOSS,
+            enable_version_counter=False, auto_insert_metric_name=False,
+            save_on_train_epoch_end=False,  # before LastCheckpoint, which may end the run
+        )  # fmt: skip
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state, its paths put into this folder.
+
+        Raises:
+            ValueError: when there were best weights, and the folder does not hold them.
+        """
+        path = str(Path(self.dirpath) / BEST_FILE)  # the one file there is
+        if state_dict["best_model_path"]:
+            if not Path(path).exists():
+                raise ValueError(
+                    f"{path} is missing, the best weights so far of the run that {LAST_FILE} goes "
+                    "on with: copy it, too, or delete the folder to start anew"
+                )
+            state_dict = state_dict | {
+                "best_model_path": path,
+                "kth_best_model_path": path,
+                "best_k_models": {path: state_dict["best_model_score"]},
+            }
+        super().load_state_dict(state_dict | {"dirpath": self.dirpath})
+
+
+class RunningAverage(EMAWeightAveraging):
+    """An exponential running average of weights and buffers; the first step's are its start.
+
+    Lightning's own, but for the update: that one asks a counter on the device, and so waits for
+    every step to end before it prepares the next.
+
+    Args:
+        decay: per step.
+    """
+
+    def __init__(self, decay: float):
+        super().__init__(decay=decay, use_buffers=True)
+        self._update = get_ema_multi_avg_fn(decay)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: Method, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        average = self._average_model
+        kept, new = ([*m.parameters(), *m.buffers()] for m in (average.module, pl_module))
+        pairs = [(k.detach(), n.detach()) for k, n in zip(kept, new, strict=True)]
+        averaged = [p for p in pairs if p[0].is_floating_point() and trainer.global_step > 1]
+        if averaged:
+            self._update(*map(list, zip(*averaged, strict=True)), None)
+        else:
+            for old, value in pairs:
+                old.copy_(value)
+        average.n_averaged += 1
+        self._latest_update_step = trainer.global_step
+
+
+class StepStopping(EarlyStopping):
+    """Early stopping by each step's loss, as the paper pre-trains."""
+
+    def __init__(self, *, patience: int):
+        super().__init__("step_loss", patience=patience, min_delta=0.0, check_finite=False)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: Method, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        trainer.callback_metrics["step_loss"] = trainer.strategy.reduce(
+            outputs["loss"], reduce_op="mean"
+        )
+        self._run_early_stopping_check(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        pass
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        pass
+
+
+class Journal(Callback):
+    """log.jsonl, TensorBoard, and progress for people: a bar, or a line now and then.
+
+    Args:
+        folder: of the run.
+        every_steps: steps per line; its loss is their mean.
+        batch: windows per step.
+    """
+
+    def __init__(self, folder: Path, *, every_steps: int, batch: int):
+        self.folder, self.every_steps, self.batch = folder, every_steps, batch
+        self._losses: list[torch.Tensor] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        self._steps = int(trainer.estimated_stepping_batches)
+        self._began, self._first = time.monotonic(), trainer.global_step
+        self._since, self._before = self._began, self._first
+        self._said = -math.inf
+        if not trainer.is_global_zero:
+            return
+        from tqdm import tqdm
+
+        _forget_after(self.folder / LOG_FILE, self._first)
+        self._file = (self.folder / LOG_FILE).open("a")
+        self._board = _board(self.folder / "tensorboard", trainer.global_step)
+        self._bar = tqdm(
+            total=self._steps, initial=self._first, unit="step", disable=not sys.stderr.isatty()
+        )
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: Method, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._losses.append(outputs["loss"])
+        step = trainer.global_step
+        if trainer.is_global_zero:
+            self._bar.update()
+        if step % self.every_steps and step != self._steps:
+            return
+        loss = trainer.strategy.reduce(torch.stack(self._losses).mean(), reduce_op="mean").item()
+        self._losses.clear()
+        require_finite(loss, step)
+        if not trainer.is_global_zero:
+            return
+        now = time.monotonic()
+        rate = (step - self._before) * self.batch / (now - self._since)
+        self._since, self._before = now, step
+        values = {
+            "loss": loss,
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "windows_per_s": rate,
+        }
+        self._write(trainer, values)
+        self._bar.set_postfix_str(f"loss {loss:.4g}, {rate:.0f} windows/s")
+        if self._bar.disable and (now - self._said > QUIET_SECONDS or step == self._steps):
+            self._said = now
+            left_s = (self._steps - step) * (now - self._began) / (step - self._first)
+            log.info(
+                "step %d/%d  loss %.4g  %.0f windows/s  %.0f min left",
+                step, self._steps, loss, rate, left_s / 60,
+            )  # fmt: skip
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
+        loss = trainer.callback_metrics[VALIDATION_LOSS].item()
+        require_finite(loss, trainer.global_step)
+        if trainer.is_global_zero:
+            self._write(trainer, {VALIDATION_LOSS: loss})
+            if self._bar.disable:
+                log.info("epoch %d  validation loss %.4g", trainer.current_epoch + 1, loss)
+
+    def _write(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
+        step = trainer.global_step
+        line = {"step": step, "epoch": trainer.current_epoch}
+        line |= {name: float(f"{value:.9g}") for name, value in values.items()}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        for name, value in values.items() if self._board else ():
+            self._board.add_scalar(name, value, step)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if trainer.is_global_zero and hasattr(self, "_file"):
+            for each in (self._bar, self._board, self._file):
+                if each is not None:
+                    each.close()
+
+
+def _board(folder: Path, step: int) -> Any:
+    """TensorBoard's writer, which goes on behind a step; None where there is no TensorBoard."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        log.warning("no TensorBoard is installed: log.jsonl alone tells how the run goes")
+        return None
+    return SummaryWriter(str(folder), purge_step=step or None)
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop lines of a log behind a step: of a run that was begun anew, or goes on from there."""
+    kept = []
+    for line in path.read_text().splitlines() if path.exists() else []:
+        with contextlib.suppress(ValueError):  # half a line, of a crash
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("".join(kept))
+    partial.replace(path)
+
+
+def require_finite(loss: float, step: int) -> None:
+    """Raise FloatingPointError when training has diverged."""
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"loss is {loss} at step {step}: lower --optimiser.learning_rate, or use "
+            "--trainer.precision 32; the last good checkpoint stays"
+        )

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run in a folder: Lightning's Trainer, resumed where it stopped, and what comes out of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import pickle
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import nn
+
+from gr_tsddae.inference.runner import multiplies_bfloat16_fast
+from gr_tsddae.train.config import RunConfig, differences, plain
+from gr_tsddae.train.learn.method import VALIDATION_LOSS, Method
+from gr_tsddae.train.run.callbacks import (
+    BEST_FILE,
+    LAST_FILE,
+    AtomicFiles,
+    BestCheckpoint,
+    Journal,
+    LastCheckpoint,
+    RunningAverage,
+    StepStopping,
+    Stopped,
+)
+from gr_tsddae.train.run.lock import alone_in
+from gr_tsddae.train.windows.feed import Batch, Feed, Loader, Place
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """Where a run takes place, and its training.
+
+    Args:
+        config: the run's.
+        validated: whether there is a part to validate on, which then chooses the weights.
+
+    Raises:
+        ValueError: when there is no such device, torchrun started another number of processes, or
+            `out` is a file.
+    """
+
+    def __init__(self, config: RunConfig, *, validated: bool):
+        self.config, self.validated = config, validated
+        try:
+            config.out.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise ValueError(f"out is {config.out}, a file: choose a folder") from error
+        processes = config.trainer.devices * config.trainer.nodes
+        started = int(os.environ.get("WORLD_SIZE", 1))
+        if "TORCHELASTIC_RUN_ID" in os.environ and started != processes:
+            raise ValueError(
+                f"torchrun started {started} processes, trainer.devices times trainer.nodes is "
+                f"{processes}: make them equal, or each process would train and write on its own"
+            )
+        device = config.trainer.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cuda" and torch.cuda.device_count() < config.trainer.devices:
+            raise ValueError(
+                f"trainer.device is cuda and trainer.devices {config.trainer.devices}: torch sees "
+                f"{torch.cuda.device_count()} GPUs; use --trainer.device cpu"
+            )
+        self._quieten()
+        if device == "cuda":  # products of float32 in TF32: 10 bits of mantissa, many times faster
+            torch.set_float32_matmul_precision("high")
+        self.last = LastCheckpoint(
+            config.out / LAST_FILE, every_steps=config.trainer.checkpoint_steps
+        )
+        self.trainer = pl.Trainer(
+            accelerator=device,
+            devices=config.trainer.devices,
+            num_nodes=config.trainer.nodes,
+            strategy="ddp" if processes > 1 else "auto",
+            precision=_precision(config.trainer.precision, device),
+            max_epochs=-1,  # set when the length of an epoch is known
+            limit_val_batches=None if validated else 0,
+            num_sanity_val_steps=0,
+            callbacks=self._callbacks(),
+            plugins=[AtomicFiles()],
+            logger=False,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=config.out,
+        )
+        self.place = Place(
+            self.trainer.strategy.root_device, self.trainer.global_rank, self.trainer.world_size
+        )
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process writes the files."""
+        return self.trainer.is_global_zero
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other runs out of the folder; the processes of one run are led by one of them.
+
+        Raises:
+            ValueError: when another run is in it.
+        """
+        return alone_in(self.config.out) if self.leads else contextlib.nullcontext()
+
+    def fit(
+        self, method: Method, feed: Feed, validation: Iterable[Batch] | None = None
+    ) -> nn.Module:
+        """Train to the end, from the folder's checkpoint if it has one.
+
+        Returns:
+            The network, on the run's device and in evaluation mode, with the weights to keep: those
+            of the lowest validation loss, or of the last step; averaged, when the run averages.
+
+        Raises:
+            ValueError: when the checkpoint is damaged or of another configuration, or the best
+                weights are gone.
+            FloatingPointError: when the loss is no number.
+            KeyboardInterrupt: when the run was stopped; the checkpoint is written.
+        """
+        config = self.config.trainer
+        last = self.config.out / LAST_FILE
+        resumed = read_checkpoint(last, self.config) if last.exists() else None
+        if not (resumed and resumed["finished"]):
+            if resumed:
+                log.info("resumed %s at step %d", last, resumed["global_step"])
+            epochs = -(-config.steps // feed.steps_per_epoch) if config.steps else config.epochs
+            self.trainer.fit_loop.max_epochs = epochs
+            loader = Loader(
+                feed,
+                lambda: self.trainer.global_step,
+                augment=config.seed if config.augment else None,
+                rank=self.place.rank,
+            )
+            # Running averages are made where the method is when the run begins.
+            method.to(self.place.device)
+            if config.compile:
+                method.compile_networks()
+            try:
+                with self.last.listening():
+                    self.trainer.fit(
+                        method, loader, validation, ckpt_path=last if resumed else None,
+                        weights_only=True,
+                    )  # fmt: skip
+            except Stopped:
+                raise KeyboardInterrupt from None
+        kept = self.config.out / (BEST_FILE if self.validated else LAST_FILE)
+        state = read_checkpoint(kept, self.config)["state_dict"]
+        prefix = "network."
+        method.network.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        )
+        return method.network.to(self.place.device).eval().requires_grad_(True)
+
+    def losses(self) -> list[dict[str, Any]]:
+        """Lines of log.jsonl with a validation loss."""
+        lines = (self.config.out / "log.jsonl").read_text().splitlines()
+        return [line for line in map(json.loads, lines) if VALIDATION_LOSS in line]
+
+    def _callbacks(self) -> list[pl.Callback]:
+        config, out = self.config, self.config.out
+        patience = config.trainer.stop_patience
+        chosen: list[pl.Callback] = []
+        if config.optimiser.ema_decay:
+            chosen.append(RunningAverage(config.optimiser.ema_decay))
+        if patience and config.patience_in_steps:
+            chosen.append(StepStopping(patience=patience))
+        elif patience and self.validated:
+            chosen.append(
+                EarlyStopping(
+                    VALIDATION_LOSS,
+                    patience=patience,
+                    min_delta=0.0,
+                    check_finite=False,
+                    check_on_train_epoch_end=False,
+                )
+            )
+        chosen.append(
+            Journal(out, every_steps=config.trainer.log_steps, batch=config.optimiser.batch)
+        )
+        if self.validated:
+            chosen.append(BestCheckpoint(out))
+        return [*chosen, self.last]
+
+    @staticmethod
+    def _quieten() -> None:
+        for name in ("lightning.pytorch", "lightning.fabric"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
+        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+        warnings.filterwarnings("ignore", message=".*but have no `val_dataloader`.*")
+        warnings.filterwarnings("ignore", message=".*module.s. in eval mode.*")
+        # Right behind a resumption; the next validation has it.
+        warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")
+        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+
+
+def read_checkpoint(path: Path, config: RunConfig) -> dict[str, Any]:
+    """A checkpoint of this very configuration, on the CPU.
+
+    Raises:
+        ValueError: when it is damaged, or was made with another one.
+    """
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+        made_with, _ = state["config"], state["finished"]
+    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError) as error:
+        raise ValueError(f"{path} is damaged or no checkpoint; delete it to start anew") from error
+    if changed := differences(made_with, plain(config)):
+        raise ValueError(
+            f"{path} was made with another configuration ({', '.join(changed)}); "
+            "choose another --out folder, or delete that one"
+        )
+    return state
+
+
+def _precision(word: str, device: str) -> str:
+    if word != "auto":
+        return word
+    return "bf16-mixed" if multiplies_bfloat16_fast(device) else "32"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows to train on: from datasets, from recordings, from synthesis."""

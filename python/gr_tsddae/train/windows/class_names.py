@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What classes may be called, and which class of a model those of a data set mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gr_tsddae.blocks.accuracy.truth import match_class
+from gr_tsddae.data import Dataset, DatasetError
+from gr_tsddae.zoo import UNKNOWN
+
+
+def check_class_names(dataset: Dataset) -> None:
+    """Raise DatasetError when a model could not be taught these classes for their names."""
+    if UNKNOWN in dataset.classes:
+        raise DatasetError(
+            f"{dataset.path}: no class may be called {UNKNOWN!r}, the word for decisions that "
+            "are not sure; rename it, e.g. to 'other'"
+        )
+
+
+def match_classes(
+    dataset: Dataset, model_classes: tuple[str, ...], rename: Mapping[str, str]
+) -> dict[int, int]:
+    """Which class of the model each class of a data set is, for classes that have windows.
+
+    A name fits exactly, or without regard to case, spaces, '-' and '_' where that is unambiguous.
+
+    Args:
+        dataset: its classes.
+        model_classes: names, in the order of the model's outputs.
+        rename: class of the data set -> class of the model, for names that differ.
+
+    Returns:
+        Label of the data set -> index into `model_classes`.
+
+    Raises:
+        DatasetError: listing both sides, when a class has no counterpart.
+    """
+    if unknown := sorted(rename.keys() - set(dataset.classes)):
+        raise DatasetError(
+            f"--rename names {', '.join(unknown)}, which {dataset.path} has not; "
+            f"its classes: {', '.join(dataset.classes)}"
+        )
+    found, missing = {}, []
+    for label in np.unique(dataset.label).tolist():
+        name = rename.get(dataset.classes[label], dataset.classes[label])
+        index = match_class(name, model_classes)
+        if index is None:
+            missing.append(name)
+        else:
+            found[label] = index
+    if missing:
+        raise DatasetError(
+            f"{dataset.path} has classes the model does not know: {', '.join(missing)}; "
+            f"the model's: {', '.join(model_classes)}. Give --rename.CLASS=MODEL_CLASS for a class "
+            f"with another name, or --leave_out '[{', '.join(missing)}]'"
+        )
+    return found

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All networks on a dataset: the right runs, none twice, whatever is killed or fails."""
+
+import csv
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+from torch import nn
+
+from gr_tsddae import nets
+from gr_tsddae.train import __main__ as command
+from gr_tsddae.train import finetune
+from gr_tsddae.train.config import OptimiserConfig, TrainerConfig, plain
+from gr_tsddae.train.experiments import benchmark as module
+from gr_tsddae.train.experiments import workers
+from gr_tsddae.train.experiments.base import ClassifierPart, PretrainPart
+from gr_tsddae.train.experiments.benchmark import BenchmarkConfig, benchmark, entries, own_objective
+from gr_tsddae.train.experiments.comparison import findings
+from gr_tsddae.train.experiments.published import compared
+from gr_tsddae.train.experiments.table import Row
+from gr_tsddae.train.measure import cost
+from gr_tsddae.train.run.lock import claimed
+
+ONCE = TrainerConfig(epochs=1, device="cpu", precision="32")
+SMALL = {
+    "cnn2": {"options": {"width": 2, "hidden": 8}},
+    "gru2": {"options": {"width": 8}},
+    "tsnet-nano": {
+        "options": {"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2}
+    },
+}
+
+
+@pytest.fixture
+def config(npz, tmp_path, monkeypatch):
+    """Makes a configuration of tiny runs."""
+    monkeypatch.setattr(cost, "MEASURED_S", 0.0)
+
+    def make(**changes):
+        part = ClassifierPart(trainer=ONCE)
+        settings = {
+            "dataset": "npz",
+            "path": npz,
+            "out": tmp_path / "out",
+            "networks": ("cnn2", "tsnet-nano"),
+            "overrides": SMALL,
+            "seeds": (1,),
+            "shots": (3,),
+            "pretrain": PretrainPart(trainer=ONCE),
+            "finetune": part,
+            "probe": part,
+            "fewshot": part,
+        }
+        return BenchmarkConfig(**settings | changes)
+
+    return make
+
+
+def made(out):
+    return {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")}
+
+
+def test_rows_figures_costs_and_files(config, capsys):
+    settings = config(protocols=("scratch", "finetuned", "probe", "fewshot", "fewshot-scratch"))
+    content = benchmark(settings)
+    rows = {(row["network"], row["protocol"]): row for row in content["rows"]}
+    own = [("tsnet-nano", kind) for kind in ("finetuned", "probe", "3-shot")]
+    any_network = [
+        (name, kind) for name in settings.networks for kind in ("scratch", "3-shot-scratch")
+    ]
+    assert sorted(rows) == sorted(own + any_network)
+    assert rows["tsnet-nano", "probe"]["objective"] == "noise"
+    assert len(made(settings.out)) == 8  # one pre-training for three rows
+    for (name, protocol), row in rows.items():
+        held = json.loads((settings.out / name / protocol / "seed-1" / "metrics.json").read_text())
+        values = row["values"]
+        assert values["average"]["per_seed"] == {1: 100 * held["average_over_snr"]}
+        assert row["curve"] == {k: 100 * v for k, v in held["accuracy_per_snr"].items()}
+        network = nets.create(name, class_count=2, window_samples=32, **SMALL[name]["options"])
+        assert values["parameters"]["mean"] == cost.parameters(network)
+        assert values["windows/s"]["mean"] > 0
+        assert values["seeds"]["mean"] == 1
+    assert "Overrides: cnn2 with width 2, hidden 8; tsnet-nano with width 8" in content["note"]
+    assert "gru2" not in content["note"]  # it has no row
+    seconds = [
+        json.loads((settings.out / "tsnet-nano" / kind / "seed-1" / "job.json").read_text())[
+            "seconds_since_resumed"
+        ]
+        for kind in ("pretrained", "finetuned")
+    ]
+    took = rows["tsnet-nano", "finetuned"]["values"]["training s"]["mean"]
+    assert took == pytest.approx(sum(seconds))
+    page = (settings.out / "table.html").read_text()
+    assert "<svg" in page and "http" not in page.replace("http://www.w3.org", "")
+    assert (settings.out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    with (settings.out / "table.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert {line["column"] for line in lines} >= {"average", "best", "GFLOP", "windows/s"}
+    assert (settings.out / "table.md").read_text() in capsys.readouterr().out
+    before = made(settings.out)
+    assert benchmark(settings) == content  # costs are not measured again either
+    assert made(settings.out) == before
+
+
+def test_a_failure_is_reported_and_the_others_go_on(config, monkeypatch):
+    real = finetune.train_classifier
+
+    def broken(settings, source):
+        if settings.network.name == "cnn2":
+            raise ValueError("no such luck")
+        return real(settings, source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetune, "train_classifier", broken)
+        with pytest.raises(RuntimeError, match=r"1 of 4 runs failed, see .*cnn2.*failed\.txt"):
+            benchmark(config())
+    out = config().out
+    assert "no such luck" in (out / "cnn2/scratch/seed-1/failed.txt").read_text()
+    content = json.loads((out / "table.json").read_text())
+    assert [row["values"]["seeds"]["mean"] for row in content["rows"]] == [0, 1, 1]
+    content = benchmark(config())  # the next command tries it again
+    assert [row["values"]["seeds"]["mean"] for row in content["rows"]] == [1, 1, 1]
+    assert not list(out.rglob("failed.txt"))
+
+
+def test_what_needs_a_failed_run_is_not_waited_for(config, monkeypatch):
+    def broken(self, *arguments):
+        raise ValueError("no such luck")
+
+    monkeypatch.setattr("gr_tsddae.train.pretrain.pretrain_on", broken)
+    with pytest.raises(RuntimeError, match=r"2 of 2 runs failed"):
+        benchmark(config(networks=("tsnet-nano",), protocols=("finetuned",)))
+
+
+def test_after_the_time_limit_no_run_begins(config, monkeypatch):
+    monkeypatch.setattr(module, "run_all", lambda *_, until, **__: limits.append(until))
+    limits = []
+    began = time.time()
+    content = benchmark(config(minutes=2))
+    assert began + 120 <= limits[0] <= time.time() + 120
+    assert [row["values"]["seeds"]["mean"] for row in content["rows"]] == [0, 0, 0]
+    monkeypatch.undo()
+    benchmark(config(minutes=1e-9))
+    assert not made(config().out)
+
+
+def test_killed_and_gone_on(config, tmp_path):
+    """With SIGKILL to the command alone, its workers end too; what is finished stays."""
+    long = ClassifierPart(trainer=dataclasses.replace(ONCE, epochs=100_000))
+    settings = config(jobs=2, protocols=("scratch", "fewshot-scratch"), finetune=long)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(plain(settings)))
+    words = [sys.executable, "-m", "gr_tsddae.train", "benchmark", "--config", str(recipe)]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        wait_for(lambda: len(list(settings.out.rglob("lock"))) >= 2)
+        wait_for(lambda: len(list(settings.out.rglob("log.jsonl"))) >= 2)
+    finally:
+        process.kill()
+    process.wait()
+    process.stderr.read()  # ends when no worker holds the other end
+    for lock in settings.out.rglob("lock"):
+        with claimed(lock.parent) as free:
+            assert free
+    assert len(list(settings.out.rglob("checkpoint.pt"))) == 2
+    assert not made(settings.out)
+    # Their checkpoints are gone on from, by the same budget only.
+    with pytest.raises(RuntimeError, match="2 of 2 runs failed"):
+        benchmark(config(protocols=("scratch",)))
+    assert "trainer.epochs" in (settings.out / "cnn2/scratch/seed-1/failed.txt").read_text()
+
+
+def wait_for(condition, timeout_s=60.0):
+    end_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.05)
+
+
+def test_workers_share_gpus_and_processors(monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert workers.run_workers(tell, tmp_path, count=3) == [0, 0, 0]
+    told = sorted(path.read_text() for path in tmp_path.iterdir())
+    assert told == ["3", "3", "5"]
+
+
+def tell(folder):
+    (folder / str(os.getpid())).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+
+
+def test_operations_are_counted_by_hand():
+    network = nn.Sequential(nn.Conv1d(2, 4, 3, bias=False), nn.Flatten(), nn.Linear(4 * 6, 5))
+    wanted = 2 * (2 * 4 * 3 * 6 + 4 * 6 * 5)
+    assert cost.gflop_per_window(network, 8) == pytest.approx(wanted / 1e9)
+
+
+@pytest.mark.parametrize("kind", ["transformer", "gru", "lstm"])
+def test_fused_layers_are_counted(kind):
+    class Fused(nn.Module):
+        def __init__(self):
+            super().__init__()
+            if kind in ("gru", "lstm"):
+                self.layer = getattr(nn, kind.upper())(2, 4, batch_first=True)
+            else:
+                self.layer = nn.TransformerEncoderLayer(2, 1, 4, batch_first=True)
+
+        def forward(self, rows):
+            return self.layer(rows.transpose(1, 2))
+
+    steps = 16
+    if kind in ("gru", "lstm"):
+        gates = {"gru": 3, "lstm": 4}[kind]
+        wanted = 2 * steps * gates * (2 * 4 + 4 * 4)
+    else:
+        wanted = 2 * steps * (2 * 6 + 2 * 2 + 2 * (2 * 4)) + 2 * 2 * steps * steps * 2
+    frozen = Fused().requires_grad_(False)  # as a model on disk comes back
+    assert cost.gflop_per_window(frozen, steps) == pytest.approx(wanted / 1e9)
+
+
+@dataclasses.dataclass
+class Known:
+    """A row with given figures."""
+
+    network: str
+    protocol: str
+    row: Row
+
+
+def known(network, published, *scores):
+    class Given(Row):
+        def figures(self):
+            return {"average": dict(enumerate(scores, 1))}
+
+    said = {} if published is None else {"average": published}
+    return Known(network, "scratch", Given(name=network, jobs={}, published=said))
+
+
+def test_findings_say_who_is_ahead_and_what_stands_the_other_way_round():
+    lines = findings(
+        [
+            known("a", 60.0, 50, 51, 52),
+            known("b", 50.0, 56, 57.2, 58),
+            known("c", 40.0, 49, 53, 50),
+        ],
+        "average",
+    )
+    text = "\n".join(lines)
+    assert "scratch: b is ahead with 57.07 (mean over 3 seeds)" in text
+    assert "b − a: +6.07, standard error 0.07 over 3 seeds" in text
+    assert "b − c: +6.40" in text
+    assert "Spearman +0.50; 1 of 3 pairs stand the other way round, 1 of them" in text
+    assert "beyond chance: b (scratch) over a (scratch)" in text
+
+
+def test_the_order_is_of_common_seeds_and_published_ties_have_none():
+    rows = [
+        known("a", 60.0, 50),
+        known("b", 50.0, 49, 60),  # ahead of a by its second seed alone
+        known("tied", 50.0, 40, 41),
+    ]
+    text = "\n".join(findings(rows, "average"))
+    assert "0 of 2 pairs stand the other way round" in text
+
+
+def test_one_seed_tells_no_chance():
+    text = "\n".join(findings([known("a", None, 50.0), known("b", None, 49.0)], "average"))
+    assert "a − b: +1.00; one seed, so chance cannot be told from effect" in text
+    assert "Spearman" not in text
+
+
+def test_published_figures():
+    assert compared("rml2016.10a", "iqformer", "scratch") == {"average": 64.05, "best": 93.77}
+    assert compared("techrec", "amc-net", "scratch") == {"average": 88.71, "best": 98.66}
+    assert compared("rml2016.10b", "spectrum-fm", "finetuned") == {"average": 53.12, "best": 76.28}
+    assert compared("rml2018.01a", "tsnet-base", "25-shot") == {"average": 43.95, "best": 67.43}
+    for network, protocol in (("spectrum-fm", "scratch"), ("lsm", "finetuned"),
+                              ("tsnet-nano", "finetuned"), ("tsnet-base", "scratch")):  # fmt: skip
+        assert compared("rml2016.10a", network, protocol) == {}
+    assert compared("npz", "cnn2", "scratch") == {}
+
+
+def test_every_network_of_the_registry_is_in_it(config):
+    every = config(networks=(), overrides={})
+    assert [entry.network for entry in entries(every)][: len(nets.names())] == nets.names()
+    own = {name: own_objective(name) for name in nets.names() if own_objective(name)}
+    assert own == {
+        **dict.fromkeys(("tsnet-base", "tsnet-mini", "tsnet-nano", "tsnet-small"), "noise"),
+        "spectrum-fm": "masked",
+        "lsm": "lsm",
+    }
+
+
+@pytest.mark.parametrize(
+    ("recipe", "count"), [("table-baselines", 17), ("table-baselines-gpu", 14)]
+)
+def test_recipes_hold_the_networks(recipe, count, npz, tmp_path):
+    words = ["--config", recipe, "--dataset", "npz", "--path", str(npz), "--out", str(tmp_path)]
+    config = command.parse("benchmark", words)
+    assert len(config.networks) == count
+    assert len(config.seeds) == 2
+    assert len(entries(config)) == count + 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"networks": ("nope",)}, "networks names nope; there are: amc-net"),
+        ({"overrides": {"cnn2": {"epochs": 3}}}, "overrides.cnn2 has epochs; it takes options"),
+        ({"protocols": ()}, "at least one"),
+        ({"jobs": 0}, "jobs is 0"),
+        ({"minutes": 0.0}, "minutes is 0"),
+        ({"shots": (0,)}, "shots is"),
+    ],
+)
+def test_mistakes_are_told(config, wrong, words):
+    with pytest.raises(ValueError, match=words):
+        config(**wrong)
+
+
+def test_overrides_are_of_one_network(config):
+    changed = SMALL | {"cnn2": {**SMALL["cnn2"], "learning_rate": 2e-4, "batch": 32}}
+    by_name = {e.network: e.row for e in entries(config(overrides=changed, protocols=("scratch",)))}
+    assert by_name["cnn2"].jobs[1].config.optimiser == OptimiserConfig(learning_rate=2e-4, batch=32)
+    assert by_name["tsnet-nano"].jobs[1].config.optimiser == OptimiserConfig()
+    assert "(overrides)" in by_name["cnn2"].name
+
+
+def test_a_network_of_another_shape_has_no_published_figures(config):
+    overrides = {"vgg": {"learning_rate": 2e-4}, "cnn2": SMALL["cnn2"]}
+    settings = config(networks=(), overrides=overrides, protocols=("scratch",))
+    settings = dataclasses.replace(settings, dataset="rml2016.10a")
+    published = {entry.network: entry.row.published for entry in entries(settings)}
+    assert published["cnn2"] == {}
+    assert published["vgg"] == {"average": 39.99, "best": 62.18}
