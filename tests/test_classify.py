@@ -13,9 +13,9 @@ import sigmf
 
 import gr_tsddae
 from gr_tsddae import classify
-from gr_tsddae.inference.decision import UNKNOWN
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import open_capture
+from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.synth import CLASSES
 
 RATE_HZ = 100_000.0

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from gr_tsddae.labels import UNKNOWN
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -27,7 +29,6 @@ FORMAT_VERSION = 1
 # Tasks of pre-trained networks, which know no classes yet.
 DENOISING = "denoising"  # an encoder with its two noise estimates
 FEATURES = "features"  # an encoder alone
-UNKNOWN = "unknown"  # what decisions say when they are not sure; no class is called so
 MAX_WINDOW_SAMPLES = 8192  # a batch of longer ones fits no machine
 CARD_FILE = "card.yaml"
 WEIGHTS_FILE = "model.safetensors"

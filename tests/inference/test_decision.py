@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gr_tsddae.inference.decision import UNKNOWN, Decider, Decision, Origin, check_threshold
+from gr_tsddae.inference.decision import Decider, Decision, Origin, check_threshold
+from gr_tsddae.labels import UNKNOWN
 
 CLASSES = ("a", "b", "c")
 

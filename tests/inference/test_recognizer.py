@@ -10,9 +10,9 @@ from torch import nn
 
 from gr_tsddae import Recognizer, zoo
 from gr_tsddae.inference import runner
-from gr_tsddae.inference.decision import UNKNOWN
 from gr_tsddae.inference.engines.engine import openvino_is_there
 from gr_tsddae.iq.windows import SCALINGS, to_complex
+from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.synth import draw_random
 
 WINDOW = 128

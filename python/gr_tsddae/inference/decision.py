@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from gr_tsddae.zoo import UNKNOWN
+from gr_tsddae.labels import UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from gr_tsddae.inference.engines import Engine, resolve_engine
 from gr_tsddae.inference.engines.openvino import OpenVino
 from gr_tsddae.inference.runner import Runner
 from gr_tsddae.iq.windows import cut
+from gr_tsddae.labels import NOISE
 from gr_tsddae.nets.heads import TSNetClassifier
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
@@ -234,8 +235,8 @@ class Recognizer(Runner):
 
     def _silence(self) -> np.ndarray:
         """Probabilities of digital silence, (K,): it has no shape that the network could see."""
-        if "noise" in self.classes:
-            return np.eye(len(self.classes), dtype=np.float32)[self.classes.index("noise")]
+        if NOISE in self.classes:
+            return np.eye(len(self.classes), dtype=np.float32)[self.classes.index(NOISE)]
         return np.full(len(self.classes), 1 / len(self.classes), np.float32)
 
     @property

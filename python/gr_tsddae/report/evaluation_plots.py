@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gr_tsddae.report.timeline import _COLOURS, _NOISE_COLOUR, NOISE
+from gr_tsddae.labels import NOISE
+from gr_tsddae.report.timeline import _COLOURS, _NOISE_COLOUR
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

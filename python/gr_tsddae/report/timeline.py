@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gr_tsddae.iq.sigmf.annotations import Run, merge_runs
+from gr_tsddae.labels import NOISE, UNKNOWN
 
 if TYPE_CHECKING:
     from gr_tsddae.iq.formats.capture import Capture
     from gr_tsddae.iq.sigmf.annotations import Decision
 
 MAX_COLUMNS = 1500
-UNKNOWN, NOISE = "unknown", "noise"
 
 # Twelve hues that stay apart under the common kinds of colour blindness (Paul Tol's muted set and
 # three of his vibrant one); from the thirteenth class on they come again, hatched.

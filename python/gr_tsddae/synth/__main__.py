@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from gr_tsddae.labels import NOISE
 from gr_tsddae.synth import CLASSES, RECIPES, draw, recordings
 from gr_tsddae.synth.modulators_2018 import CLASSES_2018, draw_2018
 from gr_tsddae.synth.recording_files import write_iq, write_npz, write_sigmf
@@ -20,7 +21,7 @@ from gr_tsddae.synth.rml_files import sum_one, write_rml2016, write_rml2018
 BATCH = 500  # windows drawn at once
 RML2016_SAMPLES = 128
 LONG_SAMPLES = 1024  # windows of RML2018 and ICARUS
-RML2016_CLASSES = tuple(name for name in CLASSES if name != "noise")
+RML2016_CLASSES = tuple(name for name in CLASSES if name != NOISE)
 RML2016B_CLASSES = tuple(name for name in RML2016_CLASSES if name != "AM-SSB")
 # The released 2016.04C holds 162060 windows under 220 keys, so 737 of 1000 on average; how many
 # under which key is drawn here, it is not the original's.

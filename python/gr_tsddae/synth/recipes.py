@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 
 from gr_tsddae.iq.windows import to_rows
+from gr_tsddae.labels import NOISE
 from gr_tsddae.synth import channel
 from gr_tsddae.synth.modulators import CLASSES, MODULATORS, Audio, Timing
 
@@ -98,7 +99,7 @@ RECIPES = {
         carrier_share=0.5,
         echo_share=0.6,
         levels_db=(30.0, 60.0),
-        empty_classes=frozenset({"noise"}),
+        empty_classes=frozenset({NOISE}),
     ),
 }
 
@@ -158,7 +159,7 @@ def draw(
     for index in label.unique().tolist():
         rows = (label == index).nonzero().squeeze(1)
         timing = Timing(sps[rows], window_samples + run_in, recipe.audio)
-        name = "noise" if CLASSES[index] in recipe.empty_classes else CLASSES[index]
+        name = NOISE if CLASSES[index] in recipe.empty_classes else CLASSES[index]
         signal[rows] = MODULATORS[name](timing, generator).to(torch.complex64)
 
     offset = uniform(-recipe.carrier_offset, recipe.carrier_offset) * chosen(recipe.carrier_share)

@@ -17,6 +17,7 @@ from torch import nn
 
 from gr_tsddae import nets, zoo
 from gr_tsddae.files import write_json
+from gr_tsddae.labels import NOISE
 from gr_tsddae.nets.tsnet import TSNet
 from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, ProbeConfig, for_card
@@ -162,7 +163,7 @@ def conclude(
     zoo.round_as_stored(network)
     if isinstance(source, SyntheticSource):
         shift_noise_prior(
-            network, source.classes.index("noise"), config.noise_prior, source.noise_share
+            network, source.classes.index(NOISE), config.noise_prior, source.noise_share
         )
         training["windows"] = config.trainer.steps * config.optimiser.batch
     elif config.calibrate:
@@ -226,4 +227,4 @@ def undo_noise_prior(network: nn.Module, card: zoo.Card) -> None:
         data, prior = card.training["data"], card.training["noise_prior"]
         if data["kind"] == SYNTH:
             share = SyntheticSource(DataConfig(recipe=data["recipe"])).noise_share
-            shift_noise_prior(network, card.classes.index("noise"), share, prior)
+            shift_noise_prior(network, card.classes.index(NOISE), share, prior)

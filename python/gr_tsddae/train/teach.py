@@ -17,6 +17,7 @@ from torch import nn
 from gr_tsddae import nets, zoo
 from gr_tsddae.files import write_json
 from gr_tsddae.iq.windows import SCALINGS
+from gr_tsddae.labels import NOISE
 from gr_tsddae.train.config import for_card
 from gr_tsddae.train.learn.adapt import Adapted, adapt, disturb, outputs
 from gr_tsddae.train.learn.calibration import calibrate
@@ -26,7 +27,7 @@ from gr_tsddae.train.measure.metric_details import summary_lines
 from gr_tsddae.train.measure.metrics import metrics, rounded
 from gr_tsddae.train.run.lock import alone_in
 from gr_tsddae.train.windows.feed import Batch, seed_of
-from gr_tsddae.train.windows.own_windows import NOISE, OwnWindows, Part
+from gr_tsddae.train.windows.own_windows import OwnWindows, Part
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gr_tsddae.blocks.accuracy.truth import FORGOTTEN, NOTHING, SEVERAL, Scores, Truth, match_class
-from gr_tsddae.zoo import UNKNOWN
+from gr_tsddae.blocks.accuracy.truth import FORGOTTEN, NOTHING, SEVERAL, Scores, Truth
+from gr_tsddae.labels import UNKNOWN, match_class
 
 WAITING_LIMIT = 1 << 17  # windows, or decisions, that wait for their truth
 LABELS_TOLD = 20

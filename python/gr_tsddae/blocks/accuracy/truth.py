@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -185,22 +184,6 @@ def _events(metadata: dict[str, Any]) -> list[_Event]:
             events.append(_Event(max(0, first - offset), 1, truth))
             events.append(_Event(first - offset + count, -1, truth))
     return sorted(events, key=lambda event: event.sample)
-
-
-def match_class(name: str, classes: Sequence[str]) -> int | None:
-    """Which class is meant by a name: exactly, or without regard to case, spaces, '-' and '_'.
-
-    Returns:
-        An index into `classes`; None when none fits, or more than one does loosely.
-    """
-    if name in classes:
-        return list(classes).index(name)
-    loose = [i for i, known in enumerate(classes) if _loosely(known) == _loosely(name)]
-    return loose[0] if len(loose) == 1 else None
-
-
-def _loosely(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name).casefold()
 
 
 class Scores:

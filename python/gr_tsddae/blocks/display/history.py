@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gr_tsddae.zoo import UNKNOWN
+from gr_tsddae.labels import UNKNOWN
 
 SLOTS = 4096  # the visible span is never divided finer than this
 CAPACITY = 4 * SLOTS

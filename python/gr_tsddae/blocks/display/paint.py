@@ -13,7 +13,7 @@ from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 from gr_tsddae.blocks.display.state import DisplayState
 from gr_tsddae.blocks.display.theme import Layout, Theme
 from gr_tsddae.blocks.display.words import note, si, status_pieces, utc
-from gr_tsddae.zoo import UNKNOWN
+from gr_tsddae.labels import UNKNOWN
 
 WAITING = "waiting for decisions"
 LEFT, RIGHT, CENTRE = (

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from gr_tsddae.blocks.accuracy.truth import match_class
 from gr_tsddae.data import Dataset, DatasetError
-from gr_tsddae.zoo import UNKNOWN
+from gr_tsddae.labels import UNKNOWN, match_class
 
 
 def check_class_names(dataset: Dataset) -> None:

@@ -16,12 +16,12 @@ from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.data.readers.cutting import thin_out
 from gr_tsddae.data.readers.recording_store import window_power
 from gr_tsddae.data.splits import Split, by_group
+from gr_tsddae.labels import NOISE
 from gr_tsddae.train.windows.class_names import check_class_names
 from gr_tsddae.train.windows.feed import seed_of
 
 log = logging.getLogger(__name__)
 
-NOISE = "noise"
 FEWEST_WINDOWS = 10  # of a class: 6 to learn from, 2 to choose by, 2 to be measured on
 PLENTY_WINDOWS = 50  # to learn from; below, results of a class are left to luck
 CHOOSE_WINDOWS, MEASURE_WINDOWS = 200, 500  # of a class at most, however long the recordings
