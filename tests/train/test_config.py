@@ -170,6 +170,24 @@ def test_differences_name_what_matters():
     assert differences(plain(old), plain(old)) == []
 
 
+def test_the_same_place_is_no_difference(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base").mkdir()
+    (tmp_path / "link").symlink_to("base")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    first, *others = (
+        command.parse("finetune", [*ENDLESS, f"--init={init}"])
+        for init in ("base", "./base", "link", "~/base", tmp_path / "base")
+    )
+    for other in others:
+        assert differences(plain(first), plain(other)) == []
+    recorded_before = plain(first) | {"init": "base"}  # by earlier versions
+    assert differences(recorded_before, plain(others[-1])) == []
+    named = command.parse("finetune", [*ENDLESS, "--init=amc-nano"])
+    assert plain(named)["init"] == "amc-nano"
+    assert differences(plain(first), plain(named)) == ["init"]
+
+
 def test_help_imports_no_torch():
     program = (
         "import sys; from gr_tsddae.train import __main__ as c; c.overview(); "

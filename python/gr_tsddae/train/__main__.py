@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -149,7 +150,10 @@ def parse(name: str, arguments: list[str]) -> Any:
         ValueError: when it means none.
     """
     from jsonargparse import ArgumentError, ArgumentParser
+    from jsonargparse.typing import register_type
 
+    # A shell leaves the ~ of --out=~/runs to the program, and so does YAML.
+    register_type(Path, deserializer=_expanded, fail_already_registered=False)
     config_class = _imported(COMMANDS[name].config)
     parser = ArgumentParser(
         prog=f"{PROGRAM} {name}", description=config_class.__doc__.split("\n\n")[0],
@@ -188,6 +192,10 @@ def _recipe(name: str) -> str:
             f"{', '.join(recipes())}"
         )
     return str(_recipe_folder() / f"{name}.yaml")
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expanduser(path))  # leaves the ~ of an unknown user alone
 
 
 def _recipe_folder() -> Path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -404,14 +405,20 @@ OUT_OF_BAND = (
 
 
 def plain(config: Any) -> Any:
-    """A configuration as dicts, lists, text and numbers, for cards, checkpoints and YAML."""
+    """Write a configuration as dicts, lists, text and numbers, for checkpoints, jobs and YAML.
+
+    Paths that exist are absolute and without links, so that they mean the same from everywhere.
+    Other paths stay as they are: `init` may be the name of a model.
+    """
     if dataclasses.is_dataclass(config):
         config = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
     if isinstance(config, Mapping):
         return {str(name): plain(value) for name, value in config.items()}
     if isinstance(config, tuple | list):
         return [plain(value) for value in config]
-    return str(config) if isinstance(config, Path) else config
+    if isinstance(config, Path):
+        return str(config.resolve() if config.exists() else config)
+    return config
 
 
 def for_card(config: Any) -> dict[str, Any]:
@@ -430,13 +437,18 @@ def _named(value: Any) -> Any:
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Dotted keys in which two `plain` configurations differ, those out of band left out."""
+    """List the dotted keys in which two `plain` configurations differ, but for `OUT_OF_BAND`."""
     old, new = _flat(old), _flat(new)
     return sorted(
         key
-        for key in old.keys() | new.keys()
-        if (key in old, old.get(key)) != (key in new, new.get(key)) and key not in OUT_OF_BAND
+        for key in (old.keys() | new.keys()) - set(OUT_OF_BAND)
+        if (key in old) != (key in new) or not _same(old[key], new[key])
     )
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Compare two values; earlier versions recorded paths as they were given."""
+    return old == new or (isinstance(old, str) and os.path.realpath(old) == new)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -169,6 +170,22 @@ def test_a_folder_moved_without_the_best_weights_is_refused(moved):
     (moved.out / callbacks.BEST_FILE).unlink()
     with pytest.raises(ValueError, match=r"new/best\.pt is missing, .*copy it, too"):
         finetune(moved)
+
+
+def test_a_base_by_another_name_resumes(settings, tmp_path, monkeypatch):
+    """The checkpoint holds `init`: the same folder, named from elsewhere, is no other base."""
+    base = settings(FinetuneConfig, tmp_path / "base", trainer={"epochs": 1})
+    finetune(base)
+    (tmp_path / "link").symlink_to(base.out)
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 5)
+        finetune(settings(FinetuneConfig, **LONG, init=Path("base")))
+    other = settings(FinetuneConfig, tmp_path / "other", trainer={"epochs": 1, "seed": 2})
+    finetune(other)
+    with pytest.raises(ValueError, match=r"another configuration \(init\)"):
+        finetune(settings(FinetuneConfig, **LONG, init=other.out))
+    finetune(settings(FinetuneConfig, **LONG, init=tmp_path / "link"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+import os
 import pickle
 import statistics
 
@@ -118,6 +119,24 @@ def test_stopped_and_resumed_it_has_the_same_figures(config, monkeypatch, tmp_pa
     assert (partly["finished"], partly["points"]) == (3, 8)
     monkeypatch.setattr(module, "measure_point", measure)
     assert fewshot_figure(stopped)["panels"] == whole["panels"]
+
+
+def test_the_same_file_by_another_name_resumes_and_a_copy_does_not(config, monkeypatch, tmp_path):
+    config = dataclasses.replace(config, panels=("b",), seeds=(1,), snrs_db=(10,))
+    finished = fewshot_figure(config)
+    monkeypatch.setattr(module, "measure_point", lambda *_, **__: pytest.fail("measured again"))
+    link, copy = tmp_path / "link.pkl", tmp_path / "copy.pkl"
+    link.symlink_to(config.path)
+    copy.write_bytes(config.path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(config.path.parent))
+    for name in (os.path.relpath(config.path), link, "~/tones.pkl"):
+        words = ["--dataset=rml2016.10a", f"--path={name}", "--out=out"]
+        renamed = command.parse("fewshot-figure", words).path
+        found = fewshot_figure(dataclasses.replace(config, path=renamed))
+        assert found["panels"] == finished["panels"]
+    with pytest.raises(ValueError, match=r"another configuration \(path\)"):
+        fewshot_figure(dataclasses.replace(config, path=copy))
 
 
 def test_a_file_with_too_little_is_found_out_first(config):
