@@ -11,7 +11,6 @@ denoising hurts. Writes benchmarks/results/denoise.json and prints a table.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from dataclasses import replace
@@ -19,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from gr_tsddae.files import write_json
 from gr_tsddae.inference.denoiser import Denoiser
 from gr_tsddae.iq.windows import to_complex, unit_power
 from gr_tsddae.synth import CLASSES, RECIPES, Recipe, draw
@@ -142,7 +142,7 @@ def main() -> None:
             print(f"  {method:<32}" + "".join(f"{g[method]:>6.1f}" for g in levels.values()))
     print(f"noise alone comes out {result['noise_suppression_db']} dB lower")
     path = results_folder() / "denoise.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(path, result)
     print(f"wrote {path}")
 
 

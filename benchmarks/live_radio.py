@@ -28,6 +28,7 @@ from gnuradio.filter import firdes
 
 from dongle import Dongle
 from gr_tsddae import blocks as tsddae
+from gr_tsddae.files import write_json
 from gr_tsddae.iq.captures import open_capture
 from machine import describe, results_folder
 
@@ -192,7 +193,7 @@ def main() -> int:
     }
     print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
     path = results_folder() / "live_radio.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(path, result)
     print(f"wrote {path}")
     for fault in found:
         print(f"WRONG: {fault}", file=sys.stderr)

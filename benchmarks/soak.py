@@ -27,6 +27,7 @@ from PyQt5 import Qt
 
 from gr_tsddae import Recognizer
 from gr_tsddae import blocks as tsddae
+from gr_tsddae.files import write_json
 from machine import describe, results_folder
 
 PARTS = ("classified", "gated", "dropped", "flushed", "pending")
@@ -80,7 +81,7 @@ class Soak(gr.top_block):
 
 def memory_mb() -> float:
     """Resident memory of this process."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(x.split()[1]) for x in lines if x.startswith("VmRSS")) / 1024
 
 
@@ -209,7 +210,7 @@ def main() -> int:
     step = max(1, len(recorded["time_s"]) // 100)
     result["recorded"] = {name: values[::step] for name, values in recorded.items()}
     path = results_folder() / "soak.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(path, result)
     print(f"wrote {path}")
     for fault in found:
         print(f"WRONG: {fault}", file=sys.stderr)

@@ -34,6 +34,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from gr_tsddae import nets
+from gr_tsddae.files import write_json
 from gr_tsddae.inference.runner import resolve_device
 from gr_tsddae.iq.windows import unit_power
 from gr_tsddae.nets.diffusion import Diffusion
@@ -124,7 +125,7 @@ def command_rate(task: str, name: str, *, compiled: bool, device: str, **changes
                 **({"test_windows": 1} if task == "finetune" else {}),
             )
         )
-        lines = (Path(folder) / "run" / "log.jsonl").read_text().splitlines()
+        lines = (Path(folder) / "run" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     rates = [line["windows_per_s"] for line in map(json.loads, lines) if "windows_per_s" in line]
     endless = changes["data"].path is None
     return (statistics.harmonic_mean if endless else statistics.median)(rates[1:])
@@ -210,7 +211,7 @@ def main() -> None:
         keep_freed_memory()  # as the commands do; the plain loop does not
         for pair in pairs:
             result["windows_per_s"].append(measure(*pair, plain[pair], path, asked))
-            out.write_text(json.dumps(result, indent=1) + "\n")  # what there is, if it ends
+            write_json(out, result)  # what there is, if it ends
     print(f"wrote {out}")
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from gr_tsddae.files import write_bytes
 from gr_tsddae.labels import UNKNOWN
 
 if TYPE_CHECKING:
@@ -391,10 +392,9 @@ def save(folder: Path, card: Card, network: nn.Module, *, half: bool = True) -> 
         default_flow_style=None,
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    # Weights first, each by rename: a reader never sees half a file, and a card that is newer
-    # than its weights never exists.
-    _replace(folder / WEIGHTS_FILE, data)
-    _replace(folder / CARD_FILE, text.encode())
+    # Weights first: a card that is newer than its weights never exists.
+    write_bytes(folder / WEIGHTS_FILE, data, durable=True)
+    write_bytes(folder / CARD_FILE, text.encode(), durable=True)
     return card
 
 
@@ -408,9 +408,3 @@ def _halved(tensor: torch.Tensor) -> torch.Tensor:
     """As float16, if it is floating-point and its values fit."""
     halved = tensor.half() if tensor.is_floating_point() else tensor
     return halved if halved.isfinite().all() else tensor
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    partial.replace(path)

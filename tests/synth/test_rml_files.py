@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from gr_tsddae.synth.rml_files import sum_one, write_pickle, write_rml2018
-from gr_tsddae.synth.whole_file import whole_file
 
 
 def rows(count, samples=128, seed=0):
@@ -110,28 +109,4 @@ except OSError as error:
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{errno.EFBIG} {tmp_path}/x.hdf5 cannot be written")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-def test_no_half_file_is_left(tmp_path, error):
-    with pytest.raises(error), whole_file(tmp_path / "new" / "x") as partial:
-        partial.write_bytes(b"half")
-        raise error
-    assert not list((tmp_path / "new").iterdir())
-
-
-def test_nothing_is_overwritten(tmp_path):
-    (tmp_path / "x").write_bytes(b"precious")
-    with pytest.raises(FileExistsError, match="not overwritten"), whole_file(tmp_path / "x"):
-        raise AssertionError("the block must not run")
-    assert (tmp_path / "x").read_bytes() == b"precious"
-
-
-def test_disk_without_room(tmp_path):
-    with (
-        pytest.raises(OSError, match=r"needs 1000000\.00 GB .* make room"),
-        whole_file(tmp_path / "x", 10**15),
-    ):
-        raise AssertionError("the block must not run")
     assert not list(tmp_path.iterdir())

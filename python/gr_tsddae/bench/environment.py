@@ -50,19 +50,19 @@ def available_cores() -> int:
 
 def memory_mib() -> float:
     """What the process holds of the machine's memory (resident set)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 def process_age_s() -> float:
     """Since this process was started."""
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     started_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # field 22 of proc(5), since boot
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
 
 
 def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     return next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "")
 
 
@@ -71,7 +71,7 @@ def _commit() -> str:
     try:
         asked = subprocess.run(
             ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=12"],
-            capture_output=True, text=True, check=False,
+            capture_output=True, encoding="utf-8", check=False,
         )  # fmt: skip
     except OSError:
         return ""

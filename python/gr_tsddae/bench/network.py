@@ -11,7 +11,6 @@ Compare figures of one run only.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -28,6 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gr_tsddae import nets
 from gr_tsddae.bench import machine
 from gr_tsddae.bench.roofline import draw
+from gr_tsddae.files import write_json
 from gr_tsddae.inference.engines.compiled import CompiledTSNet
 from gr_tsddae.inference.engines.engine import openvino_is_there
 from gr_tsddae.inference.engines.graphs import Graphs
@@ -384,7 +384,7 @@ def write(folder: Path, bench: Bench, options: argparse.Namespace) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "network.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(path, result)
     print(f"wrote {path}")
     if drawn := draw(folder / "network.png", result):
         print(f"wrote {drawn}")

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gr_tsddae.files import replacing
+
 
 def draw(path: Path, result: dict[str, Any]) -> Path | None:
     """FLOP/s against batch size, under the ceilings of the device.
@@ -51,5 +53,6 @@ def draw(path: Path, result: dict[str, Any]) -> Path | None:
     axes.set_title(f"TS-Net on {result['machine']['device']}", loc="left")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=6, ncols=2)
-    figure.savefig(path, dpi=130)
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=130)
     return path

@@ -10,7 +10,6 @@ into a probe of the stream's own rate beside it.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from gnuradio import blocks, gr
 
 from gr_tsddae.bench.environment import available_cores, environment, memory_mib, process_age_s
 from gr_tsddae.blocks import classifier
+from gr_tsddae.files import write_json
 
 PARTS = ("classified", "gated", "dropped", "flushed", "pending")
 NOISE_SAMPLES = 1 << 18
@@ -292,6 +292,6 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(str(error))
     print(table(result))
     if path:
-        path.write_text(json.dumps(result, indent=1) + "\n")
+        write_json(path, result)
         print(f"wrote {path}")
     return 0 if all(one["adds_up"] for one in result["classifiers"]) else 1

@@ -6,7 +6,6 @@ Both files are written beside their names a slice at a time, and renamed when th
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any, TextIO
 
 from gr_tsddae.data.dataset import Dataset, DatasetError
 from gr_tsddae.data.selection import as_complex, truth_of
+from gr_tsddae.files import replacing
 
 _SLICE_SAMPLES = 1 << 20  # 8 MiB at a time
 _SUFFIXES = (".sigmf-meta", ".sigmf-data", ".sigmf")
@@ -60,24 +60,14 @@ def write_recording(
             raise DatasetError(f"{path} exists and is not overwritten: choose another name")
     try:
         meta.parent.mkdir(parents=True, exist_ok=True)
-        with _partial(data) as new_data, _partial(meta) as new_meta:
+        # The samples come last and are there first: metadata alone would be no recording.
+        with replacing(meta) as new_meta, replacing(data) as new_data:
             checksum = _write_samples(dataset, new_data, gain, progress)
             with new_meta.open("w", encoding="utf-8") as file:
                 _write_meta(file, dataset, sample_rate_hz, checksum, merge)
-            new_data.replace(data)  # first: metadata without samples would be no recording
-            new_meta.replace(meta)
     except OSError as error:
         raise DatasetError(f"{stem} cannot be written: {error.strerror or error}") from error
     return meta
-
-
-@contextlib.contextmanager
-def _partial(path: Path) -> Iterator[Path]:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write_samples(

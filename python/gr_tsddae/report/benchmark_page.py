@@ -9,7 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gr_tsddae.report.evaluation_page import _STYLE, _svg, _write
+from gr_tsddae.files import write_bytes, write_text
+from gr_tsddae.report.evaluation_page import _STYLE, _svg
 from gr_tsddae.report.evaluation_plots import _figure, _grid
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def write_page(folder: Path, content: Mapping[str, Any], cells: list[list[str]])
         figure = curves(content)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=150, facecolor="white")
-        _write(folder / "curves.png", buffer.getvalue())
+        write_bytes(folder / "curves.png", buffer.getvalue())
         picture = f"<h2>Accuracy over SNR</h2><figure>{_svg(figure)}</figure>"
     head, *lines = cells
     rows = "".join(
@@ -52,7 +53,7 @@ def write_page(folder: Path, content: Mapping[str, Any], cells: list[list[str]])
         f'<div class="scroll"><table><tr>{heads}</tr>{rows}</table></div>\n'
         f"<h2>Findings</h2><ul>{findings}</ul>\n{picture}\n</body>\n</html>\n"
     )
-    _write(folder / "table.html", page.encode())
+    write_text(folder / "table.html", page)
     return folder / "table.html"
 
 

@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gr_tsddae.files import write_bytes, write_text
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -88,10 +90,10 @@ def write_report(folder: Path, result: dict[str, Any], maps: Iterable[Any] = ())
     for name, figure in drawn.items():
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=150, facecolor="white")
-        _write(folder / f"{name}.png", buffer.getvalue())
+        write_bytes(folder / f"{name}.png", buffer.getvalue())
         pictures[name] = _svg(figure)
     page = render_page(result, pictures)
-    _write(folder / "report.html", page.encode())
+    write_text(folder / "report.html", page)
     return folder / "report.html"
 
 
@@ -251,9 +253,3 @@ def _svg(figure: Figure) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    partial.replace(path)

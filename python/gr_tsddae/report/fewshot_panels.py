@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gr_tsddae.report.evaluation_page import _write
+from gr_tsddae.files import write_bytes
 from gr_tsddae.report.evaluation_plots import _figure, _grid
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def write_figure(path: Path, content: Mapping[str, Any]) -> None:
     """Write the panels as a PNG."""
     buffer = io.BytesIO()
     panels(content).savefig(buffer, format="png", dpi=150, facecolor="white")
-    _write(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def panels(content: Mapping[str, Any]) -> Figure:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gr_tsddae.files import replacing
 from gr_tsddae.iq.sigmf.annotations import Run, merge_runs
 from gr_tsddae.labels import NOISE, UNKNOWN
 
@@ -132,7 +133,8 @@ def plot_timeline(
     _draw_legend(figure, colours.ordered(used), colours)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png")
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png")
     return path
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gr_tsddae.synth.whole_file import whole_file
+from gr_tsddae.files import creating
 
 Labelled = tuple[str, int, np.ndarray]  # label, SIR in dB, complex64 (N,)
 
 
 def write_iq(path: Path, iq: np.ndarray) -> None:
-    """Write complex samples as interleaved little-endian float32; see `whole_file`."""
-    with whole_file(path, 8 * len(iq)) as partial:
+    """Write complex samples as interleaved little-endian float32; see `files.creating`."""
+    with creating(path, 8 * len(iq)) as partial:
         partial.write_bytes(np.ascontiguousarray(iq, "<c8"))
 
 
@@ -35,7 +35,7 @@ def write_npz(
         window_samples: L.
 
     Raises:
-        OSError: see `whole_file`.
+        OSError: see `files.creating`.
         ValueError: when the recordings do not hold N windows.
     """
     shape = (windows, 2, window_samples)
@@ -43,7 +43,7 @@ def write_npz(
     sir: list[int] = []
     group: list[int] = []
     with (
-        whole_file(path, 4 * windows * 2 * window_samples) as partial,
+        creating(path, 4 * windows * 2 * window_samples) as partial,
         zipfile.ZipFile(partial, "w") as archive,
     ):
         with archive.open("X.npy", "w", force_zip64=True) as file:
@@ -82,5 +82,5 @@ def write_sigmf(folder: Path, recordings: Iterable[Labelled], sample_rate_hz: in
         meta.add_capture(0)
         note = {"core:label": label, "core:comment": f"SIR {sir_db} dB"}
         meta.add_annotation(0, len(iq), metadata=note)
-        with whole_file(folder / f"{name}.sigmf-meta") as partial:
-            partial.write_text(meta.dumps() + "\n")
+        with creating(folder / f"{name}.sigmf-meta") as partial:
+            partial.write_text(meta.dumps() + "\n", encoding="utf-8")

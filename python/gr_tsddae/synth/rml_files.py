@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from gr_tsddae.synth.whole_file import whole_file
+from gr_tsddae.files import creating
 
 Key = tuple[str, int]
 
@@ -69,8 +69,8 @@ def write_pickle(file: BinaryIO, items: Iterable[tuple[Key, np.ndarray]]) -> Non
 
 
 def write_rml2016(path: Path, items: Iterable[tuple[Key, np.ndarray]], size_bytes: int) -> None:
-    """Write an RML2016 pickle; see `whole_file` for what it raises."""
-    with whole_file(path, size_bytes) as partial, partial.open("wb") as file:
+    """Write an RML2016 pickle; see `files.creating` for what it raises."""
+    with creating(path, size_bytes) as partial, partial.open("wb") as file:
         write_pickle(file, items)
 
 
@@ -92,7 +92,7 @@ def write_rml2018(
         class_count: C.
 
     Raises:
-        OSError: see `whole_file`.
+        OSError: see `files.creating`.
         ValueError: when the slices do not hold N windows.
     """
     import h5py
@@ -103,7 +103,7 @@ def write_rml2018(
         "Z": ((1,), np.dtype("<i8")),
     }
     size_bytes = sum(math.prod(shape) * kind.itemsize for shape, kind in columns.values())
-    with whole_file(path, windows * size_bytes) as partial:
+    with creating(path, windows * size_bytes) as partial:
         # HDF5 lays the file out, plain writes fill it: the library crashes the process when its
         # own writes find the disk full.
         offsets = {}

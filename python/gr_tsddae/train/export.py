@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from gr_tsddae import zoo
+from gr_tsddae.files import replacing
 from gr_tsddae.iq.windows import SCALINGS
 
 _TRIED_WINDOWS = 64
@@ -122,17 +123,15 @@ def _export_program(model: zoo.Model, config: ExportConfig) -> float:
             program, (torch.zeros(shape),), dynamic_shapes={"rows": {0: torch.export.Dim("batch")}}
         )
     config.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = config.out.with_name(config.out.stem + ".partial.pt2")
-    try:
-        torch.export.save(exported, partial)
-        read = torch.export.load(partial).module()
+    with replacing(config.out) as partial:
+        with partial.open("wb") as file:
+            torch.export.save(exported, file)
+        with partial.open("rb") as file:
+            read = torch.export.load(file).module()
         rows = _windows(model.card)
         with torch.no_grad():
             difference = (read(rows) - program(rows)).abs().max().item()
         _check(difference, TOLERANCE["float32"], "the exported program", "use --format model")
-        partial.replace(config.out)
-    finally:
-        partial.unlink(missing_ok=True)
     print(
         f"wrote {config.out}: (B, 2, {model.card.window_samples}) unscaled windows to "
         f"{len(model.card.classes)} probabilities ({', '.join(model.card.classes)}); "

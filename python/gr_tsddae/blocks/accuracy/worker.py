@@ -7,7 +7,6 @@ classifier's last results come after that.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -22,6 +21,7 @@ from gr_tsddae.blocks.accuracy.judge import Judge
 from gr_tsddae.blocks.accuracy.page import page
 from gr_tsddae.blocks.accuracy.truth import Truth
 from gr_tsddae.blocks.listening.last_words import hear_last_words
+from gr_tsddae.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -227,10 +227,8 @@ class AccuracyWorker(gr.basic_block):
         self.message_port_pub(self._port, pmt.to_pmt(report))
         if self._file is None or report == self._written:
             return
-        partial = self._file.with_name(self._file.name + ".partial")
         try:
-            partial.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
-            partial.replace(self._file)
+            write_json(self._file, report)
             self._written = report
         except OSError as error:
             self._report_error("report not written", error)

@@ -19,6 +19,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from gr_tsddae.files import write_bytes
 from gr_tsddae.iq.captures import is_recording, open_capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError, CaptureFormatError
 from gr_tsddae.iq.formats.file_meta import SUFFIX as FILE_META_SUFFIX
@@ -264,13 +265,8 @@ class AnnotatedRecording:
         if self._link_from is not None:
             annotations.link(self._link_from, self.data_path)
             self._link_from = None
-        part = self.meta_path.with_name(self.meta_path.name + ".part")
         try:
-            part.write_bytes(data)
-            os.replace(part, self.meta_path)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
+            write_bytes(self.meta_path, data)
         finally:
             took_s = time.monotonic() - began
             due_s = max(took_s / WRITE_SHARE, len(data) / WRITE_BYTES_PER_S)

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from gr_tsddae.files import write_text
 from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError, CaptureRangeError
 from gr_tsddae.iq.formats.file_meta import SegmentedCapture
@@ -191,7 +192,7 @@ def write_annotations(
             ],
         }
         text = json.dumps(metadata, indent=2, ensure_ascii=False, allow_nan=False)
-        target.write_text(text + "\n", encoding="utf-8")
+        write_text(target, text + "\n")
     except OSError as error:
         raise CaptureError(
             f"the annotations cannot be written to {target} ({error.strerror}); "

@@ -243,7 +243,7 @@ def _measure(config: BenchmarkConfig, found: list[Entry], window_samples: int) -
         device = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(device)
     path, name = config.out / COST_FILE, cost.device_name(device)
-    known = json.loads(path.read_text()) if path.exists() else {}
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if known.get("device") != name:
         known = {"device": name, "networks": {}}
     for entry in found:
@@ -269,7 +269,7 @@ def _content(config: BenchmarkConfig, found: list[Entry]) -> dict[str, Any]:
         + _overrides_note(config, found),
     )
     path = config.out / COST_FILE
-    known = json.loads(path.read_text()) if path.exists() else {"networks": {}}
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"networks": {}}
     if "device" in known:
         content["note"] += f" Windows/s: float32, batches of 512, on {known['device']}."
         content["device"] = known["device"]
@@ -306,7 +306,7 @@ def _overrides_note(config: BenchmarkConfig, found: list[Entry]) -> str:
 
 
 def _seconds(job: Job) -> float:
-    record = json.loads((job.folder / RECORD_FILE).read_text())
+    record = json.loads((job.folder / RECORD_FILE).read_text(encoding="utf-8"))
     return record["seconds_since_resumed"] + (_seconds(job.needs) if job.needs else 0)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gr_tsddae.files import write_json
+from gr_tsddae.files import write_json, write_text
 from gr_tsddae.train.config import RunConfig, differences, plain
 from gr_tsddae.train.evaluate import EvaluateConfig, evaluate
 from gr_tsddae.train.run.lock import claimed
@@ -58,7 +58,7 @@ class Job:
 
     def metrics(self) -> dict[str, Any]:
         """Figures of a finished job."""
-        return json.loads(self.metrics_file.read_text())
+        return json.loads(self.metrics_file.read_text(encoding="utf-8"))
 
     def finished(self) -> bool:
         """Whether the folder holds the figures of this very configuration.
@@ -68,7 +68,7 @@ class Job:
         """
         path = self.folder / RECORD_FILE
         try:
-            made_with = json.loads(path.read_text())["config"]
+            made_with = json.loads(path.read_text(encoding="utf-8"))["config"]
         except FileNotFoundError:
             return False
         except (ValueError, LookupError, TypeError) as error:
@@ -147,7 +147,7 @@ def run_all(
                         if forgive_since is None:
                             raise
                         text = "".join(traceback.format_exception(error))
-                        (job.folder / FAILED_FILE).write_text(text)
+                        write_text(job.folder / FAILED_FILE, text)
                         log.error("%s", error)
                     else:
                         (job.folder / FAILED_FILE).unlink(missing_ok=True)

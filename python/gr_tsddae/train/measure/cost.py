@@ -66,7 +66,7 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
-        with open("/proc/cpuinfo") as file:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
             model = next(line.partition(":")[2].strip() for line in file if "model name" in line)
     except (OSError, StopIteration):
         model = platform.machine()

@@ -28,6 +28,7 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from gr_tsddae.files import replacing, write_text
 from gr_tsddae.train.learn.method import VALIDATION_LOSS, Method
 
 log = logging.getLogger(__name__)
@@ -53,15 +54,10 @@ class AtomicFiles(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
         path = Path(path)
-        partial = path.with_name(path.name + ".partial")
         try:
-            with partial.open("wb") as file:
+            with replacing(path, durable=True) as partial, partial.open("wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
         except (OSError, RuntimeError) as error:  # torch's writer turns the former into the latter
-            partial.unlink(missing_ok=True)
             raise OSError(f"{path} could not be written: {error}") from error
 
     def load_checkpoint(
@@ -255,7 +251,7 @@ class Journal(Callback):
         from tqdm import tqdm
 
         _forget_after(self.folder / LOG_FILE, self._first)
-        self._file = (self.folder / LOG_FILE).open("a")
+        self._file = (self.folder / LOG_FILE).open("a", encoding="utf-8")
         self._board = _board(self.folder / "tensorboard", trainer.global_step)
         self._bar = tqdm(
             total=self._steps, initial=self._first, unit="step", disable=not sys.stderr.isatty()
@@ -330,13 +326,11 @@ def _board(folder: Path, step: int) -> Any:
 def _forget_after(path: Path, step: int) -> None:
     """Drop lines of a log behind a step: of a run that was begun anew, or goes on from there."""
     kept = []
-    for line in path.read_text().splitlines() if path.exists() else []:
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         with contextlib.suppress(ValueError):  # half a line, of a crash
             if json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(kept))
-    partial.replace(path)
+    write_text(path, "".join(kept))
 
 
 def require_finite(loss: float, step: int) -> None:

@@ -30,7 +30,7 @@ def claimed(folder: Path, *, wait: bool = False) -> Iterator[bool]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     mine = threading.get_ident(), folder.resolve()
-    with (folder / LOCK_FILE).open("a") as file:
+    with (folder / LOCK_FILE).open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:

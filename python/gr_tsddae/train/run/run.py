@@ -162,7 +162,7 @@ class Run:
 
     def losses(self) -> list[dict[str, Any]]:
         """Lines of log.jsonl with a validation loss."""
-        lines = (self.config.out / "log.jsonl").read_text().splitlines()
+        lines = (self.config.out / "log.jsonl").read_text(encoding="utf-8").splitlines()
         return [line for line in map(json.loads, lines) if VALIDATION_LOSS in line]
 
     def _callbacks(self) -> list[pl.Callback]:
