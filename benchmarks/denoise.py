@@ -14,16 +14,17 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from gr_tsddae.bench.machine import describe
 from gr_tsddae.files import write_json
 from gr_tsddae.inference.denoiser import Denoiser
 from gr_tsddae.iq.windows import to_complex, unit_power
 from gr_tsddae.synth import CLASSES, RECIPES, Recipe, draw
 from gr_tsddae.synth.channel import band_limit
-from machine import describe, results_folder
 
 SEED = 4_000_002_000  # far from the seeds of training
 SNRS_DB = (-20, -15, -10, -5, 0, 5, 10, 15, 20, 25, 30)
@@ -141,7 +142,7 @@ def main() -> None:
         for method in METHODS:
             print(f"  {method:<32}" + "".join(f"{g[method]:>6.1f}" for g in levels.values()))
     print(f"noise alone comes out {result['noise_suppression_db']} dB lower")
-    path = results_folder() / "denoise.json"
+    path = Path(__file__).parent / "results" / "denoise.json"
     write_json(path, result)
     print(f"wrote {path}")
 

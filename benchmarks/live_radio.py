@@ -28,9 +28,9 @@ from gnuradio.filter import firdes
 
 from dongle import Dongle
 from gr_tsddae import blocks as tsddae
+from gr_tsddae.bench.machine import describe
 from gr_tsddae.files import write_json
 from gr_tsddae.iq.captures import open_capture
-from machine import describe, results_folder
 
 PARTS = ("classified", "gated", "dropped", "flushed", "pending")
 RATE_TOLERANCE = 0.01
@@ -181,18 +181,16 @@ def main() -> int:
             model=given.model,
         )
         measured = measure(dongle, flowgraph, seconds=given.seconds)
-    import torch
-
     found = faults(measured, truth=given.truth)
     result = {
-        "machine": describe(torch.device("cpu")),
+        "machine": describe("cpu"),
         "recording": given.recording.name,
         "truth": given.truth,
         **measured,
         "faults": found,
     }
     print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
-    path = results_folder() / "live_radio.json"
+    path = Path(__file__).parent / "results" / "live_radio.json"
     write_json(path, result)
     print(f"wrote {path}")
     for fault in found:

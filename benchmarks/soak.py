@@ -27,8 +27,8 @@ from PyQt5 import Qt
 
 from gr_tsddae import Recognizer
 from gr_tsddae import blocks as tsddae
+from gr_tsddae.bench.machine import describe, memory_mib
 from gr_tsddae.files import write_json
-from machine import describe, results_folder
 
 PARTS = ("classified", "gated", "dropped", "flushed", "pending")
 WINDOW_SAMPLES = 128
@@ -79,12 +79,6 @@ class Soak(gr.top_block):
         return sum(block.gateway.nmsgs(pmt.intern(port)) for block, port in ports)
 
 
-def memory_mb() -> float:
-    """Resident memory of this process."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(x.split()[1]) for x in lines if x.startswith("VmRSS")) / 1024
-
-
 def capability_windows_per_s(model: str, seconds: float = 3.0) -> float:
     """How fast the network alone is here."""
     recognizer = Recognizer(model, device="cpu", precision="float32")
@@ -120,7 +114,7 @@ def soak(flowgraph: Soak, application: Qt.QApplication, seconds: float) -> dict[
         nonlocal worst_lag_s
         elapsed_s = time.monotonic() - began_s
         recorded["time_s"].append(round(elapsed_s, 2))
-        recorded["memory_mb"].append(round(memory_mb(), 1))
+        recorded["memory_mb"].append(round(memory_mib(), 1))
         recorded["backlog"].append(flowgraph.backlog())
         recorded["lag_s"].append(round(worst_lag_s, 4))  # the worst since the last sample
         recorded["decisions"].append(flowgraph.reader.decisions)
@@ -191,10 +185,8 @@ def main() -> int:
     recorded = soak(flowgraph, application, 60 * given.minutes)
     counters = flowgraph.classifier.counters()
     figures, found = judged(recorded, counters)
-    import torch
-
     result = {
-        "machine": describe(torch.device("cpu")),
+        "machine": describe("cpu"),
         "model": given.model,
         "minutes": given.minutes,
         "overload": given.overload,
@@ -209,7 +201,7 @@ def main() -> int:
     # A hundred points are enough to see a slope.
     step = max(1, len(recorded["time_s"]) // 100)
     result["recorded"] = {name: values[::step] for name, values in recorded.items()}
-    path = results_folder() / "soak.json"
+    path = Path(__file__).parent / "results" / "soak.json"
     write_json(path, result)
     print(f"wrote {path}")
     for fault in found:

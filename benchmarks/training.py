@@ -34,6 +34,7 @@ import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from gr_tsddae import nets
+from gr_tsddae.bench.machine import describe
 from gr_tsddae.files import write_json
 from gr_tsddae.inference.runner import resolve_device
 from gr_tsddae.iq.windows import unit_power
@@ -50,7 +51,6 @@ from gr_tsddae.train.config import (
 from gr_tsddae.train.finetune import finetune
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.run.memory import keep_freed_memory
-from machine import describe, results_folder
 
 WINDOW_SAMPLES = 128
 RECIPE = "live+as-released"
@@ -201,7 +201,7 @@ def main() -> None:
     device = resolve_device(asked.device)
     asked.steps = asked.steps or (160 if device.type == "cuda" else 24)
     plain_name = "training-cuda.json" if device.type == "cuda" else "training.json"
-    out = asked.out or results_folder() / plain_name
+    out = asked.out or Path(__file__).parent / "results" / plain_name
     result = {"machine": describe(device), "windows_per_s": []}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "windows.npz"

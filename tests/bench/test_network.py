@@ -6,8 +6,7 @@ import json
 import pytest
 import torch
 
-from gr_tsddae import nets
-from gr_tsddae.bench import environment, machine, network
+from gr_tsddae.bench import ceilings, network
 from gr_tsddae.bench.__main__ import main
 from gr_tsddae.inference.engines.engine import openvino_is_there
 
@@ -16,8 +15,8 @@ TOY = ["--device=cpu", "--seconds=0.01", "--sizes", "nano", "--batches", "1", "3
 
 @pytest.fixture(autouse=True)
 def small_products(monkeypatch):
-    monkeypatch.setattr(machine, "_sides", lambda device: (64,))
-    monkeypatch.setattr(machine, "bandwidth_bytes_per_s", lambda *_: 1e9)
+    monkeypatch.setattr(ceilings, "_sides", lambda device: (64,))
+    monkeypatch.setattr(ceilings, "bandwidth_bytes_per_s", lambda *_: 1e9)
 
 
 def test_a_run_writes_a_table_and_a_picture(tmp_path, capsys):
@@ -66,11 +65,6 @@ def test_a_length_that_a_size_does_not_take_is_said_first(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_machine_without_git(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert environment._commit() == ""
-
-
 @pytest.mark.skipif(not openvino_is_there(), reason="openvino is not installed")
 def test_openvino_is_measured_in_the_precision_it_has(tmp_path, monkeypatch):
     monkeypatch.setattr(network, "multiplies_bfloat16_fast", lambda _: False)
@@ -102,31 +96,11 @@ def test_time_that_is_over_ends_the_run(tmp_path, capsys):
     assert json.loads((tmp_path / "network.json").read_text())["measured"] == []
 
 
-def test_work_is_that_of_the_paper_and_of_attention():
-    base = nets.create("tsnet-base", class_count=11).eval()
-    products = 4 * 2 * 2 * 128**2 * 256  # layers, products, mul + add, N^2 C
-    assert network.flop_per_window(base, 128) == 1_753_814_528 + products
-
-
 def test_windows_are_never_zeros_or_alike():
     windows = network.random_windows(5, 128)
     assert (windows.shape, windows.dtype) == ((5, 128), "complex64")
     assert (abs(windows) > 0).all()
     assert len({window.tobytes() for window in windows}) == 5
-
-
-def test_ceilings_leave_torch_as_it_was():
-    before = torch.get_float32_matmul_precision()
-    found = machine.ceilings_flops(torch.device("cpu"), 0.01)
-    assert set(found) == {"float32", "bfloat16"}
-    assert min(found.values()) > 1e6
-    assert torch.get_float32_matmul_precision() == before
-
-
-def test_durations_come_after_warming_up():
-    calls = []
-    found = machine.durations_s(lambda: calls.append(1), seconds=0, least=4)
-    assert (len(found), len(calls)) == (4, 6)
 
 
 @pytest.mark.parametrize(("words", "code"), [([], 2), (["--help"], 0), (["nothing"], 2)])

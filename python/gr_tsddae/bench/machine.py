@@ -1,90 +1,97 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a result was measured on, and how fast that multiplies matrices."""
+"""Describe the machine that a figure was measured on, and what this process takes of it."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
+import os
+import platform
+import subprocess
 import time
-from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import torch
 
-from gr_tsddae.bench.environment import environment
+import gr_tsddae
+
+PACKAGE = Path(gr_tsddae.__file__).resolve().parent
 
 
-def describe(device: torch.device) -> dict[str, object]:
-    """Machine, versions and commit, for the results' JSON."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return {"device": name, **environment()}
+def describe(device: torch.device | str | None = None) -> dict[str, object]:
+    """Describe machine, versions and commit, for the JSON of a result.
 
-
-def synchronise(device: torch.device) -> None:
-    """Until the device has done all it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def durations_s(
-    run: Callable[[], object], *, seconds: float, least: int = 5, most: int = 2000
-) -> list[float]:
-    """Times of calls that end when their result is there, for so long, after two to warm up."""
-    run()
-    run()
-    found: list[float] = []
-    until = time.perf_counter() + seconds
-    while len(found) < least or (time.perf_counter() < until and len(found) < most):
-        began = time.perf_counter()
-        run()
-        found.append(time.perf_counter() - began)
-    return found
-
-
-def ceilings_flops(device: torch.device, seconds: float) -> dict[str, float]:
-    """Multiplications and additions per second of large matrix products of random data.
-
-    Returns:
-        FLOP/s of "float32" and "bfloat16"; on CUDA "tf32", too: float32 data, 10 bits multiplied.
+    Args:
+        device: The device of the measurement, where there is a single one.
     """
-    kinds = {"float32": (torch.float32, False), "bfloat16": (torch.bfloat16, False)}
+    cuda = torch.cuda.is_available()
+    named = {} if device is None else {"device": "cpu"}
+    if device is not None and torch.device(device).type == "cuda":
+        named = {"device": torch.cuda.get_device_name(device)}
+    return named | {
+        "processor": processor(),
+        "cores": available_cores(),
+        "gpu": torch.cuda.get_device_name() if cuda else "",
+        "torch_threads": torch.get_num_threads(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "openvino": _version_of("openvino"),
+        "numpy": np.__version__,
+        "gr_tsddae": gr_tsddae.__version__,
+        "commit": _commit(),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """Name a device for people: the GPU, or the processor and the threads torch uses."""
     if device.type == "cuda":
-        kinds["tf32"] = (torch.float32, True)
-    before = torch.get_float32_matmul_precision()
-    found = {}
+        return torch.cuda.get_device_name(device)
+    return f"{processor()}, {torch.get_num_threads()} threads"
+
+
+def processor() -> str:
+    """Name the processor; its architecture where the system tells no more."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def available_cores() -> int:
+    """Count the cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def memory_mib() -> float:
+    """Measure the memory this process holds (resident set), in MiB."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def process_age_s() -> float:
+    """Measure the time since this process was started, in seconds."""
+    fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    started_s = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # field 22 of proc(5), since boot
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started_s
+
+
+def _version_of(package: str) -> str:
     try:
-        for kind, (dtype, tf32) in kinds.items():
-            torch.set_float32_matmul_precision("high" if tf32 else "highest")
-            found[kind] = max(_product_flops(n, dtype, device, seconds) for n in _sides(device))
-    finally:
-        torch.set_float32_matmul_precision(before)
-    return found
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
-def _sides(device: torch.device) -> tuple[int, ...]:
-    return (4096, 8192) if device.type == "cuda" else (1024,)
-
-
-def _product_flops(side: int, dtype: torch.dtype, device: torch.device, seconds: float) -> float:
-    left, right = torch.randn(2, side, side, device=device).to(dtype)
-    out = torch.empty_like(left)
-    repeats = 8 if device.type == "cuda" else 1  # so that a launch costs nothing
-
-    def run() -> None:
-        for _ in range(repeats):
-            torch.matmul(left, right, out=out)
-        synchronise(device)
-
-    times = durations_s(run, seconds=seconds, least=3)
-    return 2 * side**3 * repeats / sorted(times)[len(times) // 2]
-
-
-def bandwidth_bytes_per_s(device: torch.device, seconds: float) -> float:
-    """Bytes read and written per second by a copy far larger than the caches."""
-    count = 2**28 if device.type == "cuda" else 2**25
-    source = torch.randn(count, device=device)
-    target = torch.empty_like(source)
-
-    def run() -> None:
-        target.copy_(source)
-        synchronise(device)
-
-    times = durations_s(run, seconds=seconds, least=3)
-    return 2 * 4 * count / sorted(times)[len(times) // 2]
+def _commit() -> str:
+    """Name the commit of the checkout this runs in; empty outside a checkout or without git."""
+    try:
+        asked = subprocess.run(
+            ["git", "-C", str(PACKAGE), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True, encoding="utf-8", check=False,
+        )  # fmt: skip
+    except OSError:
+        return ""
+    return asked.stdout.strip()

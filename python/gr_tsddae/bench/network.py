@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from gr_tsddae import nets
-from gr_tsddae.bench import machine
+from gr_tsddae.bench import ceilings
+from gr_tsddae.bench.cost import flop_per_window
+from gr_tsddae.bench.machine import describe
 from gr_tsddae.bench.roofline import draw
 from gr_tsddae.files import write_json
 from gr_tsddae.inference.engines.compiled import CompiledTSNet
@@ -86,8 +86,8 @@ class Bench:
         self._seconds = seconds
         self._tune_from = tune_from
         brief = min(seconds, 0.5)
-        self.ceilings = machine.ceilings_flops(device, brief)
-        self.bandwidth = machine.bandwidth_bytes_per_s(device, brief)
+        self.ceilings = ceilings.ceilings_flops(device, brief)
+        self.bandwidth = ceilings.bandwidth_bytes_per_s(device, brief)
         self.fast = max(PRECISIONS, key=self.ceilings.__getitem__)
         self.results: list[Result] = []
         self.failures: list[dict[str, object]] = []
@@ -120,11 +120,11 @@ class Bench:
             first_s = time.perf_counter() - began + compiled_s
             if not np.isfinite(found).all():
                 raise FloatingPointError("probabilities hold NaN or infinity")
-            times = sorted(machine.durations_s(lambda: run(windows), seconds=self._seconds))
+            times = sorted(ceilings.durations_s(lambda: run(windows), seconds=self._seconds))
             many = None
             if engine.endswith("graphs"):
                 stretch = np.tile(windows, (BATCHES_IN_TURN, 1))
-                many = machine.durations_s(lambda: run(stretch), seconds=self._seconds)
+                many = ceilings.durations_s(lambda: run(stretch), seconds=self._seconds)
             memory = torch.cuda.max_memory_reserved(self.device) / 2**20 if cuda else None
         except Exception as error:  # of a compiler or of memory: the other rows still count
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -202,17 +202,6 @@ class Bench:
             return compute(torch.from_numpy(windows).to(device)).cpu().numpy()
 
         return run_plainly
-
-
-def flop_per_window(network: nn.Module, window_samples: int) -> int:
-    """Multiplications and additions of one window, attention's products included."""
-    with (
-        torch.no_grad(),
-        sdpa_kernel(SDPBackend.MATH),
-        FlopCounterMode(display=False) as counter,
-    ):
-        network(torch.ones(1, 2, window_samples))
-    return counter.get_total_flops()
 
 
 def random_windows(batch: int, window_samples: int) -> np.ndarray:
@@ -373,7 +362,7 @@ def write(folder: Path, bench: Bench, options: argparse.Namespace) -> None:
             summary[name]["times_trained_float32"] = best.windows_per_s / max(reference)
         print(f"best of {name}: {summary[name]}")
     result = {
-        "machine": machine.describe(bench.device),
+        "machine": describe(bench.device),
         "seconds": options.seconds,
         "ceilings_flop_per_s": bench.ceilings,
         "bandwidth_bytes_per_s": bench.bandwidth,

@@ -20,7 +20,7 @@ import numpy as np
 import pmt
 from gnuradio import blocks, gr
 
-from gr_tsddae.bench.environment import available_cores, environment, memory_mib, process_age_s
+from gr_tsddae.bench.machine import available_cores, describe, memory_mib, process_age_s
 from gr_tsddae.blocks import classifier
 from gr_tsddae.files import write_json
 
@@ -140,7 +140,7 @@ def measure(setting: Setting) -> dict[str, Any]:
     ended = [block.counters() for block in flowgraph.classifiers]
     return {
         "setting": asdict(setting) | {"gate_dbfs": _finite(setting.gate_dbfs)},
-        "environment": environment() | {"gnuradio": gr.version()},
+        "environment": describe() | {"gnuradio": gr.version()},
         "seconds": elapsed_s,
         "load_s": load_s,
         "stream_msps": _stream_rate(rates_msps),

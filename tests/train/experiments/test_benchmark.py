@@ -11,9 +11,9 @@ import time
 
 import pytest
 import yaml
-from torch import nn
 
 from gr_tsddae import nets
+from gr_tsddae.bench import cost
 from gr_tsddae.train import __main__ as command
 from gr_tsddae.train import finetune
 from gr_tsddae.train.config import OptimiserConfig, TrainerConfig, plain
@@ -24,7 +24,6 @@ from gr_tsddae.train.experiments.benchmark import BenchmarkConfig, benchmark, en
 from gr_tsddae.train.experiments.comparison import findings
 from gr_tsddae.train.experiments.published import compared
 from gr_tsddae.train.experiments.table import Row
-from gr_tsddae.train.measure import cost
 from gr_tsddae.train.run.lock import claimed
 
 ONCE = TrainerConfig(epochs=1, device="cpu", precision="32")
@@ -192,35 +191,6 @@ def test_workers_share_gpus_and_processors(monkeypatch, tmp_path):
 
 def tell(folder):
     (folder / str(os.getpid())).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
-
-
-def test_operations_are_counted_by_hand():
-    network = nn.Sequential(nn.Conv1d(2, 4, 3, bias=False), nn.Flatten(), nn.Linear(4 * 6, 5))
-    wanted = 2 * (2 * 4 * 3 * 6 + 4 * 6 * 5)
-    assert cost.gflop_per_window(network, 8) == pytest.approx(wanted / 1e9)
-
-
-@pytest.mark.parametrize("kind", ["transformer", "gru", "lstm"])
-def test_fused_layers_are_counted(kind):
-    class Fused(nn.Module):
-        def __init__(self):
-            super().__init__()
-            if kind in ("gru", "lstm"):
-                self.layer = getattr(nn, kind.upper())(2, 4, batch_first=True)
-            else:
-                self.layer = nn.TransformerEncoderLayer(2, 1, 4, batch_first=True)
-
-        def forward(self, rows):
-            return self.layer(rows.transpose(1, 2))
-
-    steps = 16
-    if kind in ("gru", "lstm"):
-        gates = {"gru": 3, "lstm": 4}[kind]
-        wanted = 2 * steps * gates * (2 * 4 + 4 * 4)
-    else:
-        wanted = 2 * steps * (2 * 6 + 2 * 2 + 2 * (2 * 4)) + 2 * 2 * steps * steps * 2
-    frozen = Fused().requires_grad_(False)  # as a model on disk comes back
-    assert cost.gflop_per_window(frozen, steps) == pytest.approx(wanted / 1e9)
 
 
 @dataclasses.dataclass

@@ -15,6 +15,8 @@ from typing import Any, Literal
 import torch
 
 from gr_tsddae import nets, zoo
+from gr_tsddae.bench import cost
+from gr_tsddae.bench.machine import device_name
 from gr_tsddae.files import write_json
 from gr_tsddae.train.config import FewshotConfig, NetworkConfig, OptimiserConfig, ProbeConfig
 from gr_tsddae.train.experiments import comparison, table
@@ -28,7 +30,6 @@ from gr_tsddae.train.experiments.jobs import FAILED_FILE, RECORD_FILE, Job, dist
 from gr_tsddae.train.experiments.published import compared
 from gr_tsddae.train.experiments.table import Row
 from gr_tsddae.train.experiments.workers import run_workers
-from gr_tsddae.train.measure import cost
 from gr_tsddae.train.objectives import objectives_of
 from gr_tsddae.train.probe import probe
 from gr_tsddae.train.run.lock import claimed
@@ -242,7 +243,7 @@ def _measure(config: BenchmarkConfig, found: list[Entry], window_samples: int) -
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(device)
-    path, name = config.out / COST_FILE, cost.device_name(device)
+    path, name = config.out / COST_FILE, device_name(device)
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if known.get("device") != name:
         known = {"device": name, "networks": {}}
@@ -253,7 +254,7 @@ def _measure(config: BenchmarkConfig, found: list[Entry], window_samples: int) -
         network = zoo.load(done[0].folder).network
         known["networks"][entry.network] = {
             "parameters": cost.parameters(network),
-            "GFLOP": cost.gflop_per_window(network, window_samples),
+            "GFLOP": cost.flop_per_window(network, window_samples) / 1e9,
             "windows/s": cost.windows_per_s(network, window_samples, device=device),
         }
     write_json(path, known)
