@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Splits: disjoint, complete, fair in every cell, and never through a group."""
 
+import itertools
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, MemoryStore
+from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, MemoryStore, splits
 from gr_tsddae.data.splits import by_group, few_shot, split, stratified
 
-CLASSES = ("bpsk", "qpsk", "fm")
+CLASSES = ("bpsk", "qpsk", "fm", "am", "cpfsk")
 
 
 def made(label, level_db=None, group=None):
@@ -147,6 +149,91 @@ def test_too_few_groups_are_said_to_be():
         by_group(made(label, group=group), seed=0)
     with pytest.raises(DatasetError, match="no groups"):
         by_group(made(label), seed=0)
+
+
+def can_be_grouped(held):
+    """Whether any deal of groups to three parts has every class in every part: bool (G, K)."""
+    deals = np.array(list(itertools.product(range(3), repeat=len(held))))  # (3**G, G)
+    within = deals[:, None, :] == np.arange(3)[:, None]  # (3**G, 3, G)
+    return bool(((within.astype(int) @ held) > 0).all((1, 2)).any())
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.lists(st.sampled_from([0, 0, 1, 2, 9]), min_size=4, max_size=4), min_size=3, max_size=7
+    ),
+    st.integers(0, 9),
+)
+def test_whole_groups_are_split_wherever_that_can_be_done(counts, seed):
+    """Held against all ways to deal the groups."""
+    counts = np.array(counts)  # (groups, classes)
+    counts = counts[:, counts.any(0)]
+    assume(counts.size)
+    group, label = (
+        np.repeat(axis, counts.ravel()) for axis in np.indices(counts.shape).reshape(2, -1)
+    )
+    dataset = made(label, group=group)
+    if not can_be_grouped(counts > 0):
+        with pytest.raises(DatasetError, match=r"more recordings|at least 3 are needed"):
+            by_group(dataset, seed=seed)
+        return
+    parts = by_group(dataset, seed=seed)
+    assert_partition(parts, len(dataset))
+    for part in parts:
+        assert set(label[part].tolist()) == set(label.tolist())
+    assert sum(len(np.unique(group[part])) for part in parts) == len(np.unique(group))
+
+
+def test_a_search_of_all_deals_ends(monkeypatch):
+    """Forty classes, four groups of each among twenty: the limit ends what would take long."""
+    monkeypatch.setattr(splits, "SEARCH_STATES", 50)
+    random = np.random.default_rng(3)
+    held = np.stack([random.permutation(20) < 4 for _ in range(40)], axis=1)
+    assert (splits._cover(held.astype(int)) == -1).all()
+
+
+def within_one(count, share):
+    return [n for n in range(count + 1) if abs(n - count * share) < 1]
+
+
+def can_be_stratified(cells):
+    """Whether any whole shares of the cells, to within one, have every class in every part."""
+    counts = np.array(list(cells.values()))
+    of_class = np.array([[label == c for label, _ in cells] for c in sorted({c for c, _ in cells})])
+    total = round(counts.sum() * 0.2)
+    for tested in itertools.product(*(within_one(n, 0.2) for n in counts)):
+        rest = counts - tested
+        if sum(tested) != total or not (of_class @ tested).all():
+            continue
+        for validated in itertools.product(*(within_one(n, 0.25) for n in rest)):
+            if (
+                sum(validated) == round(rest.sum() * 0.25)
+                and (of_class @ validated).all()
+                and (of_class @ (rest - validated)).all()
+            ):
+                return True
+    return False
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(
+    st.dictionaries(
+        st.tuples(st.integers(0, 2), st.integers(0, 3)), st.integers(1, 6), min_size=2, max_size=6
+    ),
+    st.integers(0, 9),
+)
+def test_cells_are_split_wherever_that_can_be_done(cells, seed):
+    """Held against all ways to round the cells' shares."""
+    dataset = from_cells(cells, seed)
+    if not can_be_stratified(cells):
+        with pytest.raises(DatasetError, match="more windows"):
+            stratified(dataset, seed=seed)
+        return
+    parts = stratified(dataset, seed=seed)
+    assert_partition(parts, len(dataset))
+    for part in parts:
+        assert set(dataset.label[part].tolist()) == {label for label, _ in cells}
 
 
 @settings(max_examples=40, deadline=None)

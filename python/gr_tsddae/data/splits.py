@@ -11,6 +11,7 @@ from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError
 
 TEST = 0.2  # of all, as in the paper
 VALIDATION = 0.25  # of the rest
+SEARCH_STATES = 10_000  # some seconds; 24 classes in 3 to 6 groups each took up to 2000
 
 
 class Split(NamedTuple):
@@ -69,9 +70,10 @@ def stratified(
     _check_shares(test, validation)
     random = np.random.default_rng(seed)
     cell, counts = _cells(dataset.label, dataset.level_db)
-    test_counts = _apportion(counts, test, random)
-    validation_counts = _apportion(counts - test_counts, validation, random)
-    place = _shuffled_place(cell, random)
+    label = dataset.label[np.unique(cell, return_index=True)[1]]  # of each cell
+    test_counts = _apportion(counts, label, test, random, left=2)
+    validation_counts = _apportion(counts - test_counts, label, validation, random, left=1)
+    place = _places(cell, random.permutation(len(cell)))
     part = np.where(place < (test_counts + validation_counts)[cell], 1, 0)
     part[place < test_counts[cell]] = 2
     return _parts(dataset, part, "windows")
@@ -110,9 +112,28 @@ def by_group(
                 "validation and test: record more, or group by blocks (captures: group_by=block)"
             )
     shares = np.array([(1 - test) * (1 - validation), (1 - test) * validation, test])
-    wanted = shares[:, None] * counts.sum(0)  # (3, classes), what each part still lacks
-    given = np.zeros((3, len(held)), bool)
-    part_of = np.full(len(groups), -1)
+    part_of = _dealt(counts, shares, np.full(len(groups), -1), random)
+    if not all((counts[part_of == part] > 0).any(0).all() for part in range(3)):
+        part_of = _dealt(counts, shares, _cover(counts), random)
+    return _parts(dataset, part_of[row], "recordings or blocks of time")
+
+
+def _dealt(
+    counts: np.ndarray, shares: np.ndarray, reserved: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """The part of each group: int64 (G,) of 0, 1, 2.
+
+    Args:
+        counts: int64 (G, K), windows of each group and class.
+        shares: (3,), of the parts.
+        reserved: int64 (G,), the part of a group that has one already, else -1.
+        random: the order of groups of the same size.
+    """
+    part_of = reserved.copy()
+    wanted = shares[:, None] * counts.sum(0)  # (3, K), what each part still lacks
+    for part in range(3):
+        wanted[part] -= counts[part_of == part].sum(0)
+    given = np.stack([(counts[part_of == part] > 0).any(0) for part in range(3)])
     for label in np.argsort((counts > 0).sum(0), kind="stable"):
         mine = np.flatnonzero((counts[:, label] > 0) & (part_of < 0))
         mine = random.permutation(mine)
@@ -125,7 +146,62 @@ def by_group(
             part_of[group] = part
             wanted[part] -= counts[group]
             given[part] |= counts[group] > 0
-    return _parts(dataset, part_of[row], "recordings or blocks of time")
+    return part_of
+
+
+def _cover(counts: np.ndarray) -> np.ndarray:
+    """Groups that bring every class to every part, found by an exhaustive search.
+
+    The search serves one class in one part after another, the class with the fewest groups to spare
+    first. It tries all groups that may serve it, and turns back where a class has fewer groups left
+    than parts that lack it. Groups of the same classes are alike, and so are parts: of states that
+    differ in nothing else, one is searched.
+
+    Args:
+        counts: int64 (G, K), windows of each group and class.
+
+    Returns:
+        int64 (G,), the part of the groups that are needed, -1 of all others; -1 of all groups
+        where no such choice exists, or none is found in `SEARCH_STATES`.
+    """
+    groups_of: dict[int, list[int]] = {}  # by the set of their classes, one bit each
+    for group in np.argsort(-counts.sum(1), kind="stable").tolist():  # small ones are taken first
+        held = sum(1 << label for label in np.flatnonzero(counts[group]).tolist())
+        groups_of.setdefault(held, []).append(group)
+    lacking = [(1 << counts.shape[1]) - 1] * 3  # classes of each part
+    part_of = np.full(len(counts), -1)
+    failed: set[tuple] = set()
+
+    def spare(label: int) -> int:
+        free = sum(len(groups) for held, groups in groups_of.items() if held >> label & 1)
+        return free - sum(classes >> label & 1 for classes in lacking)
+
+    path: list[list] = []  # of choices: state, part, what it lacked, other choices, group, its set
+    while wanted := lacking[0] | lacking[1] | lacking[2]:
+        state = (*sorted(lacking), *map(len, groups_of.values()))
+        scarcest = min((n for n in range(counts.shape[1]) if wanted >> n & 1), key=spare)
+        part = next(part for part in range(3) if lacking[part] >> scarcest & 1)
+        before, useful = lacking[part], []
+        if spare(scarcest) >= 0 and state not in failed and len(failed) < SEARCH_STATES:
+            useful = [held for held, groups in groups_of.items() if groups and held >> scarcest & 1]
+            useful.sort(key=lambda held, before=before: (held & before).bit_count())
+        path.append([state, part, before, useful, None, 0])
+        while path:  # take the next choice, or turn back to one before
+            state, part, before, useful, group, held = path[-1]
+            if group is not None:
+                groups_of[held].append(group)
+                part_of[group], lacking[part] = -1, before
+            if useful:
+                held = useful.pop()
+                group = groups_of[held].pop()
+                part_of[group], lacking[part] = part, before & ~held
+                path[-1][4:] = group, held
+                break
+            failed.add(state)
+            path.pop()
+        else:
+            break
+    return part_of
 
 
 def few_shot(dataset: Dataset, index: np.ndarray, *, shots: int, seed: int) -> np.ndarray:
@@ -157,7 +233,8 @@ def few_shot(dataset: Dataset, index: np.ndarray, *, shots: int, seed: int) -> n
                 f"{dataset.path}: {_class_name(dataset, dataset.label[first])}{at} has "
                 f"{available[short]} windows to draw from; {shots} shots need {shots}"
             )
-    place = _shuffled_place(cell[index], np.random.default_rng(seed))
+    order = np.random.default_rng(seed).permutation(len(index))
+    place = _places(cell[index], order)
     return np.sort(index[place < shots])
 
 
@@ -169,23 +246,38 @@ def _cells(label: np.ndarray, level_db: np.ndarray) -> tuple[np.ndarray, np.ndar
     return cell, counts
 
 
-def _apportion(counts: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+def _apportion(
+    counts: np.ndarray, label: np.ndarray, share: float, random: np.random.Generator, *, left: int
+) -> np.ndarray:
     """Whole shares of each count, to within one, that add up to the share of the sum.
 
-    Largest remainders round up; chance decides between equal ones.
+    Largest remainders round up; chance decides between equal ones. Where the sum allows it, each
+    label gets at least 1 and keeps at least `left` of what it has.
+
+    Args:
+        counts: int64 (C,), windows of each cell.
+        label: int64 (C,), to which label a cell belongs.
+        share: of the sum.
+        random: decides between equal remainders.
+        left: windows of each label that later parts need.
     """
     exact = counts * share
     whole = np.floor(exact).astype(np.int64)
     missing = round(counts.sum() * share) - whole.sum()
     remainder = np.round(exact - whole, 9)
-    up = np.lexsort((random.random(len(counts)), -remainder))[: max(missing, 0)]
-    whole[up] += 1
+    order = np.lexsort((random.random(len(counts)), -remainder))
+    label = np.unique(label, return_inverse=True)[1]
+    place = _places(label, order)
+    has = np.bincount(label, whole)[label]
+    needed = place < 1 - has
+    too_many = place >= np.bincount(label, counts)[label] - left - has
+    order = order[np.lexsort((~needed[order], too_many[order], remainder[order] == 0))]
+    whole[order[: max(missing, 0)]] += 1
     return whole
 
 
-def _shuffled_place(cell: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A place for each window among those of its cell, by chance: (n,) of 0, 1, 2, ..."""
-    order = random.permutation(len(cell))
+def _places(cell: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """The place of each element among those of its cell, in this order: (n,) of 0, 1, 2, ..."""
     order = order[np.argsort(cell[order], kind="stable")]
     counts = np.bincount(cell)
     place = np.empty(len(cell), np.int64)
