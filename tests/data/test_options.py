@@ -3,6 +3,9 @@
 
 import inspect
 import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -33,9 +36,9 @@ def recordings(tmp_path):
         ("captures", "scan", "nope", "true or false"),
         ("captures", "scan", 1, "true or false"),
         ("captures", "task", "foo", "one of amc, wtc, anomaly"),
-        ("techrec", "snrs_db", 10, "a list of whole numbers"),
-        ("techrec", "snrs_db", "10", "a list of whole numbers"),
-        ("techrec", "snrs_db", [0, 0.5], "a list of whole numbers"),
+        ("techrec", "snrs_db", 10, "a list, each a whole number"),
+        ("techrec", "snrs_db", "10", "a list, each a whole number"),
+        ("techrec", "snrs_db", [0, 0.5], "a list, each a whole number"),
         ("techrec", "seed", "abc", "a whole number"),
         ("rml2018.01a", "scan", "yes", "true or false"),
     ],
@@ -68,3 +71,68 @@ def test_every_option_has_a_type_that_can_be_checked(kind):
         for name, value in defaults.items()
     }
     assert defaults.keys() <= typing.get_type_hints(reader).keys()
+
+
+def reader_of(annotation):
+    """A reader with one option, `given`, of this type."""
+
+    def read(kind, path, *, given=None): ...
+
+    read.__annotations__ = {} if annotation is inspect.Parameter.empty else {"given": annotation}
+    return read
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "wanted"),
+    [
+        (Sequence[str], ["a", "b"], ["a", "b"]),
+        (list[float], (1, "2e3"), [1.0, 2000.0]),
+        (list, ["a", 1], ["a", 1]),
+        (tuple[int, ...], [1, 2, 3], (1, 2, 3)),
+        (tuple[str, int], ["a", "4"], ("a", 4)),
+        (set[int], [3, 3], {3}),
+        (Sequence[Sequence[int]], [[1], [2, 3]], [[1], [2, 3]]),
+        (dict[str, float], {"a": "1e3"}, {"a": 1000.0}),
+        (Mapping[int, str], {1: "one"}, {1: "one"}),
+        (dict, {"a": 1}, {"a": 1}),
+        (Path, "sub/file", Path("sub/file")),
+        (Path | None, None, None),
+        (int | str, "five", "five"),
+        (int | str, "5", "5"),
+        (int | float, 2.5, 2.5),
+        (str | Sequence[str], ["a"], ["a"]),
+        (bool | None, True, True),
+        (Literal[1, 2], 2, 2),
+        (typing.Annotated[int, "samples"], "3", 3),
+        (Any, {"what": "ever"}, {"what": "ever"}),
+        (inspect.Parameter.empty, "as it is", "as it is"),
+    ],
+)
+def test_every_annotation_a_reader_may_have(annotation, value, wanted):
+    found = as_annotated("mine", reader_of(annotation), {"given": value})["given"]
+    assert found == wanted and type(found) is type(wanted)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "words"),
+    [
+        (Sequence[str], "ab", "a list, each text, in quotes"),
+        (Sequence[str], [1], "a list, each text"),
+        (tuple[str, int], ["a"], "a list of text, in quotes .*, a whole number"),
+        (dict[str, float], {"a": "x"}, "keys and values, each a number"),
+        (dict[str, float], [1], "keys and values"),
+        (Path, 5, "a path"),
+        (int | str, [1], "a whole number, or text"),
+        (Literal[1, 2], True, "one of 1, 2"),
+        (Literal["a", None], "b", "one of a, null"),
+    ],
+)
+def test_what_does_not_fit_is_said(annotation, value, words):
+    with pytest.raises(DatasetError, match=rf"^mine: given is .*; give {words}"):
+        as_annotated("mine", reader_of(annotation), {"given": value})
+
+
+@pytest.mark.parametrize("annotation", [np.ndarray, Sequence[np.ndarray], complex, "Nowhere"])
+def test_an_annotation_that_nobody_can_type_is_refused_in_one_sentence(annotation):
+    with pytest.raises(DatasetError, match=r"^mine: option given is annotated .*; annotate it"):
+        as_annotated("mine", reader_of(annotation), {"given": 1})
