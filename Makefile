@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build/cmake
 # Folders too: a file that was removed or renamed leaves its mark on them alone.
-SOURCES := $(shell find CMakeLists.txt cmake include lib python grc models examples \
+SOURCES := $(shell find CMakeLists.txt MANIFEST.yml cmake include lib python grc models examples \
 	-name __pycache__ -prune -o \( -type f -o -type d \) -print 2>/dev/null | sed 's/ /\\ /g')
 
 .PHONY: demo test lint setup companion doctor clean
