@@ -20,21 +20,22 @@ MOST_FILES = 16
 # Room -> rooms it may import. A room is a folder or a module directly below gr_tsddae.
 ALLOWED = {
     "files": set(),
+    "labels": set(),
     "iq": {"files"},
     "nets": {"iq"},
-    "zoo": {"nets", "iq", "files"},
-    "inference": {"zoo", "nets", "iq"},
-    "synth": {"iq", "files"},
+    "zoo": {"nets", "iq", "files", "labels"},
+    "inference": {"zoo", "nets", "iq", "labels"},
+    "synth": {"iq", "files", "labels"},
     "data": {"iq", "files"},
-    "report": {"inference", "iq", "files"},
+    "report": {"inference", "iq", "files", "labels"},
     "rtl_tcp": {"iq"},
     "bindings": set(),
-    "blocks": {"inference", "data", "zoo", "iq", "bindings", "files"},
+    "blocks": {"inference", "data", "zoo", "iq", "bindings", "files", "labels"},
     "condition": {"zoo", "iq", "blocks"},
     "classify": {"condition", "inference", "zoo", "report", "iq"},
     "doctor": {"zoo"},
     "bench": {"inference", "nets", "iq", "blocks", "files"},
-    "train": {"data", "synth", "nets", "zoo", "iq", "report", "inference", "files", "blocks"},
+    "train": {"data", "synth", "nets", "zoo", "iq", "report", "inference", "files", "labels"},
 }
 NEEDS_GNURADIO = {"blocks", "bindings", "condition", "doctor", "bench"}  # doctor looks for it
 

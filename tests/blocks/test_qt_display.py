@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +192,7 @@ def test_parts_stay_in_the_widget_and_apart_at_every_size(display, size, class_c
     names = [f"class {n}" for n in range(class_count)]
     probabilities = dict.fromkeys(names, 1 / class_count)
     value = decision(best=names[-1], probabilities=probabilities)
-    widget.state.read("decisions", pmt.to_pmt(value), 0.0)
+    widget.state.read("decisions", partial(pmt.to_python, pmt.to_pmt(value)), 0.0)
     layout = widget.layout_now()
     down = [layout.top, layout.label, layout.raster, layout.axis, layout.status, layout.note]
     for above, below in itertools.pairwise(down):
@@ -265,7 +266,7 @@ def test_rows_follow_a_model_of_other_classes_through_every_size(display):
 
     def decide(names):
         value = decision(best=names[0], probabilities=dict.fromkeys(names, 1 / len(names)))
-        widget.state.read("decisions", pmt.to_pmt(value), 0.0)
+        widget.state.read("decisions", partial(pmt.to_python, pmt.to_pmt(value)), 0.0)
 
     decide(("BPSK", "QPSK", "8PSK", "GFSK", "CPFSK", "PAM4"))
     display.set_classes_shown(5)
@@ -368,7 +369,7 @@ def test_settings_while_running_and_bad_ones(display):
     display.set_classes_shown(2)
     display.set_title("north mast")
     widget = display.qwidget()
-    widget.state.read("decisions", pmt.to_pmt(decision(best="noise")), 0.0)
+    widget.state.read("decisions", partial(pmt.to_python, pmt.to_pmt(decision(best="noise"))), 0.0)
     QTest.qWait(250)
     assert widget.state.history.span_s == 30
     assert len(widget.classes_in(widget.layout_now().rows)) == 2

@@ -19,7 +19,7 @@ from gnuradio import blocks
 from stream_flowgraph import noise, until, vector_source
 
 from gr_tsddae import Recognizer, zoo
-from gr_tsddae.blocks import classifier
+from gr_tsddae.blocks import classifier, embedding
 from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer, Turns
 
 L = 128
@@ -29,6 +29,14 @@ PARTS = ("classified", "gated", "dropped", "flushed", "pending")
 @pytest.fixture
 def arguments(model_folder):
     return {"model": str(model_folder), "device": "cpu", "precision": "float32"}
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """The models that are loaded from now on."""
+    load, found = zoo.load, []
+    monkeypatch.setattr(zoo, "load", lambda model: found.append(model) or load(model))
+    return found
 
 
 @pytest.fixture
@@ -64,10 +72,7 @@ def test_turns_come_in_the_order_in_which_they_were_asked_for():
         pass
 
 
-def test_weights_are_loaded_once_and_freed_with_the_last_user(arguments, monkeypatch):
-    loads = []
-    load = zoo.load
-    monkeypatch.setattr(zoo, "load", lambda model: loads.append(model) or load(model))
+def test_weights_are_loaded_once_and_freed_with_the_last_user(arguments, loads):
     first = SharedRecognizer(**arguments)
     second = SharedRecognizer(**arguments)
     assert first.runs_with(second)
@@ -78,7 +83,7 @@ def test_weights_are_loaded_once_and_freed_with_the_last_user(arguments, monkeyp
                              batch_windows=first.batch_windows)  # fmt: skip
     assert named.runs_with(first)
     assert not SharedRecognizer(**arguments, batch_windows=32).runs_with(first)
-    network = weakref.ref(first._engine.recognizer)
+    network = weakref.ref(first._shared.recognizer)
     del first, second, named
     gc.collect()
     assert network() is None
@@ -94,6 +99,12 @@ def test_says_what_the_recogniser_says(arguments):
     assert SharedRecognizer(**arguments, batch_windows=512).step_windows == 32
     with pytest.raises(zoo.ModelError):
         SharedRecognizer("no-such-model")
+
+
+def test_embedding_blocks_and_classifiers_run_one_network(arguments, loads):
+    made = [embedding(**arguments), embedding(hop_samples=64, **arguments), classifier(**arguments)]
+    assert len(loads) == 1
+    del made
 
 
 class Labels(gr.basic_block):

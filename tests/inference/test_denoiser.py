@@ -194,7 +194,7 @@ def test_restored_by_eq_5_from_known_noises(live, monkeypatch):
         left = total - process.beta_bar[step].view(-1, 1, 1) * temporal
         return temporal, left / process.gamma_bar[step].view(-1, 1, 1)
 
-    monkeypatch.setattr(live, "_size_step", 6)  # no padding: it knows these windows alone
+    monkeypatch.setattr(live, "step_windows", 6)  # no padding: it knows these windows alone
     monkeypatch.setattr(live, "_network", Spy(knows))
     np.testing.assert_allclose(live.denoise(noisy, snr_db), 20 * clean, atol=2e-3)
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pmt
 from gnuradio import gr
 
-from gr_tsddae.blocks.embedding_worker import EmbeddingWorker, check_embedding_size
+from gr_tsddae.bindings import window_batcher
 from gr_tsddae.blocks.network.block import WindowBlock
-from gr_tsddae.blocks.network.result_source import ResultQueue, ResultSource
-from gr_tsddae.inference.recognizer import Recognizer
+from gr_tsddae.blocks.network.result_source import ResultQueue, ResultSource, Tag
+from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer
+from gr_tsddae.blocks.network.stream_worker import StreamWorker
 
 
 class embedding(WindowBlock):
@@ -53,10 +55,10 @@ class embedding(WindowBlock):
         device: str = "auto",
         precision: str = "auto",
     ):
-        recognizer = Recognizer(
+        recognizer = SharedRecognizer(
             model, device=device, precision=precision, batch_windows=batch_windows or None
         )
-        check_embedding_size(recognizer, embedding_size)
+        _check_embedding_size(recognizer, embedding_size)
         super().__init__(
             "TS-DDAE Embedding",
             recognizer,
@@ -71,4 +73,29 @@ class embedding(WindowBlock):
         source = ResultSource("embedding", (np.float32, embedding_size), queue)
         self._connect(
             EmbeddingWorker(self.batcher, recognizer, queue), ports=("status",), source=source
+        )
+
+
+class EmbeddingWorker(StreamWorker):
+    """Sends the embeddings of all windows that it gets, each tagged with its first sample."""
+
+    def __init__(self, batcher: window_batcher, recognizer: SharedRecognizer, queue: ResultQueue):
+        super().__init__("embedding", batcher, recognizer, queue)
+
+    def _process(self, windows: np.ndarray, info: np.ndarray) -> None:
+        vectors = self._network.embed(windows)  # (B, E)
+        firsts = info["first_sample"].tolist()
+        tags = (Tag(at, "first_sample", pmt.from_uint64(n)) for at, n in enumerate(firsts))
+        self._deliver(vectors, tuple(tags))
+
+    def _check_model(self, network: SharedRecognizer) -> None:
+        _check_embedding_size(network, self._network.embedding_size)
+
+
+def _check_embedding_size(recognizer: SharedRecognizer, size: int) -> None:
+    """Raises ValueError when a model's embeddings are of another size than the stream's vectors."""
+    if recognizer.embedding_size != size:
+        raise ValueError(
+            f"embedding_size is {size}: {recognizer.card.name} gives vectors of "
+            f"{recognizer.embedding_size}, so set it to that, here and in the blocks behind"
         )

@@ -7,6 +7,7 @@ the GUI's thread. PyQt5 is imported when a block is made, not before.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 from collections.abc import Callable
@@ -26,10 +27,10 @@ PALETTES = ("auto", "dark", "light")
 
 
 class qt_display(MessageSink):
-    """Shows what a classifier says: for an operator, across the room, for days.
+    """Messages `decisions` and `status` in, a widget for the GUI, message `selected` out.
 
-    Message ports in: `decisions`, `status`; out: `selected`. Their formats are in the block's
-    documentation (grc/tsddae_qt_display.block.yml).
+    Shows a classifier's decisions to an operator, across the room, for days. The block's
+    documentation (grc/tsddae_qt_display.block.yml) gives the messages' formats.
 
     Args:
         title: stands at the top; empty: the model's name.
@@ -100,7 +101,7 @@ class qt_display(MessageSink):
         return True
 
     def _hear(self, port: str, message: pmt.pmt_base) -> None:
-        self._inbox.put(port, message)
+        self._inbox.put(port, functools.partial(pmt.to_python, message))
 
     def _publish_selected(self, stretch: dict[str, Any]) -> None:
         wanted = ("label", "first_sample", "sample_count", "time_s")

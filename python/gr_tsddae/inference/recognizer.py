@@ -126,7 +126,7 @@ class Recognizer(Runner):
     def _start_engine(self) -> None:
         if not isinstance(self._network, FoldedTSNet):
             return
-        step = self._size_step
+        step = self.step_windows
         # Whole steps, as `_run` pads them; a busy stream fills the last one.
         counts = 1, max(1, self.batch_windows // 4), self.batch_windows
         sizes = {step * -(-count // step) for count in counts}

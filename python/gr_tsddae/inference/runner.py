@@ -27,6 +27,7 @@ class Runner:
     Attributes:
         card: the model's.
         batch_windows: most windows per pass.
+        step_windows: passes are padded to a multiple of it.
         device_failures: GPUs that were left for the CPU.
     """
 
@@ -50,7 +51,7 @@ class Runner:
             model.network, self._device, self.window_samples
         )
         # Passes come in few sizes: a trickle of windows must not cost a whole batch.
-        self._size_step = min(self.batch_windows, max(16, self.batch_windows // 16))
+        self.step_windows = min(self.batch_windows, max(16, self.batch_windows // 16))
 
     @property
     def window_samples(self) -> int:
@@ -134,7 +135,7 @@ class Runner:
     ) -> np.ndarray:
         # A full batch goes to the device as it lies; only an odd one is copied, to be padded.
         batch = torch.from_numpy(np.require(windows, np.complex64, ["C", "W"]))
-        if missing := -len(windows) % self._size_step:
+        if missing := -len(windows) % self.step_windows:
             batch = torch.cat((batch, batch.new_zeros(missing, self.window_samples)))
         found = compute(to_rows(batch.to(self._device)))
         return found[: len(windows)].cpu().numpy()

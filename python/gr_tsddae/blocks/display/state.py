@@ -1,41 +1,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the display says: messages in, plain values out. No Qt here.
+"""The state that the display shows: messages in, plain values out; no GNU Radio and no Qt here.
 
-Message threads only put messages into an `Inbox`; the GUI's thread takes them out and reads them.
-So no message can hold up the GUI, and no lock is needed.
+Message threads only put messages into an `Inbox`. The GUI's thread takes them out and decodes
+them. So no message can hold up the GUI, and no lock is needed.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-import pmt
-
 from gr_tsddae.blocks.display.history import History
-from gr_tsddae.blocks.receiver.receiver_tags import UNIX_TIME_FROM_S
+from gr_tsddae.iq.unix_time import UNIX_TIME_FROM_S
 
 INBOX_MESSAGES = 256  # read per update: about 30 ms of work; what is more was too fast to see
 STALE_S = 3.0  # without a decision for so long (or three decisions long), the label is old
 QUIET_LAG_S = 2.0  # decisions may lag so far behind the counters in `status`
 
 
+Message = Callable[[], Any]  # decodes a message: gives its value, or raises
+
+
 class Inbox:
-    """Messages for the GUI's thread; the oldest are dropped, and counted, when too many come."""
+    """Messages for the GUI's thread; when too many come, the oldest are dropped and counted."""
 
     def __init__(self) -> None:
-        self._messages: deque[tuple[str, Any]] = deque(maxlen=INBOX_MESSAGES)
+        self._messages: deque[tuple[str, Message]] = deque(maxlen=INBOX_MESSAGES)
         self._put = 0
         self._taken = 0
 
-    def put(self, port: str, message: Any) -> None:
-        """From any thread; never blocks, never fails."""
+    def put(self, port: str, message: Message) -> None:
+        """Add a message, from any thread; never block, never fail."""
         self._messages.append((port, message))
         self._put += 1
 
-    def take(self) -> list[tuple[str, Any]]:
-        """What has come since the last time, oldest first; from the GUI's thread only."""
+    def take(self) -> list[tuple[str, Message]]:
+        """Take what has come since the last time, oldest first; for the GUI's thread only."""
         messages = []
         # No more than fit: a sender that is faster than this loop must not keep it going.
         while self._messages and len(messages) < INBOX_MESSAGES:
@@ -45,7 +47,7 @@ class Inbox:
 
     @property
     def skipped(self) -> int:
-        """Messages that were never looked at."""
+        """Count the messages that were never looked at."""
         return max(0, self._put - self._taken - len(self._messages))
 
 
@@ -58,7 +60,7 @@ class DisplayState:
         decided_at_s: when it came, on the caller's clock.
         status: the newest status message, or empty.
         previous_status: the one before it, or empty.
-        malformed: messages that could not be read; last_malformed says why.
+        malformed: messages that could not be decoded; last_malformed says why.
     """
 
     def __init__(self, history_s: float):
@@ -71,10 +73,10 @@ class DisplayState:
         self.last_malformed = ""
         self._quiet_from: tuple[int, float] | None = None  # samples_in, axis time
 
-    def read(self, port: str, message: Any, now_s: float) -> None:
-        """Take in one message; a malformed one is counted."""
+    def read(self, port: str, message: Message, now_s: float) -> None:
+        """Decode one message and take it in; count it when it is malformed."""
         try:
-            value = pmt.to_python(message)
+            value = message()
             if not isinstance(value, dict):
                 raise ValueError(f"a dictionary is wanted, not {type(value).__name__}")
             if port == "decisions":

@@ -41,83 +41,89 @@ class Turns:
                 self._queue[0].release()
 
 
-class Engine:
-    """A network and whose turn it is."""
+class SharedModel:
+    """A recogniser and whose turn it is."""
 
     def __init__(self, recognizer: Recognizer):
         self.recognizer, self.turns = recognizer, Turns()
 
 
 _lock = threading.Lock()
-_engines: WeakValueDictionary[tuple, Engine] = WeakValueDictionary()  # gone with their last user
+# Gone with their last user.
+_models: WeakValueDictionary[tuple, SharedModel] = WeakValueDictionary()
 
 
 class SharedRecognizer:
-    """Looks like a `Recognizer`; those made alike, of the same files, run one and the same.
+    """A `Recognizer` in several hands: those made alike, of the same files, run one network.
 
-    Passes follow each other, one batch of one block at a time in the order they came. A block asks
-    for its next one when it has its result, so all blocks that have work take turns, whatever the
-    rate of their streams. A model whose files were changed is another model: who loads it anew
-    gets the new one, who does not keeps what it has.
+    Passes follow each other, one batch of one block at a time, in the order in which blocks ask. A
+    block asks for its next pass when it has its result, so all blocks that have work take turns,
+    whatever the rates of their streams. A model whose files were changed is another model: a block
+    that loads it anew gets the new one, the others keep theirs.
 
     Args:
-        model, options: as for `Recognizer`.
+        model, device, precision, batch_windows, engine: As for `Recognizer`.
 
     Raises:
-        as `Recognizer` does.
+        As `Recognizer` does.
     """
 
-    def __init__(self, model: str | os.PathLike[str] = "amc-nano", **options: Any):
-        self._engine = _engine_of(model, options)
+    def __init__(
+        self,
+        model: str | os.PathLike[str] = "amc-nano",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_windows: int | None = None,
+        engine: str = "auto",
+    ):
+        self._shared = _shared_model(
+            model, device=device, precision=precision, batch_windows=batch_windows, engine=engine
+        )
 
     def window_probabilities(self, windows: np.ndarray) -> np.ndarray:
-        """As `Recognizer.window_probabilities`."""
-        with self._engine.turns:
-            return self._engine.recognizer.window_probabilities(windows)
+        """Wait for a turn; then as `Recognizer.window_probabilities`."""
+        with self._shared.turns:
+            return self._shared.recognizer.window_probabilities(windows)
 
     def embed(self, windows: np.ndarray) -> np.ndarray:
-        """As `Recognizer.embed`."""
-        with self._engine.turns:
-            return self._engine.recognizer.embed(windows)
-
-    @property
-    def step_windows(self) -> int:
-        """Passes are padded to a multiple of so many windows: fewer are no cheaper."""
-        return getattr(self._engine.recognizer, "_size_step", 1)
+        """Wait for a turn; then as `Recognizer.embed`."""
+        with self._shared.turns:
+            return self._shared.recognizer.embed(windows)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_engine":  # it could not be made
+        if name == "_shared":  # it could not be made
             raise AttributeError(name)
-        return getattr(self._engine.recognizer, name)
+        return getattr(self._shared.recognizer, name)
 
     def runs_with(self, other: SharedRecognizer) -> bool:
-        """Whether both run the same loaded network."""
-        return self._engine is other._engine
+        """Tell whether both run the same loaded network."""
+        return self._shared is other._shared
 
 
-def _engine_of(model: str | os.PathLike[str], options: dict[str, Any]) -> Engine:
-    with _lock:  # also while loading: of two that want the same one, the second shall wait for it
+def _shared_model(model: str | os.PathLike[str], **options: Any) -> SharedModel:
+    with _lock:  # also while loading: of two that want the same one, the second waits for it
         files = _files(model)
-        asked = ("asked", files, *sorted(options.items()))
-        engine = _engines.get(asked)
-        if engine is None:
-            engine = Engine(Recognizer(model, **options))
-            if _files(model) == files:  # else it was replaced meanwhile: which one was read?
-                # "auto" and what it means are one engine
-                engine = _engines.setdefault(("is", files, *_traits(engine.recognizer)), engine)
-                _engines[asked] = engine
-        return engine
+        asked = ("asked", files, *options.values())
+        shared = _models.get(asked)
+        if shared is None:
+            shared = SharedModel(Recognizer(model, **options))
+            if _files(model) == files:  # else they were replaced while one of them was read
+                # "auto" and what it stands for are one model.
+                shared = _models.setdefault(("is", files, *_traits(shared.recognizer)), shared)
+                _models[asked] = shared
+        return shared
 
 
-def _traits(recognizer: Recognizer) -> tuple:
+def _traits(recognizer: Recognizer) -> tuple[str, ...]:
     return tuple(
-        str(getattr(recognizer, name, ""))
+        str(getattr(recognizer, name))
         for name in ("device", "precision", "engine_wanted", "batch_windows")
     )
 
 
 def _files(model: str | os.PathLike[str]) -> tuple:
-    """What tells a model's files from those that lay there before, or lie elsewhere."""
+    """Tell a model's files from files that lay there before, or that lie elsewhere."""
     folder = zoo.find(model)
     stats = [(folder / name).stat() for name in (zoo.CARD_FILE, zoo.WEIGHTS_FILE)
              if (folder / name).exists()]  # fmt: skip

@@ -23,9 +23,9 @@ from gr_tsddae.bindings import window_batch, window_batcher
 from gr_tsddae.blocks.listening.last_words import finishing
 from gr_tsddae.blocks.network.model_loader import ModelLoader, Network
 from gr_tsddae.blocks.network.status import WorkerStatus
-from gr_tsddae.blocks.receiver.receiver_tags import UNIX_TIME_FROM_S
 from gr_tsddae.blocks.receiver.window_tags import changes
 from gr_tsddae.inference.decision import Origin
+from gr_tsddae.iq.unix_time import UNIX_TIME_FROM_S
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pmt
 
-UNIX_TIME_FROM_S = 1e9  # 2001: what is earlier is a receiver's time since it was switched on
-UNIX_TIME_UNTIL_S = 2.5e11  # calendars of computers end with the year 9999
+from gr_tsddae.iq.unix_time import UNIX_TIME_FROM_S, UNIX_TIME_UNTIL_S
 
 
 class ReceiverTags:

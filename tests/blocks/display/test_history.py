@@ -8,9 +8,7 @@ import math
 import numpy as np
 import pytest
 
-pmt = pytest.importorskip("pmt", reason="GNU Radio is not installed")
 from gr_tsddae.blocks.display.history import SLOTS, History
-from gr_tsddae.blocks.display.state import DisplayState
 
 RATE_HZ = 9600.0
 CLASSES = ("QPSK", "BPSK", "8PSK", "noise")
@@ -74,31 +72,3 @@ def test_another_model_begins_anew():
     history.add(decision(), 0.0)
     history.add(decision(best="a", probabilities={"a": 0.7, "b": 0.3}), 0.0)
     assert history.classes == ("a", "b") and len(history) == 1
-
-
-def test_a_clock_that_nobody_set_is_no_utc():
-    state = DisplayState(60.0)
-    state.read("decisions", pmt.to_pmt(decision(time_s=3.5)), 0.0)
-    assert state.decision["time_s"] is None and state.history.utc_offset_s is None
-    state.read("decisions", pmt.to_pmt(decision(1, time_s=1.7e9)), 0.1)
-    assert state.decision["time_s"] == 1.7e9
-    assert state.history.utc_offset_s == pytest.approx(1.7e9 - 0.1)
-
-
-def test_quiet_and_late_streams():
-    """A closed gate scrolls on with the stream; a stopped stream does not; both look old."""
-    state = DisplayState(60.0)
-    state.read("decisions", pmt.to_pmt(decision()), 100.0)
-    assert state.stale_s(102.0) == 0 and state.stale_s(104.0) == 4.0
-    for n in range(6):
-        status = {"samples_in": int(960 + n * RATE_HZ), "samples_gated": int(n * RATE_HZ)}
-        state.read("status", pmt.to_pmt(status), 101.0 + n)
-    assert 3.0 <= state.history.edge_s <= 5.1
-    assert state.share("gated") == 1.0
-    scrolled = state.history.edge_s
-    state.read("status", pmt.to_pmt(status), 110.0)
-    assert state.history.edge_s == scrolled
-    assert state.share("gated") is None
-    state.read("decisions", pmt.to_pmt(decision(first_sample=int(6 * RATE_HZ))), 111.0)
-    assert state.history.edge_s == pytest.approx(6.1)  # exact again
-    assert state.stale_s(111.5) == 0
