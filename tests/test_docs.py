@@ -113,3 +113,13 @@ def test_pictures_are_small():
     sizes = {path: path.stat().st_size for path in (DOCS / "images").glob("*")}
     assert all(size <= 120_000 for size in sizes.values()), sizes
     assert sum(sizes.values()) < IMAGES_BYTES
+
+
+def test_the_architecture_names_files_that_exist():
+    """Every path on the page in code is a file or folder, below the root or the package."""
+    text = (DOCS / "ARCHITECTURE.md").read_text()
+    named = re.findall(r"`([\w./*]+(?:/|\.py|\.cc))`", text)
+    assert len(named) > 30
+    for path in named:
+        found = [*ROOT.glob(path), *(ROOT / "python" / "gr_tsddae").glob(path)]
+        assert found, f"ARCHITECTURE.md names {path}"
