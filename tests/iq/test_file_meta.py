@@ -3,6 +3,7 @@
 
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,34 @@ def test_samples_and_what_headers_say(recording):
             np.testing.assert_array_equal(block, iq[first : first + 700])
     with pytest.raises(CaptureError, match="closed"):
         capture.read(0, 1)
+
+
+def cut_while_open(path, code):
+    """Run `code` with `path` open as `capture`; what it printed."""
+    start = "import os, sys\nfrom gr_tsddae.iq.captures import CaptureError, open_capture\n"
+    start += "path = sys.argv[1]\ncapture = open_capture(path)\n"
+    done = subprocess.run([sys.executable, "-c", start + code, path], capture_output=True)
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+    return done.stdout.decode()
+
+
+def test_a_recording_of_many_headers_that_is_cut_while_it_is_read(tmp_path):
+    iq = iq_of(2000)
+    joined = b"".join(header(8) + sample.tobytes() for sample in iq)
+    path = tmp_path / "rec.dat"
+    path.write_bytes(joined)
+    code = f"""
+capture.read(0, 2000)
+os.truncate(path, {len(joined) // 2})
+print(capture.read(0, 990).size)
+try:
+    capture.read(0, 2000)
+except CaptureError as error:
+    print(error)
+"""
+    size, said = cut_while_open(path, code).splitlines()
+    assert size == "990"
+    assert said.startswith(f"{path} was cut to {len(joined) // 2} bytes while it was being read")
 
 
 def test_as_a_dataset(recording):

@@ -321,3 +321,25 @@ def test_memory_stays_small(tmp_path):
     command = [sys.executable, "-c", READ_A_LARGE_FILE, str(small), str(large)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 100  # MiB
+
+
+def test_a_recording_that_is_cut_while_it_is_learnt_from(tmp_path):
+    """In a process of its own: touching pages that are gone ends it."""
+    path = tmp_path / "x" / "a.cf32"
+    path.parent.mkdir()
+    np.ones(100_000, np.complex64).tofile(path)
+    code = """
+import os, sys
+from gr_tsddae.data import DatasetError, open_dataset
+dataset = open_dataset("captures", sys.argv[1], window_samples=100)
+dataset.rows(slice(0, 2))
+os.truncate(sys.argv[2], 1600)
+try:
+    dataset.rows()
+except DatasetError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", code, tmp_path, path]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{path} was cut to 1600 bytes while it was being read")

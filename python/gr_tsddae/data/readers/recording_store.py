@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ class RecordingStore:
         self.file = file
         self.first_sample = first_sample
         self.shape = (len(file), 2, window_samples)
-        self._mapped: dict[int, np.ndarray] = {}
+        self._mapped: dict[int, mmap.mmap] = {}
 
     def read(self, index: np.ndarray) -> np.ndarray:
         """See `WindowStore.read`; a full scale of 1.0."""
@@ -66,16 +67,22 @@ class RecordingStore:
         return iq.view(np.float32).reshape(-1, samples, 2).transpose(0, 2, 1)
 
     def _bytes(self, number: int) -> np.ndarray:
+        path = self.captures[number].data_path
         if number not in self._mapped:
-            path = self.captures[number].data_path
             try:
-                mapped = np.memmap(path, np.uint8, mode="r")
+                with path.open("rb") as file:
+                    self._mapped[number] = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
             except (OSError, ValueError) as error:
                 raise DatasetError(
                     f"{path} cannot be read any more ({error}); was it moved or cut?"
                 ) from error
-            self._mapped[number] = np.asarray(mapped)  # plain views are cheaper to make
-        return self._mapped[number]
+        mapped = self._mapped[number]
+        if (there_bytes := mapped.size()) < len(mapped):  # touching what is gone ends the process
+            raise DatasetError(
+                f"{path} was cut to {there_bytes} bytes while it was being read; "
+                "let its writer finish, or read a copy"
+            )
+        return np.frombuffer(mapped, np.uint8)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_mapped": {}}

@@ -6,7 +6,9 @@ from __future__ import annotations
 import datetime
 import math
 import operator
-from collections.abc import Iterator, Mapping
+import os
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -58,8 +60,8 @@ class Annotation:
 class Capture:
     """One channel of complex samples in a file; `gr_tsddae.iq.captures.open_capture` makes it.
 
-    The file stays mapped, never loaded: only the slices that are read become complex64. Use it as a
-    context manager, or call `close`.
+    Only the slices that are asked for are read from the file. Any thread may read. Use a capture as
+    a context manager, or call `close`.
 
     Attributes:
         path: The file as it was asked for.
@@ -90,7 +92,10 @@ class Capture:
     def __post_init__(self) -> None:
         if self.sample_rate_hz is not None:
             check_sample_rate(self.sample_rate_hz, self.path)
-        self._components: np.ndarray | None = None  # (sample_count, 2), mapped on the first read
+        self._file: int | None = None  # descriptor, from the first read on
+        self._let_go: Callable[[], None] | None = (
+            None  # closes it, when the capture is deleted, too
+        )
         self._closed = False
 
     @property
@@ -147,9 +152,12 @@ class Capture:
                 f"{self.path} holds samples 0 to {self.sample_count - 1}, so {count} samples from "
                 f"{first_sample} on cannot be read; ask for fewer, or start elsewhere"
             )
-        mapped = self._mapped()[first_sample : first_sample + count]
-        self._check_still_there(first_sample + count)
-        return self.sample_format.to_complex64(mapped)
+        stored = np.empty((count, 2), self.sample_format.component)
+        file, at = self._opened(), 0
+        for begin, piece_samples in self._pieces(first_sample, count):
+            self._fill(file, begin, stored[at : at + piece_samples])
+            at += piece_samples
+        return self.sample_format.to_complex64(stored)
 
     def blocks(self, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
         """Goes through the capture once.
@@ -179,9 +187,10 @@ class Capture:
         return self.header_bytes + sample * self.sample_format.bytes_per_sample
 
     def close(self) -> None:
-        """Lets go of the file; reading afterwards is an error, closing again is not."""
-        self._components = None
+        """Let go of the file; reading afterwards is an error, closing again is not."""
         self._closed = True
+        if self._let_go is not None:
+            self._let_go()
 
     def __enter__(self) -> Capture:
         return self
@@ -212,38 +221,52 @@ class Capture:
             )
         return replace(self, **changes)
 
-    def _check_still_there(self, end_sample: int) -> None:
-        """A file that was cut ends the whole process where its pages are missing."""
-        try:
-            there_bytes = self.data_path.stat().st_size
-        except OSError:
-            return  # removed: what is mapped stays
-        if there_bytes < self.header_bytes + end_sample * self.sample_format.bytes_per_sample:
-            raise CaptureMissingError(
-                f"{self.data_path} was cut to {there_bytes} bytes while it was being read; "
-                "let its writer finish, or read a copy"
-            )
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_file": None, "_let_go": None}  # another process opens it anew
 
-    def _mapped(self) -> np.ndarray:
+    def _pieces(self, first_sample: int, count: int) -> Iterator[tuple[int, int]]:
+        """First byte and sample count of each stretch of the file that holds these samples."""
+        yield self.header_bytes + first_sample * self.sample_format.bytes_per_sample, count
+
+    def _opened(self) -> int:
         if self._closed:
             raise CaptureError(f"{self.path} is closed; open it again to read it")
-        if self._components is None:
+        if self._file is None:
             try:
-                self._components = self._map()
-            except (OSError, ValueError) as error:
+                file = os.open(self.data_path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
                 raise CaptureMissingError(
-                    f"{self.data_path} cannot be read any more ({error}); was it moved or cut?"
+                    f"{self.data_path} cannot be read any more ({error.strerror}); "
+                    "was it moved or cut?"
                 ) from error
-        return self._components
+            self._file, self._let_go = file, weakref.finalize(self, os.close, file)
+            if os.fstat(file).st_size < self._end_byte():
+                raise CaptureMissingError(
+                    f"{self.data_path} cannot be read any more (it has become shorter); "
+                    "was it moved or cut?"
+                )
+        return self._file
 
-    def _map(self) -> np.ndarray:
-        return np.memmap(
-            self.data_path,
-            dtype=self.sample_format.component,
-            mode="r",
-            offset=self.header_bytes,
-            shape=(self.sample_count, 2),
-        )
+    def _end_byte(self) -> int:
+        last = self.sample_byte(np.array([self.sample_count - 1]))[0]
+        return int(last) + self.sample_format.bytes_per_sample
+
+    def _fill(self, file: int, begin: int, stored: np.ndarray) -> None:
+        """Read one stretch. A mapped file would end the process where its pages are gone."""
+        room = stored.reshape(-1).view(np.uint8)
+        while len(room):
+            try:
+                got = os.preadv(file, [room], begin)
+            except OSError as error:
+                raise CaptureMissingError(
+                    f"{self.data_path} cannot be read ({error.strerror}); read a copy"
+                ) from error
+            if not got:
+                raise CaptureMissingError(
+                    f"{self.data_path} was cut to {os.fstat(file).st_size} bytes while it was "
+                    "being read; let its writer finish, or read a copy"
+                )
+            room, begin = room[got:], begin + got
 
 
 def check_sample_rate(sample_rate_hz: float, path: Path) -> None:

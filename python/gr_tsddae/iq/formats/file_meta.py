@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import datetime
 import struct
+from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -51,31 +53,17 @@ class SegmentedCapture(Capture):
         begins = np.array(self.segment_bytes)[number]
         return begins + beyond * self.sample_format.bytes_per_sample
 
-    def _map(self) -> _Pieces:
-        return _Pieces(self)
-
-
-class _Pieces:
-    """What slices of one mapped array would give, if the segments followed each other."""
-
-    def __init__(self, capture: SegmentedCapture):
-        self.component = capture.sample_format.component
-        self.sample_bytes = capture.sample_format.bytes_per_sample
-        self.mapped = np.memmap(capture.data_path, np.uint8, mode="r")
-        firsts = [segment.first_sample for segment in capture.segments]
-        ends = [*firsts[1:], capture.sample_count]
-        self.pieces = list(zip(firsts, ends, capture.segment_bytes, strict=True))
-        if len(self.mapped) < self.pieces[-1][2] + self.sample_bytes * (ends[-1] - firsts[-1]):
-            raise ValueError("it has become shorter")
-
-    def __getitem__(self, samples: slice) -> np.ndarray:
-        parts = [self.mapped[:0]]
-        for first, end, byte in self.pieces:
-            start, stop = max(first, samples.start), min(end, samples.stop)
-            if start < stop:
-                begin = byte + (start - first) * self.sample_bytes
-                parts.append(self.mapped[begin : begin + (stop - start) * self.sample_bytes])
-        return np.concatenate(parts).view(self.component).reshape(-1, 2)
+    def _pieces(self, first_sample: int, count: int) -> Iterator[tuple[int, int]]:
+        begins = [segment.first_sample for segment in self.segments]
+        end_sample = first_sample + count
+        for number in range(bisect_right(begins, first_sample) - 1, len(begins)):
+            if first_sample >= end_sample:
+                return
+            following = begins[number + 1] if number + 1 < len(begins) else self.sample_count
+            piece_samples = min(following, end_sample) - first_sample
+            beyond_bytes = (first_sample - begins[number]) * self.sample_format.bytes_per_sample
+            yield self.segment_bytes[number] + beyond_bytes, piece_samples
+            first_sample += piece_samples
 
 
 def is_file_meta(path: Path) -> bool:

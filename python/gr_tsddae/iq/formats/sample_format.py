@@ -91,10 +91,11 @@ class SampleFormat:
             components: (count, 2) array of `component`, I then Q.
 
         Returns:
-            (count,) complex64, a fresh array; 1.0 is full scale. NaN and infinity stay as they are.
+            (count,) complex64; 1.0 is full scale. NaN and infinity stay as they are. Samples that
+            are complex64 already share the memory of `components`.
         """
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinity
-            iq = np.array(components, dtype=np.float32, order="C")  # (count, 2)
+            iq = components.astype(np.float32, order="C", copy=False)  # (count, 2)
         if self.zero:
             iq -= np.float32(self.zero)
         if self.full_scale != 1.0:
