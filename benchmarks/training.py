@@ -43,7 +43,7 @@ from gr_tsddae.synth import CLASSES, draw_random
 from gr_tsddae.train.config import (
     DataConfig,
     FinetuneConfig,
-    NetworkConfig,
+    NetworkChoice,
     OptimiserConfig,
     PretrainConfig,
     TrainerConfig,
@@ -121,7 +121,7 @@ def command_rate(task: str, name: str, *, compiled: bool, device: str, **changes
                 optimiser=OptimiserConfig(batch=batch, schedule="onecycle", ema_decay=0.999),
                 trainer=trainer,
                 **changes,
-                **({"network": NetworkConfig(name=name)} if "network" not in changes else {}),
+                **({"network": NetworkChoice(name=name)} if "network" not in changes else {}),
                 **({"test_windows": 1} if task == "finetune" else {}),
             )
         )
@@ -157,7 +157,7 @@ def measure(
     rates = {"plain": plain}
     endless = {
         "data": DataConfig(recipe=RECIPE, window_samples=WINDOW_SAMPLES),
-        "network": NetworkConfig(name=name, options=NO_DROPOUT),
+        "network": NetworkChoice(name=name, options=NO_DROPOUT),
         "batch": batch,
         "steps": steps,
     }

@@ -35,8 +35,10 @@ ALLOWED = {
     "classify": {"condition", "inference", "zoo", "report", "iq"},
     "doctor": {"zoo"},
     "bench": {"inference", "nets", "iq", "blocks", "files"},
-    "train": {"data", "synth", "nets", "zoo", "iq", "report", "inference", "files", "labels"},
-}
+    "train": {
+        "data", "synth", "nets", "zoo", "iq", "report", "inference", "files", "labels", "bench",
+    },
+}  # fmt: skip
 NEEDS_GNURADIO = {"blocks", "bindings", "condition", "doctor", "bench"}  # doctor looks for it
 
 # What can be read and tested without a flowgraph.
@@ -135,6 +137,20 @@ def test_nothing_imports_the_experiments():
     for module, others in arrows().items():
         if not below(module, experiments):
             assert not {other for other in others if below(other, experiments)}, module
+
+
+def test_a_batch_goes_through_training_one_way():
+    """No room of train/ imports a later one; the commands are its own files."""
+    way = ("config", "windows", "learn", "objectives", "run", "measure", "commands", "experiments")
+
+    def step(module):
+        names = module.split(".")[2:] or ["commands"]
+        return way.index(names[0] if names[0] in way else "commands")
+
+    for module, others in arrows().items():
+        if below(module, "gr_tsddae.train"):
+            later = {o for o in others if below(o, "gr_tsddae.train") and step(o) > step(module)}
+            assert not later, f"{module} imports {', '.join(sorted(later))}"
 
 
 def test_only_what_runs_flowgraphs_imports_gnuradio():

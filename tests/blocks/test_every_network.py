@@ -18,7 +18,7 @@ from gr_tsddae.iq.windows import SCALINGS, to_rows
 from gr_tsddae.train.config import (
     DataConfig,
     FinetuneConfig,
-    NetworkConfig,
+    NetworkChoice,
     OptimiserConfig,
     TrainerConfig,
 )
@@ -41,7 +41,7 @@ def test_trained_by_name_and_the_same_in_the_block(name, dataset, tmp_path):
     config = FinetuneConfig(
         name=name,
         out=tmp_path / name,
-        network=NetworkConfig(name=name),
+        network=NetworkChoice(name=name),
         data=DataConfig(kind="npz", path=dataset),
         optimiser=OptimiserConfig(batch=24),
         trainer=TrainerConfig(epochs=1, device="cpu", precision="32"),

@@ -12,10 +12,10 @@ import torch
 
 pytest.importorskip("matplotlib")
 
+from gr_tsddae.inference.metrics import metrics
 from gr_tsddae.report.evaluation_page import write_report
 from gr_tsddae.report.evaluation_plots import INK, figures
-from gr_tsddae.train.measure.metric_details import details
-from gr_tsddae.train.measure.metrics import metrics
+from gr_tsddae.train.measure.details import details
 
 HOSTILE = '<script>alert("x")</script>'
 FeatureMap = namedtuple("FeatureMap", "title points label")

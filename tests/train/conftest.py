@@ -44,7 +44,7 @@ def settings(npz, tmp_path):
         return kind(
             name="tiny",
             out=out or tmp_path / "out",
-            network=configs.NetworkConfig(**NETWORK | network | {"options": options}),
+            network=configs.NetworkChoice(**NETWORK | network | {"options": options}),
             data=configs.DataConfig(**{"kind": "npz", "path": npz} | (data or {})),
             optimiser=configs.OptimiserConfig(**{"batch": 24} | (optimiser or {})),
             trainer=configs.TrainerConfig(**defaults | (trainer or {})),

@@ -13,7 +13,7 @@ from gr_tsddae.train.config import (
     DataConfig,
     FewshotConfig,
     FinetuneConfig,
-    NetworkConfig,
+    NetworkChoice,
     OptimiserConfig,
     PretrainConfig,
     ProbeConfig,
@@ -36,7 +36,7 @@ def test_every_key_can_be_given_as_a_word():
     assert config == FinetuneConfig(
         name="x",
         out=Path("o"),
-        network=NetworkConfig(name="tsnet-nano", options={"dropout": 0, "layers": 3}),
+        network=NetworkChoice(name="tsnet-nano", options={"dropout": 0, "layers": 3}),
         data=DataConfig(kind="npz", path=Path("f.npz")),
         trainer=TrainerConfig(epochs=7, stop_patience=25),
         noise_prior=0.5,
@@ -60,7 +60,7 @@ def test_packaged_recipes_are_complete(name):
         assert config.network.name == f"tsnet-{name.split('-')[1]}"
         assert config.network.options["dropout"] == 0
     else:
-        assert config.network == NetworkConfig(name="tsnet-base")
+        assert config.network == NetworkChoice(name="tsnet-base")
         optimiser = config.optimiser
         assert (optimiser.learning_rate, optimiser.weight_decay) == (1e-3, 0.01)
         patience = (250, 1000) if kind == "pretrain" else (3, 25)
@@ -162,7 +162,7 @@ def test_differences_name_what_matters():
     new = FinetuneConfig(
         name="x",
         out=Path("b"),
-        network=NetworkConfig(options={"dropout": 0.1}),
+        network=NetworkChoice(options={"dropout": 0.1}),
         optimiser=constant,
         trainer=TrainerConfig(steps=6, checkpoint_steps=1, device="cpu"),
     )

@@ -19,10 +19,8 @@ from gr_tsddae.train.evaluate import (
     evaluate,
     evaluate_dataset,
 )
-from gr_tsddae.train.measure.metrics import probabilities
-from gr_tsddae.train.measure.predict import feature_maps, predict
+from gr_tsddae.train.measure.predict import logits
 from gr_tsddae.train.windows.class_names import match_classes
-from gr_tsddae.train.windows.synthetic_set import synthetic_set
 
 HELD = ("QPSK", "BPSK", "WBFM")
 
@@ -57,7 +55,8 @@ def called_naively(folder, data):
     """The best of the classes held, window by window."""
     model = zoo.load(folder)
     columns = {CLASSES.index(name): name for name in data.classes}
-    probability = probabilities(model.network, torch.from_numpy(data.rows()), scaling="unit_power")
+    rows = torch.from_numpy(data.rows())
+    probability = logits(model.network, rows, scaling="unit_power").softmax(1)
     best = [max(columns, key=lambda k, row=row: row[k]) for row in probability.tolist()]
     return [columns[k] for k in best], [CLASSES[k] for k in probability.argmax(1).tolist()]
 
@@ -236,68 +235,3 @@ def test_the_command_writes_metrics_and_report(model_folder, tmp_path, monkeypat
     for name in ("accuracy", "macro_f1", "ece", "classes", "confusion", "command"):
         assert read[name] == found[name]
     assert "report.html" in capsys.readouterr().out
-
-
-def test_synthetic_windows_are_balanced_and_repeatable():
-    settings = {"window_samples": 128, "windows_per_class": 2, "snrs_db": (-10, 20)}
-    found = synthetic_set("clean", seed=5, **settings)
-    assert np.bincount(found.label).tolist() == [4] * len(CLASSES)
-    assert sorted(set(found.level_db.tolist())) == [-10, 20]
-    assert np.array_equal(synthetic_set("clean", seed=5, **settings).rows(), found.rows())
-    assert not np.array_equal(synthetic_set("clean", seed=6, **settings).rows(), found.rows())
-    with pytest.raises(ValueError, match="windows_per_class is 0"):
-        synthetic_set("clean", seed=5, **settings | {"windows_per_class": 0})
-
-
-def test_synthetic_windows_do_not_depend_on_how_they_are_read():
-    settings = {"window_samples": 128, "windows_per_class": 2, "snrs_db": (-10, 30)}
-    data = synthetic_set("clean", seed=1, **settings)
-    rows = data.rows()
-    assert np.array_equal(rows[::-1], data.rows(np.arange(len(data))[::-1]))
-    assert np.array_equal(rows[[30, 3, 30]], data.rows(np.array([30, 3, 30])))
-    assert not np.array_equal(rows[:24], rows[24:]), "two SNRs are drawn anew"
-    assert not np.array_equal(rows, synthetic_set("clean", seed=2, **settings).rows())
-    # A clean constant-envelope signal is rough at -10 dB and smooth at 30 dB.
-    envelope = np.hypot(rows[:, 0], rows[:, 1])
-    spread = envelope.std(1) / envelope.mean(1)
-    constant = data.label == CLASSES.index("CPFSK")
-    assert spread[constant & (data.level_db == 30)].max() < 0.1
-    assert spread[constant & (data.level_db == -10)].min() > 0.3
-
-
-def test_outputs_come_in_the_order_of_the_windows(model_folder):
-    network, data = zoo.load(model_folder).network, dataset()
-    whole, finite = predict(network, data, scaling="unit_power")
-    parts, _ = predict(network, data, scaling="unit_power", batch=7)
-    assert finite.all()
-    torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-5)
-
-
-class _Means(torch.nn.Module):
-    """Features that tell two classes apart at a glance."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.ones(1))
-
-    def embed(self, rows):
-        return rows.mean(2) * self.weight
-
-
-def test_maps_keep_apart_what_features_tell_apart():
-    pytest.importorskip("sklearn")
-    random = np.random.default_rng(1)
-    label = np.arange(80) % 2
-    rows = random.standard_normal((80, 2, 16)).astype(np.float32)
-    rows[:, 0] += 8 * label[:, None] - 4
-    data = dataset(
-        80, classes=("a", "b"), store=MemoryStore(rows), label=label, level_db=np.full(80, 6)
-    )
-    (found,) = feature_maps(
-        _Means(), data, label, scaling="unit_power", levels_db=(-6,), windows=40, seed=1
-    )
-    assert found.title == "6 dB SNR", "the data set has no -6 dB"
-    assert found.points.shape == (40, 2) and set(found.label) == {0, 1}
-    distance = np.linalg.norm(found.points[:, None] - found.points[None], axis=2)
-    np.fill_diagonal(distance, np.inf)
-    assert (found.label[distance.argmin(1)] == found.label).mean() > 0.95

@@ -8,11 +8,11 @@ from safetensors.torch import load_file
 from gr_tsddae import zoo
 from gr_tsddae.train import export as exporting
 from gr_tsddae.train.export import ExportConfig, export
-from gr_tsddae.train.measure.metrics import probabilities
+from gr_tsddae.train.measure.predict import logits
 
 
 def said(model, rows):
-    return probabilities(model.network, rows, scaling=model.card.scaling)
+    return logits(model.network, rows, scaling=model.card.scaling).softmax(1)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,14 @@ import torch
 
 from gr_tsddae import nets, zoo
 from gr_tsddae.data import DatasetError
+from gr_tsddae.inference.metrics import share_interval
 from gr_tsddae.synth import CLASSES
+from gr_tsddae.train import finetune as module
 from gr_tsddae.train.config import FewshotConfig, FinetuneConfig, PretrainConfig, ProbeConfig
 from gr_tsddae.train.fewshot import fewshot
 from gr_tsddae.train.finetune import Classification, classifier, finetune, shift_noise_prior
 from gr_tsddae.train.learn.schedule import optimiser_of, schedule_of
-from gr_tsddae.train.measure.metrics import probabilities, share_interval
+from gr_tsddae.train.measure.predict import logits, measure, predict_finite
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.probe import probe
 from gr_tsddae.train.windows import sources
@@ -80,8 +82,10 @@ def test_a_dataset_is_learned_and_the_best_epoch_kept(settings, journal, tmp_pat
     assert sorted(losses) == [4 * epoch for epoch in range(1, 9)]
     assert card.accuracy["accuracy"] > 0.85
     source = sources.DatasetSource(config.data, labelled=True)
-    logits, label = source.validation_logits(zoo.load(config.out).network)
-    kept = torch.nn.functional.cross_entropy(logits, label).item()
+    outputs, label, _ = predict_finite(
+        zoo.load(config.out).network, source.validation_set(), scaling="unit_power"
+    )
+    kept = torch.nn.functional.cross_entropy(outputs, label).item()
     assert kept == pytest.approx(min(losses.values()), rel=1e-3)
     assert card.classes == ("fast", "slow")
     assert card.training["windows"] == {"train": 96, "validation": 32, "test": 32}
@@ -110,22 +114,21 @@ def test_the_average_of_the_weights_is_kept(settings, tmp_path):
 @pytest.mark.parametrize("kind", ["npz", "synth"])
 def test_the_card_is_of_the_weights_that_are_stored(settings, monkeypatch, kind):
     """Calibrated and measured are float16 weights; the last layer is divided in between."""
-    source = {"npz": sources.DatasetSource, "synth": sources.SyntheticSource}[kind]
     measured, calibrated = [], []
 
     def copy(network):
         return {name: value.clone() for name, value in network.state_dict().items()}
 
-    def measure(self, network, config, real=source.measure):
+    def measuring(network, *arguments, **settings):
         measured.append(copy(network))
-        return real(self, network, config)
+        return measure(network, *arguments, **settings)
 
-    def logits(self, network, real=sources.DatasetSource.validation_logits):
+    def predicting(network, *arguments, **settings):
         calibrated.append(copy(network.classifier))
-        return real(self, network)
+        return predict_finite(network, *arguments, **settings)
 
-    monkeypatch.setattr(source, "measure", measure)
-    monkeypatch.setattr(sources.DatasetSource, "validation_logits", logits)
+    monkeypatch.setattr(module, "measure", measuring)
+    monkeypatch.setattr(module, "predict_finite", predicting)
     changes = {"data": SYNTH, "trainer": STEPS, "optimiser": CONSTANT} if kind == "synth" else {}
     config = settings(FinetuneConfig, test_windows=1, **changes)
     finetune(config)
@@ -151,9 +154,9 @@ def test_intervals_know_recordings(settings, npz, tmp_path):
     torch.manual_seed(1)
     network = classifier(config, source).eval()
     test = source.dataset.select(source.test)
-    called = probabilities(network, torch.from_numpy(test.rows()), scaling="unit_power").argmax(1)
+    called = logits(network, torch.from_numpy(test.rows()), scaling="unit_power").argmax(1)
     right, held = called == torch.from_numpy(test.label), torch.from_numpy(test.group)
-    found = source.measure(network, config)["accuracy_interval"]
+    found = measure(network, source.test_set(config), scaling="unit_power")["accuracy_interval"]
     assert found == pytest.approx(share_interval(right, held), abs=1e-4)
     assert np.diff(found) > 1.2 * np.diff(share_interval(right, None))
 

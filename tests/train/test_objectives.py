@@ -17,9 +17,9 @@ from gr_tsddae.nets.views import Views, blank, quarter_turns
 from gr_tsddae.train.config import (
     FewshotConfig,
     FinetuneConfig,
-    NetworkConfig,
+    NetworkChoice,
     PretrainConfig,
-    PretrainPart,
+    PretrainSettings,
     ProbeConfig,
 )
 from gr_tsddae.train.evaluate import EvaluateConfig, evaluate
@@ -72,7 +72,7 @@ def config_of(settings, tmp_path, tones):
 
     def make(kind, folder, network, **changes):
         config = settings(kind, tmp_path / folder, data={"path": tones}, **changes)
-        named = NetworkConfig(name=network, options=NETWORKS[network])
+        named = NetworkChoice(name=network, options=NETWORKS[network])
         return dataclasses.replace(config, network=named)
 
     return make
@@ -319,12 +319,12 @@ def test_what_else_takes_features_and_what_does_not(config_of, tmp_path, tones):
 
 
 def test_every_network_has_an_objective_and_every_objective_a_network():
-    assert list(OBJECTIVES) == list(get_args(get_type_hints(PretrainPart)["objective"]))
+    assert list(OBJECTIVES) == list(get_args(get_type_hints(PretrainSettings)["objective"]))
     for name in nets.names():
         assert {"simclr", "simsiam", "semiamc"} <= set(objectives_of(name))
     assert set().union(*(objectives_of(name) for name in nets.names())) == set(OBJECTIVES)
     for objective in OBJECTIVES:
-        PretrainPart(objective=objective)
+        PretrainSettings(objective=objective)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_an_objective_that_the_network_has_not(objective, network, named, config
 )
 def test_options_that_do_not_fit(changes, reason):
     with pytest.raises(ValueError, match=reason):
-        PretrainPart(**changes)
+        PretrainSettings(**changes)
 
 
 def test_a_batch_without_strangers(config_of):

@@ -10,7 +10,7 @@ import torch
 from gr_tsddae import zoo
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.windows import SCALINGS, to_rows
-from gr_tsddae.train.config import FinetuneConfig, NetworkConfig, PretrainConfig, ProbeConfig
+from gr_tsddae.train.config import FinetuneConfig, NetworkChoice, PretrainConfig, ProbeConfig
 from gr_tsddae.train.finetune import finetune
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.probe import probe
@@ -24,7 +24,7 @@ def config_of(settings, tmp_path):
 
     def make(kind, name, **changes):
         config = settings(kind, tmp_path / f"{name}-{kind.__name__}", **changes)
-        return dataclasses.replace(config, network=NetworkConfig(name=name, options=SMALL[name]))
+        return dataclasses.replace(config, network=NetworkChoice(name=name, options=SMALL[name]))
 
     return make
 

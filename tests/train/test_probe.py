@@ -105,7 +105,7 @@ def test_a_probe_of_lsm(settings, npz, tmp_path, resident_gb, journal, monkeypat
     monkeypatch.setattr(
         HeadTraining, "__init__", lambda *a, **k: (known.append(k["known"]), made(*a, **k))[1]
     )
-    network = configs.NetworkConfig(name="lsm", options=LSM_OPTIONS | {"window_samples": 128})
+    network = configs.NetworkChoice(name="lsm", options=LSM_OPTIONS | {"window_samples": 128})
     with np.load(npz, allow_pickle=False) as content:
         rows = np.concatenate([content["X"]] * 4, axis=2)  # 128 samples
         np.savez(tmp_path / "long.npz", X=rows, y=content["y"], snr=content["snr"])

@@ -70,7 +70,7 @@ def test_parts_are_apart_in_time_and_shots_are_spread(emitters):
         name: {(int(store.file[i]), int(store.first_sample[i])) for i in index[which]}
         for name, which in own.split._asdict().items()
     }
-    blocks = {name: set(own.part(name).group[:-40].tolist()) for name in taken}
+    blocks = {name: set(own.subset(name).group[:-40].tolist()) for name in taken}
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
         assert not taken[one] & taken[other]
         assert not blocks[one] & blocks[other]
@@ -84,12 +84,12 @@ def test_parts_are_apart_in_time_and_shots_are_spread(emitters):
 
 def test_noise_is_a_class_of_its_own_unless_it_was_recorded(emitters, tmp_path):
     own = windows(emitters)
-    part = own.part("train")
+    part = own.subset("train")
     assert own.classes == ("a", "b", "noise")
     assert part.label.bincount().tolist() == [10, 10, 10]
     noise = part.rows[part.label == 2]
     assert noise.mean().abs() < 0.15 and noise.std() == pytest.approx(1, abs=0.1)
-    assert not torch.equal(noise, own.part("validation").rows[-len(noise) :])
+    assert not torch.equal(noise, own.subset("validation").rows[-len(noise) :])
     recorded = tmp_path / "own"
     record(recorded / "a" / "1.cf32", 0.1, 20 * L)
     record(recorded / "noise" / "1.cf32", 0.3, 20 * L)
@@ -167,7 +167,7 @@ def test_the_model_knows_the_emitters_as_well_as_its_card_says(taught, emitters)
     assert card.training["recordings"] == {"a": 2, "b": 1}
     assert card.training["windows"]["a"]["train"] == 30
     assert card.training["base"] == "base"
-    test = windows(emitters, gate_db=20.0, shots=30).part("test")
+    test = windows(emitters, gate_db=20.0, shots=30).subset("test")
     with torch.no_grad():
         log_probability = model.network(unit_power(test.rows)).log_softmax(1)
     right = (log_probability.argmax(1) == test.label).double().mean().item()

@@ -18,7 +18,7 @@ STOP_PATIENCE = 25  # epochs, of training a classifier
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkConfig:
+class NetworkChoice:
     """The network.
 
     Attributes:
@@ -35,6 +35,9 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if self.name not in nets.names():
             raise ValueError(f"network.name is {self.name!r}; there are: {', '.join(nets.names())}")
+
+
+NetworkConfig = NetworkChoice  # the name that docs/training.md gives to scripts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +177,7 @@ class RunConfig:
     patience_in_steps: ClassVar[bool] = False  # or in validations
     name: str
     out: Path
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    network: NetworkChoice = field(default_factory=NetworkChoice)
     data: DataConfig = field(default_factory=DataConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
@@ -200,7 +203,7 @@ _OPTIONS_OF = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainPart:
+class PretrainSettings:
     """Pre-training, without the network and the windows.
 
     Attributes:
@@ -252,14 +255,14 @@ class PretrainPart:
             raise ValueError(f"contrast_weight is {self.contrast_weight}: it must be at least 0")
         for name, objectives in _OPTIONS_OF.items():
             value = getattr(self, name)
-            if self.objective not in objectives and value != getattr(PretrainPart, name):
+            if self.objective not in objectives and value != getattr(PretrainSettings, name):
                 raise ValueError(
                     f"{name} is {value}, an option of {', '.join(objectives)}: objective "
                     f"{self.objective} has none of that name"
                 )
         for name, used in (("crop", self.looks_at_views), ("temperature", self.contrast_weight)):
             value = getattr(self, name)
-            if self.objective == "noise" and value != getattr(PretrainPart, name) and not used:
+            if self.objective == "noise" and value != getattr(PretrainSettings, name) and not used:
                 raise ValueError(
                     f"{name} is {value}, which denoising whole windows has no use for: give "
                     "contrast_weight as well" + (", or views" if name == "crop" else "")
@@ -272,14 +275,14 @@ class PretrainPart:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PretrainConfig(PretrainPart, RunConfig):
+class PretrainConfig(PretrainSettings, RunConfig):
     """Pre-train a network without labels, by default as the paper does, by denoising."""
 
     patience_in_steps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         RunConfig.__post_init__(self)
-        PretrainPart.__post_init__(self)
+        PretrainSettings.__post_init__(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,7 +363,7 @@ class DistillConfig(FinetuneConfig):
     temperature: float = 2.0
     hard_weight: float = 0.1
     feature_weight: float = 0.0
-    network: NetworkConfig = field(default_factory=lambda: NetworkConfig(name="tsnet-small"))
+    network: NetworkChoice = field(default_factory=lambda: NetworkChoice(name="tsnet-small"))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,11 +17,12 @@ from torch import nn
 from gr_tsddae import zoo
 from gr_tsddae.data import KINDS, UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.files import write_text
-from gr_tsddae.train.measure.metric_details import details, summary_lines
-from gr_tsddae.train.measure.metrics import metrics, probabilities
-from gr_tsddae.train.measure.predict import FeatureMap, feature_maps, predict
+from gr_tsddae.inference.metrics import metrics
+from gr_tsddae.train.measure.details import details, summary_lines
+from gr_tsddae.train.measure.feature_map import FeatureMap, map_features
+from gr_tsddae.train.measure.predict import predict
 from gr_tsddae.train.windows.class_names import match_classes
-from gr_tsddae.train.windows.synthetic_set import SNRS_DB, synthetic_set
+from gr_tsddae.train.windows.synthetic_set import synthetic_set
 
 SYNTH_SEED = 4_000_000_001  # far from the seeds of training, and not the seed a card is measured on
 
@@ -156,12 +157,11 @@ def evaluate_dataset(
         dataset, outputs = dataset.select(finite), outputs[finite]
     if not len(dataset):
         raise DatasetError(f"{dataset.path}: every window holds NaN or infinity")
-    label = torch.tensor([held.index(to_model[i]) for i in dataset.label.tolist()])
-    level = torch.from_numpy(dataset.level_db) if dataset.level_name else None
-    group = None if dataset.group is None else torch.from_numpy(dataset.group)
+    label = np.array([held.index(to_model[i]) for i in dataset.label.tolist()])
+    level = dataset.level_db if dataset.level_name else None
     classes = tuple(card.classes[i] for i in held)
     probability = outputs[:, held].softmax(1)
-    measured = metrics(probability, label, level, classes, group=group)
+    measured = metrics(probability, label, level, classes, group=dataset.group)
     more = details(
         probability,
         label,
@@ -184,10 +184,10 @@ def evaluate_dataset(
     }
     maps = []
     if config.report and config.tsne:
-        maps = feature_maps(
+        maps = map_features(
             network,
             dataset,
-            label.numpy(),
+            label,
             scaling=card.scaling,
             levels_db=config.tsne_snrs_db,
             windows=config.tsne_windows,
@@ -289,13 +289,3 @@ def _about_model(card: zoo.Card, network: nn.Module) -> dict[str, Any]:
         "classes": list(card.classes),
         "parameters": sum(p.numel() for p in network.parameters()),
     }
-
-
-__all__ = [
-    "SNRS_DB",
-    "EvaluateConfig",
-    "evaluate",
-    "evaluate_dataset",
-    "predict",
-    "probabilities",
-]

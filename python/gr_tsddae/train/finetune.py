@@ -25,7 +25,8 @@ from gr_tsddae.train.learn.calibration import calibrate
 from gr_tsddae.train.learn.method import Method
 from gr_tsddae.train.learn.parts import PartLogits
 from gr_tsddae.train.lineage import ancestry, base_of, joint_licence, schooling
-from gr_tsddae.train.measure.metric_details import summary_lines
+from gr_tsddae.train.measure.details import summary_lines
+from gr_tsddae.train.measure.predict import measure, predict_finite
 from gr_tsddae.train.run.run import Run
 from gr_tsddae.train.windows.sources import DatasetSource, Source, SyntheticSource, source_of
 
@@ -167,17 +168,23 @@ def conclude(
         )
         training["windows"] = config.trainer.steps * config.optimiser.batch
     elif config.calibrate:
-        training["calibration"] = calibrate(network, *source.validation_logits(PartLogits(network)))
+        logits, label, _ = predict_finite(
+            PartLogits(network), source.validation_set(), scaling=config.data.scaling
+        )
+        training["calibration"] = calibrate(network, logits, label)
     zoo.round_as_stored(network)  # the last layer has changed
-    accuracy = source.measure(network, config)
+    test_set = source.test_set(config)
+    accuracy = measure(network, test_set, scaling=config.data.scaling)
     origin = f"fine-tuned from {config.init.name}" if config.init else "trained from scratch"
     if isinstance(config, ProbeConfig):
         origin = f"a head trained on the frozen {config.init.name},"
     if teacher:
         origin += f", taught by {teacher.name},"
-    kind, level_name = f"synthetic windows of the recipe '{config.data.recipe}'", "SNR"
-    if isinstance(source, DatasetSource):
-        kind, level_name = source.dataset.kind, source.dataset.level_name
+    kind = test_set.kind
+    if isinstance(source, SyntheticSource):
+        kind = f"synthetic windows of the recipe '{config.data.recipe}'"
+        counts = {"recipe": config.data.recipe, "windows_per_class_and_snr": config.test_windows}
+        accuracy = counts | accuracy
     card = zoo.save(
         config.out,
         zoo.Card(
@@ -199,7 +206,7 @@ def conclude(
         network,
     )
     write_json(config.out / "metrics.json", {"model": config.name, **accuracy})
-    for line in summary_lines({**accuracy, "level_name": level_name}):
+    for line in summary_lines({**accuracy, "level_name": test_set.level_name}):
         log.info("%s", line)
     log.info("wrote %s", config.out)
     return card

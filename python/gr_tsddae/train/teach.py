@@ -16,6 +16,7 @@ from torch import nn
 
 from gr_tsddae import nets, zoo
 from gr_tsddae.files import write_json
+from gr_tsddae.inference.metrics import metrics, rounded
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.labels import NOISE
 from gr_tsddae.train.config import for_card
@@ -23,11 +24,10 @@ from gr_tsddae.train.learn.adapt import Adapted, adapt, disturb, outputs
 from gr_tsddae.train.learn.calibration import calibrate
 from gr_tsddae.train.learn.parts import PartLogits
 from gr_tsddae.train.lineage import ancestry, joint_licence
-from gr_tsddae.train.measure.metric_details import summary_lines
-from gr_tsddae.train.measure.metrics import metrics, rounded
+from gr_tsddae.train.measure.details import summary_lines
 from gr_tsddae.train.run.lock import alone_in
 from gr_tsddae.train.windows.feed import Batch, seed_of
-from gr_tsddae.train.windows.own_windows import OwnWindows, Part
+from gr_tsddae.train.windows.own_windows import OwnWindows, Subset
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
     device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
 
     def batch(name: str) -> Batch:
-        part = windows.part(name)
+        part = windows.subset(name)
         return scaled(part.rows.to(device)), part.label.to(device)
 
     torch.manual_seed(config.seed)
@@ -166,7 +166,7 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
     zoo.round_as_stored(network)
     calibration = calibrate(network, outputs(PartLogits(network), validation[0]), validation[1])
     zoo.round_as_stored(network)  # the last layer has changed
-    test = windows.part("test")
+    test = windows.subset("test")
     accuracy = _measured(network, test, windows.classes, scaled, config.seed)
     for line in _result_lines(accuracy):
         log.info("%s", line)
@@ -225,7 +225,7 @@ def _on_the_encoder_of(base: zoo.Model, class_count: int) -> nn.Module:
 
 def _measured(
     network: nn.Module,
-    test: Part,
+    test: Subset,
     classes: tuple[str, ...],
     scaled: Callable[[torch.Tensor], torch.Tensor],
     seed: int,

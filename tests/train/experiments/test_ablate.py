@@ -4,7 +4,7 @@
 import pytest
 
 from gr_tsddae import zoo
-from gr_tsddae.train.config import NetworkConfig, TrainerConfig
+from gr_tsddae.train.config import NetworkChoice, TrainerConfig
 from gr_tsddae.train.experiments.ablate import (
     CONTRAST_WEIGHT,
     PAPER,
@@ -13,7 +13,7 @@ from gr_tsddae.train.experiments.ablate import (
     _row,
     ablate,
 )
-from gr_tsddae.train.experiments.base import ClassifierPart, PretrainPart
+from gr_tsddae.train.experiments.experiment import ClassifierSettings, PretrainSettings
 
 OPTIONS = {"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2}
 
@@ -24,10 +24,10 @@ def test_each_variant_lacks_what_its_name_says(npz, tmp_path):
         dataset="npz",
         path=npz,
         out=tmp_path,
-        network=NetworkConfig(name="tsnet-nano", options=OPTIONS),
+        network=NetworkChoice(name="tsnet-nano", options=OPTIONS),
         seeds=(1,),
-        pretrain=PretrainPart(trainer=once),
-        finetune=ClassifierPart(trainer=once),
+        pretrain=PretrainSettings(trainer=once),
+        finetune=ClassifierSettings(trainer=once),
     )
     content = ablate(config)
     assert [row["name"] for row in content["rows"]] == [VARIANTS[variant][0] for variant in PAPER]
@@ -50,13 +50,13 @@ def test_each_variant_lacks_what_its_name_says(npz, tmp_path):
 
 
 def test_a_single_noise_has_no_ratio(npz, tmp_path):
-    part = PretrainPart(ratio=0.7, split="published_code", weighted=True)
+    part = PretrainSettings(ratio=0.7, split="published_code", weighted=True)
     config = AblateConfig(
         dataset="npz", path=npz, out=tmp_path, variants=("full", "single-noise"), pretrain=part
     )
     starts = [_row(config, variant, None).jobs[1].needs.config for variant in config.variants]
     assert [start.objective for start in starts] == ["noise", "single"]
-    assert [start.ratio for start in starts] == [0.7, PretrainPart.ratio]
+    assert [start.ratio for start in starts] == [0.7, PretrainSettings.ratio]
 
 
 def test_what_is_added_is_held_against_the_whole_at_few_shots(npz, tmp_path):
@@ -66,13 +66,13 @@ def test_what_is_added_is_held_against_the_whole_at_few_shots(npz, tmp_path):
         dataset="npz",
         path=npz,
         out=tmp_path,
-        network=NetworkConfig(name="tsnet-nano", options=OPTIONS),
+        network=NetworkChoice(name="tsnet-nano", options=OPTIONS),
         seeds=(1, 2),
         variants=variants,
         shots=(5,),
         finetuned=False,
-        pretrain=PretrainPart(trainer=once),
-        fewshot=ClassifierPart(trainer=once),
+        pretrain=PretrainSettings(trainer=once),
+        fewshot=ClassifierSettings(trainer=once),
     )
     content = ablate(config)
     names = [f"{VARIANTS[variant][0]} (5-shot)" for variant in variants]

@@ -19,9 +19,9 @@ from gr_tsddae.train import finetune
 from gr_tsddae.train.config import OptimiserConfig, TrainerConfig, plain
 from gr_tsddae.train.experiments import benchmark as module
 from gr_tsddae.train.experiments import workers
-from gr_tsddae.train.experiments.base import ClassifierPart, PretrainPart
 from gr_tsddae.train.experiments.benchmark import BenchmarkConfig, benchmark, entries, own_objective
 from gr_tsddae.train.experiments.comparison import findings
+from gr_tsddae.train.experiments.experiment import ClassifierSettings, PretrainSettings
 from gr_tsddae.train.experiments.published import compared
 from gr_tsddae.train.experiments.table import Row
 from gr_tsddae.train.run.lock import claimed
@@ -42,7 +42,7 @@ def config(npz, tmp_path, monkeypatch):
     monkeypatch.setattr(cost, "MEASURED_S", 0.0)
 
     def make(**changes):
-        part = ClassifierPart(trainer=ONCE)
+        part = ClassifierSettings(trainer=ONCE)
         settings = {
             "dataset": "npz",
             "path": npz,
@@ -51,7 +51,7 @@ def config(npz, tmp_path, monkeypatch):
             "overrides": SMALL,
             "seeds": (1,),
             "shots": (3,),
-            "pretrain": PretrainPart(trainer=ONCE),
+            "pretrain": PretrainSettings(trainer=ONCE),
             "finetune": part,
             "probe": part,
             "fewshot": part,
@@ -151,7 +151,7 @@ def test_after_the_time_limit_no_run_begins(config, monkeypatch):
 
 def test_killed_and_gone_on(config, tmp_path):
     """With SIGKILL to the command alone, its workers end too; what is finished stays."""
-    long = ClassifierPart(trainer=dataclasses.replace(ONCE, epochs=100_000))
+    long = ClassifierSettings(trainer=dataclasses.replace(ONCE, epochs=100_000))
     settings = config(jobs=2, protocols=("scratch", "fewshot-scratch"), finetune=long)
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(plain(settings)))

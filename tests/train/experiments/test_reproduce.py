@@ -9,13 +9,13 @@ import pytest
 
 from gr_tsddae import zoo
 from gr_tsddae.train import __main__ as command
-from gr_tsddae.train.config import NetworkConfig, TrainerConfig
-from gr_tsddae.train.experiments.base import ClassifierPart, PretrainPart
+from gr_tsddae.train.config import NetworkChoice, TrainerConfig
+from gr_tsddae.train.experiments.experiment import ClassifierSettings, PretrainSettings
 from gr_tsddae.train.experiments.published import sweep_text, table_1, table_2
 from gr_tsddae.train.experiments.reproduce import ReproduceConfig, reproduce, rows_of
 from gr_tsddae.train.experiments.reproduce import _table as filled
 
-TINY = NetworkConfig(
+TINY = NetworkChoice(
     name="tsnet-mini",
     options={"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2},
 )
@@ -27,7 +27,7 @@ def config(npz, tmp_path):
     """Makes a configuration of tiny runs."""
 
     def make(**changes):
-        part = ClassifierPart(trainer=ONCE)
+        part = ClassifierSettings(trainer=ONCE)
         settings = {
             "dataset": "npz",
             "path": npz,
@@ -35,7 +35,7 @@ def config(npz, tmp_path):
             "network": TINY,
             "seeds": (1, 2),
             "shots": (3,),
-            "pretrain": PretrainPart(trainer=ONCE),
+            "pretrain": PretrainSettings(trainer=ONCE),
             "finetune": part,
             "probe": part,
             "fewshot": part,
@@ -81,7 +81,7 @@ def test_a_row_is_run_and_compared(config, capsys):
     assert "all of the validation part" in content["note"]
     assert "shots" not in table_of(config(rows=("finetuned",)))["note"]
     with pytest.raises(ValueError, match=r"another configuration \(trainer\.epochs\)"):
-        reproduce(config(finetune=ClassifierPart(trainer=dataclasses.replace(ONCE, epochs=2))))
+        reproduce(config(finetune=ClassifierSettings(trainer=dataclasses.replace(ONCE, epochs=2))))
 
 
 def table_of(asked):
@@ -140,7 +140,7 @@ def test_detectors_are_compared_by_area(config, tmp_path):
         ({"rows": ()}, "rows is empty"),
         ({"shots": (0,)}, "shots is"),
         ({"dataset": "synth"}, "never end"),
-        ({"probe": ClassifierPart(trainer=TrainerConfig(devices=2))}, "probe.trainer asks for"),
+        ({"probe": ClassifierSettings(trainer=TrainerConfig(devices=2))}, "probe.trainer asks for"),
     ],
 )
 def test_a_configuration_that_cannot_be(config, changes, words):

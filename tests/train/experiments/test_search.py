@@ -9,11 +9,12 @@ import torch
 import yaml
 
 from gr_tsddae.train import __main__ as command
-from gr_tsddae.train.config import NetworkConfig, TrainerConfig
+from gr_tsddae.train.config import NetworkChoice, TrainerConfig
 from gr_tsddae.train.experiments import search as module
-from gr_tsddae.train.experiments.base import ClassifierPart, PretrainPart
+from gr_tsddae.train.experiments.experiment import ClassifierSettings, PretrainSettings
 from gr_tsddae.train.experiments.search import SearchConfig, search
 from gr_tsddae.train.finetune import classifier
+from gr_tsddae.train.measure.predict import predict_finite
 from gr_tsddae.train.run.run import Run
 from gr_tsddae.train.windows.sources import DatasetSource
 
@@ -30,12 +31,12 @@ def config(npz, tmp_path):
             "dataset": "npz",
             "path": npz,
             "out": tmp_path / "found",
-            "network": NetworkConfig(name="tsnet-nano", options=OPTIONS),
+            "network": NetworkChoice(name="tsnet-nano", options=OPTIONS),
             "trials": 2,
             "parameters": SCRATCH,
             "batch": (16, 32),
-            "pretrain": PretrainPart(trainer=TRAINER),
-            "finetune": ClassifierPart(trainer=TRAINER),
+            "pretrain": PretrainSettings(trainer=TRAINER),
+            "finetune": ClassifierSettings(trainer=TRAINER),
         }
         return SearchConfig(**settings | changes)
 
@@ -128,7 +129,7 @@ def test_the_value_is_that_of_the_validation_part(config, objective, tmp_path):
     run = Run(again, validated=True)
     method = module.Classification(again, classifier(again, source))
     network = run.fit(method, source.feed(again, run.place), source.validation(again, run.place))
-    logits, label = source.validation_logits(network)
+    logits, label, _ = predict_finite(network, source.validation_set(), scaling="unit_power")
     expected = {
         "accuracy": (logits.argmax(1) == label).float().mean().item(),
         "loss": torch.nn.functional.cross_entropy(logits, label).item(),
@@ -155,7 +156,7 @@ def test_a_bad_trial_is_pruned(config, monkeypatch):
     monkeypatch.setattr(optuna.Trial, "should_prune", prune)
     two = TrainerConfig(epochs=2, device="cpu", precision="32")
     with pytest.raises(ValueError, match="no trial has come to its end"):
-        search(config(trials=1, finetune=ClassifierPart(trainer=two)))
+        search(config(trials=1, finetune=ClassifierSettings(trainer=two)))
     assert asked == [0]  # after the first epoch, not the second
     (trial,) = trials_of(config())
     assert trial.state == optuna.trial.TrialState.PRUNED
@@ -172,7 +173,7 @@ def test_searches_that_cannot_be(config):
     with pytest.raises(ValueError, match="dropout is"):
         config(dropout=(0.5, 0.1))
     with pytest.raises(ValueError, match=r"pretrain\.objective is single.*leave ratio out"):
-        config(parameters=("ratio",), pretrain=PretrainPart(objective="single"))
+        config(parameters=("ratio",), pretrain=PretrainSettings(objective="single"))
     with pytest.raises(ValueError, match="leave ratio out"):
         config(parameters=("ratio",), init="x")
     with pytest.raises(ValueError, match="at least one"):

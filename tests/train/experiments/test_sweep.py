@@ -5,8 +5,8 @@ import pytest
 from matplotlib.axes import Axes
 
 from gr_tsddae import zoo
-from gr_tsddae.train.config import NetworkConfig, TrainerConfig
-from gr_tsddae.train.experiments.base import ClassifierPart, PretrainPart
+from gr_tsddae.train.config import NetworkChoice, TrainerConfig
+from gr_tsddae.train.experiments.experiment import ClassifierSettings, PretrainSettings
 from gr_tsddae.train.experiments.sweep import SweepConfig, sweep
 
 OPTIONS = {"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2}
@@ -20,9 +20,9 @@ def config(npz, tmp_path):
             dataset="npz",
             path=npz,
             out=tmp_path,
-            network=NetworkConfig(name="tsnet-nano", options=OPTIONS),
-            pretrain=PretrainPart(trainer=ONCE, objective=objective),
-            finetune=ClassifierPart(trainer=ONCE),
+            network=NetworkChoice(name="tsnet-nano", options=OPTIONS),
+            pretrain=PretrainSettings(trainer=ONCE, objective=objective),
+            finetune=ClassifierSettings(trainer=ONCE),
             **changes,
         )
 

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from gr_tsddae import nets
+from gr_tsddae.inference.metrics import metrics
 from gr_tsddae.nets.lsm import LSM, LSMConfig
 from gr_tsddae.train.learn.calibration import apply_temperature, calibrate, fit_temperature
 from gr_tsddae.train.learn.parts import PartLogits
-from gr_tsddae.train.measure.metrics import metrics
 
 CLASSES = tuple("abcde")
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gr_tsddae.blocks.accuracy.truth import FORGOTTEN, NOTHING, SEVERAL, Scores, Truth
+from gr_tsddae.blocks.accuracy.truth import FORGOTTEN, NOTHING, SEVERAL, Truth
+from gr_tsddae.inference.metrics import NO_LEVEL, Confusion
 from gr_tsddae.labels import UNKNOWN, match_class
 
 WAITING_LIMIT = 1 << 17  # windows, or decisions, that wait for their truth
@@ -40,7 +41,7 @@ class Tally:
     def __init__(self, truth: Truth, rename: Mapping[str, str], *, one_level: bool):
         self._truth, self._rename, self._one_level = truth, rename, one_level
         self._model: tuple[str, tuple[str, ...]] = ("", ())
-        self._scores = Scores(())
+        self._confusion = Confusion(())
         self._waiting: deque[Said] = deque()
         self._waiting_count = 0
         self._apart: Counter[str] = Counter()
@@ -53,8 +54,9 @@ class Tally:
         """
         if (model, classes) != self._model:
             self.judge(everything=True)
-            self._apart["of_earlier_models"] += self._scores.report()["windows"]
-            self._model, self._scores, self._strange = (model, classes), Scores(classes), []
+            self._apart["of_earlier_models"] += self._confusion.report()["windows"]
+            self._model, self._strange = (model, classes), []
+            self._confusion = Confusion(classes)
         self._waiting.append(said)
         self._waiting_count += len(said.first)
         self.judge()
@@ -97,7 +99,8 @@ class Tally:
             name = self._truth.names[number]
             if name not in self._strange and len(self._strange) < LABELS_TOLD:
                 self._strange.append(name)
-        self._scores.add(true[judged], said.called[judged], level[judged])
+        level = np.where(level > FORGOTTEN, level, NO_LEVEL)
+        self._confusion.add(true[judged], said.called[judged], level[judged])
 
     def _class_numbers(self) -> np.ndarray:
         """For each label of the truth the model's class; -1 where it has none."""
@@ -107,7 +110,7 @@ class Tally:
 
     def report(self, noun: str) -> dict[str, Any]:
         """See the block's documentation; `noun` is "windows" or "decisions"."""
-        scores = self._scores.report()
+        scores = self._confusion.report()
         reasons = ("without_truth", "of_two_truths", "of_unknown_labels", "forgotten", "given_up")
         more = ("undecided",) if noun == "decisions" else ()
         counts = {r: self._apart[r] for r in (*reasons, *more, "of_earlier_models")}

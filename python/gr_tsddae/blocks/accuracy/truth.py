@@ -11,7 +11,6 @@ import json
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -184,59 +183,3 @@ def _events(metadata: dict[str, Any]) -> list[_Event]:
             events.append(_Event(max(0, first - offset), 1, truth))
             events.append(_Event(first - offset + count, -1, truth))
     return sorted(events, key=lambda event: event.sample)
-
-
-class Scores:
-    """Counts of what was true and what was called, per level, and what they say.
-
-    Args:
-        classes: K names.
-    """
-
-    def __init__(self, classes: Iterable[str]):
-        self.classes = tuple(classes)
-        self._confusion: dict[int, np.ndarray] = {}  # level in dB, or no value -> int64 (K, K)
-
-    def add(self, true: np.ndarray, called: np.ndarray, level_db: np.ndarray) -> None:
-        """Classes by index and level by window, int64 (n,); a level may have no value."""
-        size = len(self.classes)
-        for level in np.unique(level_db).tolist():
-            at = level_db == level
-            counts = np.bincount(true[at] * size + called[at], minlength=size**2)
-            empty = np.zeros((size, size), np.int64)
-            self._confusion[level] = self._confusion.get(level, empty) + counts.reshape(size, size)
-
-    def report(self) -> dict[str, Any]:
-        """Plain numbers, lists and dicts, named and rounded as in the metrics.json of training.
-
-        `confusion[i][j]` counts class i called class j. `recall`, `precision` and `macro_f1` are of
-        classes that were true somewhere. Shares are None, or left out, where nothing was counted.
-        """
-        size = len(self.classes)
-        total = sum(self._confusion.values(), np.zeros((size, size), np.int64))
-        true, called, hits = total.sum(1), total.sum(0), total.diagonal()
-        held = np.flatnonzero(true).tolist()
-        per_snr = {
-            level: _share(counts.trace(), counts.sum())
-            for level, counts in sorted(self._confusion.items())
-            if level > FORGOTTEN
-        }
-        known = [counts for level, counts in self._confusion.items() if level > FORGOTTEN]
-        shares = [counts.trace() / counts.sum() for counts in known]
-        f1 = [2 * hits[k] / (true[k] + called[k]) for k in held]
-        name = self.classes.__getitem__
-        return {
-            "windows": int(total.sum()),
-            "accuracy": _share(hits.sum(), total.sum()),
-            "accuracy_per_snr": per_snr,
-            "average_over_snr": _share(sum(shares), len(shares)),
-            "macro_f1": _share(sum(f1), len(f1)),
-            "recall": {name(k): _share(hits[k], true[k]) for k in held},
-            "precision": {name(k): _share(hits[k], max(called[k], 1)) for k in held},
-            "classes": list(self.classes),
-            "confusion": total.tolist(),
-        }
-
-
-def _share(part: float, whole: float) -> float | None:
-    return round(float(part / whole), 4) if whole else None

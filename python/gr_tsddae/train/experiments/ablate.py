@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from gr_tsddae.train.config import FewshotConfig, OptimiserConfig, PretrainPart
+from gr_tsddae.train.config import FewshotConfig, OptimiserConfig, PretrainSettings
 from gr_tsddae.train.experiments import table
-from gr_tsddae.train.experiments.base import ClassifierPart, ExperimentConfig, few_shot
+from gr_tsddae.train.experiments.experiment import ClassifierSettings, ExperimentConfig, few_shot
 from gr_tsddae.train.experiments.published import table_2
 from gr_tsddae.train.experiments.reproduce import NOTE, SHOTS_NOTE
 from gr_tsddae.train.experiments.table import Row
@@ -17,7 +17,7 @@ CONTRAST_WEIGHT = 0.1  # makes both losses about as large when training starts
 
 # A single noise is not divided: what says how has no meaning there.
 SINGLE_NOISE = {"objective": "single"} | {
-    name: getattr(PretrainPart, name) for name in ("ratio", "split", "weighted")
+    name: getattr(PretrainSettings, name) for name in ("ratio", "split", "weighted")
 }
 # Folder -> row of the table, options of the network, changes of pre-training.
 VARIANTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -53,8 +53,8 @@ class AblateConfig(ExperimentConfig):
     variants: tuple[str, ...] = PAPER
     shots: tuple[int, ...] = ()
     finetuned: bool = True
-    fewshot: ClassifierPart = field(
-        default_factory=lambda: ClassifierPart(optimiser=OptimiserConfig(batch=128))
+    fewshot: ClassifierSettings = field(
+        default_factory=lambda: ClassifierSettings(optimiser=OptimiserConfig(batch=128))
     )
 
     def __post_init__(self) -> None:

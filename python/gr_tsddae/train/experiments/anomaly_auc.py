@@ -23,9 +23,9 @@ from gr_tsddae.files import replacing, write_json
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.nets.diffusion import SCORE_DRAWS, SCORE_STEPS, STEPS, Diffusion
 from gr_tsddae.train.config import PretrainConfig
-from gr_tsddae.train.experiments.base import DatasetConfig, PretrainPart
+from gr_tsddae.train.experiments.experiment import DatasetConfig, PretrainSettings
 from gr_tsddae.train.experiments.jobs import METRICS_FILE, Job, claimed
-from gr_tsddae.train.measure.metric_details import roc_per_level
+from gr_tsddae.train.measure.details import roc_per_level
 from gr_tsddae.train.pretrain import pretrain_on
 from gr_tsddae.train.windows.sources import DatasetSource
 
@@ -54,7 +54,7 @@ class AnomalyConfig(DatasetConfig):
     draws: int = SCORE_DRAWS
     batch: int = 512
     seed: int = 1
-    pretrain: PretrainPart = field(default_factory=PretrainPart)
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -162,7 +162,7 @@ def _measure(
     score = per_step.mean(1)
 
     def auc(values: np.ndarray) -> float:
-        return roc_per_level(torch.from_numpy(values), label, None)["all"]["auc"]
+        return roc_per_level(values, label, None)["all"]["auc"]
 
     result = {
         "dataset": {"kind": test.kind, "path": test.path, "split_seed": config.split_seed},
@@ -179,7 +179,7 @@ def _measure(
         "auc_per_step": {
             step: auc(per_step[:, column]) for column, step in enumerate(config.steps)
         },
-        "roc": roc_per_level(torch.from_numpy(score), label, level),
+        "roc": roc_per_level(score, label, level),
     }
     _write_scores(config.out / "scores.npz", score, anomalous, test)
     write_json(config.out / METRICS_FILE, result)

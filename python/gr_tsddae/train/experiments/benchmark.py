@@ -18,12 +18,12 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.bench import cost
 from gr_tsddae.bench.machine import device_name
 from gr_tsddae.files import write_json
-from gr_tsddae.train.config import FewshotConfig, NetworkConfig, OptimiserConfig, ProbeConfig
+from gr_tsddae.train.config import FewshotConfig, NetworkChoice, OptimiserConfig, ProbeConfig
 from gr_tsddae.train.experiments import comparison, table
-from gr_tsddae.train.experiments.base import (
-    ClassifierPart,
+from gr_tsddae.train.experiments.experiment import (
+    ClassifierSettings,
     ExperimentConfig,
-    PretrainPart,
+    PretrainSettings,
     few_shot,
 )
 from gr_tsddae.train.experiments.jobs import FAILED_FILE, RECORD_FILE, Job, distinct, run_all
@@ -76,15 +76,15 @@ class BenchmarkConfig(ExperimentConfig):
     overrides: dict[str, dict[str, Any]] = field(default_factory=dict)
     jobs: int = 1
     minutes: float | None = None
-    probe: ClassifierPart = field(default_factory=ClassifierPart)
-    fewshot: ClassifierPart = field(
-        default_factory=lambda: ClassifierPart(optimiser=OptimiserConfig(batch=128))
+    probe: ClassifierSettings = field(default_factory=ClassifierSettings)
+    fewshot: ClassifierSettings = field(
+        default_factory=lambda: ClassifierSettings(optimiser=OptimiserConfig(batch=128))
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         known = ", ".join(nets.names())
-        if self.network != NetworkConfig():
+        if self.network != NetworkChoice():
             raise ValueError("network is not used by benchmark: give networks, and overrides")
         for what, named in (("networks", self.networks), ("overrides", self.overrides)):
             if unknown := sorted(set(named) - set(nets.names())):
@@ -197,7 +197,7 @@ def _entry(config: BenchmarkConfig, name: str, kind: str, shots: int | None) -> 
     protocol = kind if shots is None else kind.replace("fewshot", f"{shots}-shot")
     changes = config.overrides.get(name, {})
     shared = {f.name: getattr(config, f.name) for f in dataclasses.fields(ExperimentConfig)}
-    network = NetworkConfig(name=name, options=changes.get("options", {}))
+    network = NetworkChoice(name=name, options=changes.get("options", {}))
     base = ExperimentConfig(**shared | {"network": network})
     optimiser = {key: changes[key] for key in ("learning_rate", "batch") if key in changes}
 
@@ -223,10 +223,10 @@ def _entry(config: BenchmarkConfig, name: str, kind: str, shots: int | None) -> 
     return Entry(name, protocol, Row(name=label, jobs=jobs, published=published))
 
 
-def _pretraining(base: ExperimentConfig, part: PretrainPart, name: str, seed: int) -> Job:
+def _pretraining(base: ExperimentConfig, part: PretrainSettings, name: str, seed: int) -> Job:
     objective = own_objective(name)
     if part.objective != objective:  # options of the one are none of the other
-        part = PretrainPart(objective=objective, optimiser=part.optimiser, trainer=part.trainer)
+        part = PretrainSettings(objective=objective, optimiser=part.optimiser, trainer=part.trainer)
     base = dataclasses.replace(base, pretrain=part)
     return base.pretrain_job(f"{name}/pretrained/seed-{seed}", seed=seed)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from gr_tsddae.train.config import FewshotConfig, OptimiserConfig, ProbeConfig
 from gr_tsddae.train.experiments import table
-from gr_tsddae.train.experiments.base import ClassifierPart, ExperimentConfig, few_shot
+from gr_tsddae.train.experiments.experiment import ClassifierSettings, ExperimentConfig, few_shot
 from gr_tsddae.train.experiments.jobs import Job
 from gr_tsddae.train.experiments.published import table_1
 from gr_tsddae.train.experiments.table import Row
@@ -31,9 +31,9 @@ class ReproduceConfig(ExperimentConfig):
         "finetuned", "probe", "shots", "scratch", "shots-scratch",
     )  # fmt: skip
     shots: tuple[int, ...] = (25, 100)
-    probe: ClassifierPart = field(default_factory=ClassifierPart)
-    fewshot: ClassifierPart = field(
-        default_factory=lambda: ClassifierPart(optimiser=OptimiserConfig(batch=128))
+    probe: ClassifierSettings = field(default_factory=ClassifierSettings)
+    fewshot: ClassifierSettings = field(
+        default_factory=lambda: ClassifierSettings(optimiser=OptimiserConfig(batch=128))
     )
 
     def __post_init__(self) -> None:

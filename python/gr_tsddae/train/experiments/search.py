@@ -20,15 +20,16 @@ import yaml
 
 from gr_tsddae.files import write_text
 from gr_tsddae.train.config import FinetuneConfig, PretrainConfig, plain
-from gr_tsddae.train.experiments.base import (
-    ClassifierPart,
+from gr_tsddae.train.experiments.experiment import (
+    ClassifierSettings,
     DatasetConfig,
-    PretrainPart,
+    PretrainSettings,
     require_ratio,
 )
 from gr_tsddae.train.experiments.jobs import Job, claimed
 from gr_tsddae.train.finetune import Classification, classifier
 from gr_tsddae.train.learn.method import VALIDATION_LOSS
+from gr_tsddae.train.measure.predict import predict_finite
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.run.run import Run
 from gr_tsddae.train.windows.feed import seed_of
@@ -74,8 +75,8 @@ class SearchConfig(DatasetConfig):
     ratio: tuple[float, float] = (0.2, 1.0)
     init: Path | None = None
     seed: int = 1
-    pretrain: PretrainPart = field(default_factory=PretrainPart)
-    finetune: ClassifierPart = field(default_factory=ClassifierPart)
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    finetune: ClassifierSettings = field(default_factory=ClassifierSettings)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -256,7 +257,7 @@ def _value(trial: optuna.Trial, config: SearchConfig, source: DatasetSource) -> 
     network = run.fit(method, source.feed(tuned, run.place), source.validation(tuned, run.place))
     if config.objective == "loss":
         return min(line[VALIDATION_LOSS] for line in run.losses())
-    logits, label = source.validation_logits(network)
+    logits, label, _ = predict_finite(network, source.validation_set(), scaling=config.scaling)
     return (logits.argmax(1) == label).double().mean().item()
 
 

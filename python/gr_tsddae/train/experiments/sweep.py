@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from gr_tsddae.files import replacing
 from gr_tsddae.train.experiments import table
-from gr_tsddae.train.experiments.base import ExperimentConfig, require_ratio
+from gr_tsddae.train.experiments.experiment import ExperimentConfig, require_ratio
 from gr_tsddae.train.experiments.published import sweep_text
 from gr_tsddae.train.experiments.reproduce import NOTE
 from gr_tsddae.train.experiments.table import Row

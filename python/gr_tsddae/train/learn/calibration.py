@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.train.measure.metrics import metrics
+from gr_tsddae.inference.metrics import calibration_error
 
 log = logging.getLogger(__name__)
 
@@ -105,10 +105,8 @@ def calibrate(network: nn.Module, logits: torch.Tensor, label: torch.Tensor) -> 
     logits, label = logits.detach().cpu(), label.cpu()
     temperature = fit_temperature(logits, label, network.vote)
     apply_temperature(network, temperature)
-    names = tuple(map(str, range(logits.shape[-1])))
     before, after = (
-        metrics(network.vote(logits / t).softmax(1), label, None, names)["ece"]
-        for t in (1.0, temperature)
+        calibration_error(network.vote(logits / t).softmax(1), label) for t in (1.0, temperature)
     )
     return {
         "temperature": round(temperature, 4),

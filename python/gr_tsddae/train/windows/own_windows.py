@@ -28,7 +28,7 @@ CHOOSE_WINDOWS, MEASURE_WINDOWS = 200, 500  # of a class at most, however long t
 
 
 @dataclass(frozen=True)
-class Part:
+class Subset:
     """Windows for one purpose.
 
     Attributes:
@@ -103,7 +103,7 @@ class OwnWindows:
         self.classes = (*dataset.classes, NOISE) if self._adds_noise else dataset.classes
         self.sample_rate_hz = dataset.store.captures[0].sample_rate_hz
 
-    def part(self, name: str) -> Part:
+    def subset(self, name: str) -> Subset:
         """The windows of "train", "validation" or "test", read from the files."""
         which = getattr(self.split, name)
         rows, label = self.dataset.rows(which), self.dataset.label[which]
@@ -115,7 +115,7 @@ class OwnWindows:
             rows = np.concatenate((rows, noise))
             label = np.concatenate((label, np.full(count, len(self.dataset.classes))))
             group = np.concatenate((group, group.max() + 1 + np.arange(count)))
-        return Part(*map(torch.from_numpy, (rows, label, group)))
+        return Subset(*map(torch.from_numpy, (rows, label, group)))
 
     def recordings(self) -> dict[str, int]:
         """Class -> number of recordings it is in."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where windows come from, in parts: to learn from, to validate on and to measure on."""
+"""Windows to learn from, to validate on and to measure on: from a data set, or made by `synth`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import nn
 
 from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.synth import CLASSES
 from gr_tsddae.synth.recipes import named
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, RunConfig
-from gr_tsddae.train.measure.metrics import metrics
-from gr_tsddae.train.measure.predict import predict
 from gr_tsddae.train.windows.class_names import check_class_names
 from gr_tsddae.train.windows.feed import (
     Batch,
@@ -32,22 +29,22 @@ from gr_tsddae.train.windows.synthetic_set import synthetic_set
 
 log = logging.getLogger(__name__)
 
-# Seed of the windows a model is measured on. Generators keep 32 bits of a seed; training's are
-# seed * 1_000_003 + step, for seeds up to 1000 far below this one.
+# Seed of the windows a model is measured on. Generators keep 32 bits of a seed. Those of training,
+# seed * 1_000_003 + step for seeds up to 1000, are far below this one.
 TEST_SEED = 4_000_000_000
 
 
 class Source(Protocol):
-    """Windows of a kind.
+    """Windows of one origin.
 
     Attributes:
-        task: for the card.
-        classes: names of the labels.
+        task: For the card.
+        classes: Names of the labels.
         window_samples: L.
-        samples_per_symbol: of the signals, or None.
-        sample_rate_hz: of the recordings, or None.
-        licence: of weights learned from them.
-        about: for the card's `training`, beside the configuration.
+        samples_per_symbol: Of the signals, or None.
+        sample_rate_hz: Of the recordings, or None.
+        licence: Of weights learned from these windows.
+        about: For the card's `training`, beside the configuration.
     """
 
     task: str
@@ -59,20 +56,24 @@ class Source(Protocol):
     about: dict[str, Any]
 
     def feed(self, config: RunConfig, place: Place) -> Feed:
-        """Windows to learn from."""
+        """Give the windows to learn from."""
         ...
 
     def validation(self, config: RunConfig, place: Place) -> Validation | None:
-        """Windows to validate on; None where every window is new anyway."""
+        """Give the windows to validate on; None where every training window is new."""
         ...
 
-    def measure(self, network: nn.Module, config: FinetuneConfig) -> dict[str, Any]:
-        """`metrics` on windows that were not learned from."""
+    def test_set(self, config: FinetuneConfig) -> Dataset:
+        """Give labelled windows that are not learned from.
+
+        Raises:
+            DatasetError: There are none.
+        """
         ...
 
 
 class SyntheticSource:
-    """Windows that are made while training."""
+    """Windows that `synth` makes while the network trains."""
 
     task = "amc"
     classes = CLASSES
@@ -87,7 +88,7 @@ class SyntheticSource:
         self.about = {
             "source": "gr_tsddae.synth, made while training; no recording, no released dataset"
         }
-        # Recipes take turns, and each draws its classes alike, those that are empty in it left out.
+        # Recipes take turns. Each draws its classes equally often, but for those it holds none of.
         shares = [1 / (len(CLASSES) - len(each.empty_classes)) for each in recipes]
         self.noise_share = sum(shares) / len(shares)
 
@@ -105,26 +106,24 @@ class SyntheticSource:
     def validation(self, config: RunConfig, place: Place) -> None:
         return None
 
-    def measure(self, network: nn.Module, config: FinetuneConfig) -> dict[str, Any]:
-        dataset = synthetic_set(
+    def test_set(self, config: FinetuneConfig) -> Dataset:
+        return synthetic_set(
             self.config.recipe,
             window_samples=self.window_samples,
             windows_per_class=config.test_windows,
             seed=TEST_SEED,
         )
-        counts = {"recipe": self.config.recipe, "windows_per_class_and_snr": config.test_windows}
-        return counts | _metrics(network, dataset, self.config.scaling)
 
 
 class DatasetSource:
-    """Windows of a dataset, split by class, SNR and recording.
+    """Windows of a data set, split by class, SNR and recording.
 
     Args:
-        config: of the data.
-        labelled: whether windows without a label are left out.
+        config: Of the data.
+        labelled: Leave out windows without a label.
 
     Raises:
-        DatasetError: when the dataset cannot be read, or has nothing to learn from.
+        DatasetError: The data set cannot be read, or holds nothing to learn from.
     """
 
     def __init__(self, config: DataConfig, *, labelled: bool):
@@ -155,7 +154,7 @@ class DatasetSource:
         return {"windows": {name: len(part) for name, part in parts.items()}}
 
     def few_shot(self, shots: int) -> DatasetSource:
-        """The same dataset with so many windows per class and SNR to learn from."""
+        """Give the same data set with so many windows per class and SNR to learn from."""
         from gr_tsddae.data.splits import few_shot
 
         source = object.__new__(DatasetSource)
@@ -164,13 +163,13 @@ class DatasetSource:
         return source
 
     def feed(self, config: RunConfig, place: Place) -> ResidentFeed | StreamedFeed:
-        part = self.dataset.select(self.train)
+        windows = self.dataset.select(self.train)
         seed, batch = config.trainer.seed, config.optimiser.batch
         if self._fits():
-            rows, label = resident(part, scaling=self.config.scaling, device=place.device)
+            rows, label = resident(windows, scaling=self.config.scaling, device=place.device)
             return ResidentFeed(rows, label, batch=batch, seed=seed, place=place)
         return StreamedFeed(
-            part,
+            windows,
             scaling=self.config.scaling,
             batch=batch,
             shuffle_windows=self.config.shuffle_windows,
@@ -179,9 +178,9 @@ class DatasetSource:
         )
 
     def validation(self, config: RunConfig, place: Place) -> Validation:
-        part = self.dataset.select(self.validated)
+        windows = self.validation_set()
         if self._fits():
-            rows, label = resident(part, scaling=self.config.scaling, device=place.device)
+            rows, label = resident(windows, scaling=self.config.scaling, device=place.device)
 
             def take(index: np.ndarray) -> Batch:
                 where = torch.from_numpy(index).to(place.device)
@@ -190,21 +189,19 @@ class DatasetSource:
             scale = SCALINGS[self.config.scaling]
 
             def take(index: np.ndarray) -> Batch:
-                found = torch.from_numpy(part.rows(index)).to(place.device)
-                return scale(found), torch.from_numpy(part.label[index]).to(place.device)
+                found = torch.from_numpy(windows.rows(index)).to(place.device)
+                return scale(found), torch.from_numpy(windows.label[index]).to(place.device)
 
-        return Validation(take, len(part), config.optimiser.batch, place)
+        return Validation(take, len(windows), config.optimiser.batch, place)
 
-    def measure(self, network: nn.Module, config: FinetuneConfig) -> dict[str, Any]:
+    def test_set(self, config: FinetuneConfig) -> Dataset:
         if not len(self.test):
-            raise DatasetError(f"{self.config.path}: there is no test part to measure on")
-        return _metrics(network, self.dataset.select(self.test), self.config.scaling)
+            raise DatasetError(f"{self.config.path}: the test set is empty, so nothing is measured")
+        return self.dataset.select(self.test)
 
-    def validation_logits(self, network: nn.Module) -> Batch:
-        """Outputs (N, ...) on the validation part, and its labels (N,)."""
-        part = self.dataset.select(self.validated)
-        logits, finite = predict(network, part, scaling=self.config.scaling)
-        return logits[finite], torch.from_numpy(part.label)[finite]
+    def validation_set(self) -> Dataset:
+        """Give the windows to validate on, unscaled."""
+        return self.dataset.select(self.validated)
 
     def _fits(self) -> bool:
         bytes_per_window = 2 * 4 * self.window_samples
@@ -213,7 +210,7 @@ class DatasetSource:
 
 
 def source_of(config: RunConfig, *, labelled: bool) -> SyntheticSource | DatasetSource:
-    """The windows a configuration means."""
+    """Open the windows that a configuration asks for."""
     if config.data.scaling not in SCALINGS:
         raise ValueError(
             f"data.scaling is {config.data.scaling!r}; there are: {', '.join(SCALINGS)}"
@@ -224,7 +221,7 @@ def source_of(config: RunConfig, *, labelled: bool) -> SyntheticSource | Dataset
 
 
 def _check_classes(dataset: Dataset) -> None:
-    """Some kinds know their classes beforehand, whatever a file of theirs holds."""
+    """Refuse fewer than two classes; some kinds list classes of which a file holds no window."""
     held = {name for i, name in enumerate(dataset.classes) if (dataset.label == i).any()}
     if len(held) < 2:
         found = f"windows of one class, {held.pop()!r}" if held else "no labelled window"
@@ -235,15 +232,3 @@ def _check_classes(dataset: Dataset) -> None:
     check_class_names(dataset)
     if empty := [name for name in dataset.classes if name not in held]:
         log.warning("%s has no window of %s", dataset.path, ", ".join(empty))
-
-
-def _metrics(network: nn.Module, dataset: Dataset, scaling: str) -> dict[str, Any]:
-    logits, finite = predict(network, dataset, scaling=scaling)
-    dataset = dataset.select(finite)
-    return metrics(
-        logits[finite].softmax(1),
-        torch.from_numpy(dataset.label),
-        torch.from_numpy(dataset.level_db) if dataset.level_name else None,
-        dataset.classes,
-        group=None if dataset.group is None else torch.from_numpy(dataset.group),
-    )

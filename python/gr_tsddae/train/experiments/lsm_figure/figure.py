@@ -18,7 +18,7 @@ from gr_tsddae.data import DatasetError
 from gr_tsddae.files import write_json, write_text
 from gr_tsddae.train.experiments.jobs import Job, run_all
 from gr_tsddae.train.experiments.lsm_figure.point import (
-    METHODS,
+    CONTENDERS,
     Budget,
     PointConfig,
     measure_point,
@@ -249,7 +249,7 @@ def _accuracies(jobs: list[Job]) -> dict[tuple[str, str, int], Levels]:
 
 def _line(method: str, shots: int, levels: Levels) -> dict[str, Any]:
     return {
-        "name": f"{METHODS[method].title}, {shots}-shot",
+        "name": f"{CONTENDERS[method].title}, {shots}-shot",
         "method": method,
         "shots": shots,
         "accuracy": {
@@ -305,9 +305,9 @@ def _compared(shots: int, first: str, mine: Levels, second: str, theirs: Levels)
     each = ", ".join(f"{value:+.1f} with seed {seed}" for seed, value in seeds.items())
     most, least = max(at, key=at.__getitem__), min(at, key=at.__getitem__)
     return (
-        f"{shots}-shot: {METHODS[first].title} − {METHODS[second].title} {mean:+.1f} ± {error:.1f} "
-        f"points over {len(at)} SNRs and {len(whole)} trials, from {at[least]:+.1f} at {least:+d} "
-        f"dB to {at[most]:+.1f} at {most:+d} dB; {each}: {verdict}"
+        f"{shots}-shot: {CONTENDERS[first].title} − {CONTENDERS[second].title} {mean:+.1f} "
+        f"± {error:.1f} points over {len(at)} SNRs and {len(whole)} trials, from "
+        f"{at[least]:+.1f} at {least:+d} dB to {at[most]:+.1f} at {most:+d} dB; {each}: {verdict}"
     )
 
 

@@ -20,7 +20,7 @@ from gr_tsddae.data import Dataset, open_dataset
 from gr_tsddae.files import write_json
 from gr_tsddae.iq.windows import SCALINGS, to_complex, to_rows
 from gr_tsddae.nets.prototypes import Prototypical, Relation
-from gr_tsddae.train.config import NetworkConfig, PretrainConfig, TrainerConfig
+from gr_tsddae.train.config import NetworkChoice, PretrainConfig, TrainerConfig
 from gr_tsddae.train.experiments.lsm_figure.episodes import learn_by_episodes, recognised
 from gr_tsddae.train.experiments.lsm_figure.tasks import (
     WAYS,
@@ -38,7 +38,7 @@ CHECKS = 5  # where there are windows to validate on, heads are looked at so oft
 
 
 @dataclass(frozen=True)
-class Method:
+class Contender:
     """A line of the figure.
 
     Attributes:
@@ -54,17 +54,17 @@ class Method:
 
 # SimCLR and SimSiam come with a ResNet; that all three rivals have the same network compares what
 # they learn from, and not their networks.
-METHODS = {
-    "lsm": Method("LSM", "lsm", "lsm"),
-    "ts-ddae": Method("TS-DDAE (tsnet-mini)", "tsnet-mini", "noise"),
-    "simclr": Method("SimCLR", "resnet18", "simclr"),
-    "simsiam": Method("SimSiam", "resnet18", "simsiam"),
-    "semiamc": Method("SemiAMC", "resnet18", "semiamc"),
-    "prototypical": Method("prototypical", "conv4", "prototypical"),
-    "relation": Method("relation", "conv4", "relation"),
-    "cnn2": Method("CNN2", "cnn2", "labels"),
-    "cnn-lstm": Method("CNN-LSTM", "cnn-lstm", "labels"),
-    "resnet18": Method("ResNet18", "resnet18", "labels"),
+CONTENDERS = {
+    "lsm": Contender("LSM", "lsm", "lsm"),
+    "ts-ddae": Contender("TS-DDAE (tsnet-mini)", "tsnet-mini", "noise"),
+    "simclr": Contender("SimCLR", "resnet18", "simclr"),
+    "simsiam": Contender("SimSiam", "resnet18", "simsiam"),
+    "semiamc": Contender("SemiAMC", "resnet18", "semiamc"),
+    "prototypical": Contender("prototypical", "conv4", "prototypical"),
+    "relation": Contender("relation", "conv4", "relation"),
+    "cnn2": Contender("CNN2", "cnn2", "labels"),
+    "cnn-lstm": Contender("CNN-LSTM", "cnn-lstm", "labels"),
+    "resnet18": Contender("ResNet18", "resnet18", "labels"),
 }
 
 
@@ -126,7 +126,7 @@ class Budget:
                 f"contrast_windows is {list(self.contrast_windows)}: give four numbers of at least "
                 "1, to pre-train on, labelled, to validate on, to recognise"
             )
-        used = {method.network for method in METHODS.values()}
+        used = {method.network for method in CONTENDERS.values()}
         if unknown := sorted(set(self.networks) - used):
             raise ValueError(
                 f"networks names {', '.join(unknown)}; the figure has {', '.join(sorted(used))}"
@@ -142,7 +142,7 @@ class PointConfig:
         dataset: kind of the file.
         path: of the file.
         protocol: "contrastive", or "few-shot".
-        method: one of `METHODS`.
+        method: one of `CONTENDERS`.
         seed: of the division into classes, the windows and the weights.
         snr_db: level.
         budget: how much is learned.
@@ -189,7 +189,7 @@ def measure_point(config: PointConfig, *, device: str) -> None:
     torch.manual_seed(seed_of("point", config.protocol, config.method, config.seed, config.snr_db))
     known, label = windows(tasks.pretrain), torch.from_numpy(tasks.pretrain_label).to(device)
     rows, true = windows(tasks.windows), torch.from_numpy(tasks.label).to(device)
-    adapt = _by_comparison if METHODS[config.method].how in _LEARNERS else _by_heads
+    adapt = _by_comparison if CONTENDERS[config.method].how in _LEARNERS else _by_heads
     accuracies = adapt(config, tasks, known, label, rows, true)
     write_json(
         config.out / "metrics.json",
@@ -247,7 +247,7 @@ def _by_comparison(
     """Shots -> accuracy of each trial: learned on episodes of the known classes, used as it is."""
     found = {}
     for shots in _shots(config):
-        learner = _LEARNERS[METHODS[config.method].how](_encoder(config, rows.shape[-1]))
+        learner = _LEARNERS[CONTENDERS[config.method].how](_encoder(config, rows.shape[-1]))
         learner.to(rows.device)
         learn_by_episodes(
             learner, known, label, ways=WAYS, shots=shots, episodes=config.budget.episodes,
@@ -269,7 +269,7 @@ def pretrained(
     config: PointConfig, rows: torch.Tensor, label: torch.Tensor, *, class_count: int
 ) -> nn.Module:
     """A classifier with an encoder that has learned from these windows, and a fresh head."""
-    method, length = METHODS[config.method], rows.shape[-1]
+    method, length = CONTENDERS[config.method], rows.shape[-1]
     options = {"window_samples": length} if method.network not in nets.denoisers() else {}
     options |= config.budget.networks.get(method.network, {})
 
@@ -282,7 +282,7 @@ def pretrained(
     else:
         asked = PretrainConfig(
             name="encoder", out=config.out, objective=method.how,
-            network=NetworkConfig(
+            network=NetworkChoice(
                 name=method.network, options=config.budget.networks.get(method.network, {})
             ),
             trainer=TrainerConfig(steps=1),  # not Lightning's: one run is seconds long
@@ -328,7 +328,7 @@ def _shots(config: PointConfig) -> tuple[int, ...]:
 
 
 def _encoder(config: PointConfig, length: int) -> nn.Module:
-    name = METHODS[config.method].network
+    name = CONTENDERS[config.method].network
     options = {"window_samples": length, **config.budget.networks.get(name, {})}
     return nets.create_encoder(name, **options)
 

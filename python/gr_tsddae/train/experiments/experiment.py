@@ -13,10 +13,10 @@ from gr_tsddae.train.config import (
     DataConfig,
     FewshotConfig,
     FinetuneConfig,
-    NetworkConfig,
+    NetworkChoice,
     OptimiserConfig,
     PretrainConfig,
-    PretrainPart,
+    PretrainSettings,
     TrainerConfig,
 )
 from gr_tsddae.train.evaluate import EvaluateConfig
@@ -29,7 +29,7 @@ _Config = TypeVar("_Config", bound=FinetuneConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassifierPart:
+class ClassifierSettings:
     """Training a classifier; keys and defaults are those of `finetune`.
 
     Attributes:
@@ -66,7 +66,7 @@ class DatasetConfig:
     split_seed: int = 1
     scaling: str = "unit_power"
     resident_gb: float = 8.0
-    network: NetworkConfig = field(default_factory=NetworkConfig)
+    network: NetworkChoice = field(default_factory=NetworkChoice)
 
     def __post_init__(self) -> None:
         if self.dataset == "synth":
@@ -95,14 +95,20 @@ class DatasetConfig:
         )
 
     def pretraining(
-        self, part: PretrainPart, folder: str, *, seed: int, options: dict[str, Any], **changes: Any
+        self,
+        part: PretrainSettings,
+        folder: str,
+        *,
+        seed: int,
+        options: dict[str, Any],
+        **changes: Any,
     ) -> PretrainConfig:
         """Pre-training in a folder of `out`; the changes are of the configuration's keys."""
         return PretrainConfig(**self._run(part, folder, seed, options) | changes)
 
     def classification(
         self,
-        part: ClassifierPart,
+        part: ClassifierSettings,
         folder: str,
         *,
         seed: int,
@@ -138,8 +144,8 @@ class ExperimentConfig(DatasetConfig):
 
     seeds: tuple[int, ...] = (1, 2, 3)
     reports: bool = False
-    pretrain: PretrainPart = field(default_factory=PretrainPart)
-    finetune: ClassifierPart = field(default_factory=ClassifierPart)
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
+    finetune: ClassifierSettings = field(default_factory=ClassifierSettings)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -166,7 +172,7 @@ class ExperimentConfig(DatasetConfig):
         *,
         seed: int,
         start: Job | None,
-        part: ClassifierPart | None = None,
+        part: ClassifierSettings | None = None,
         train: Callable[[Any], Any] | None = None,
         options: dict[str, Any] | None = None,
         **changes: Any,
@@ -238,7 +244,7 @@ class ExperimentConfig(DatasetConfig):
         )
 
 
-def require_ratio(part: PretrainPart, instead: str) -> None:
+def require_ratio(part: PretrainSettings, instead: str) -> None:
     """Raise ValueError when pre-training has no ratio to vary; `instead` says what to do."""
     if part.objective != "noise":
         raise ValueError(

@@ -1,21 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Figures of merit against naive loops and against other people's libraries."""
 
-import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 
-from gr_tsddae import zoo
-from gr_tsddae.iq.windows import SCALINGS
-from gr_tsddae.train.measure.metric_details import (
-    details,
-    roc_per_level,
-    summary_lines,
-    top_confusions,
-)
-from gr_tsddae.train.measure.metrics import effective_windows, metrics, probabilities, wilson
+from gr_tsddae.inference.metrics import Confusion, effective_windows, metrics, wilson
 
 LABELS = ("a", "b", "c", "never")
 
@@ -125,8 +118,7 @@ def test_windows_without_levels():
     probability, label, _ = example()
     found = metrics(probability, label, None, LABELS)
     assert found["accuracy_per_snr"] == {} and found["best"] == found["accuracy"]
-    assert details(probability, label, None, LABELS)["confusion_per_snr"] == {}
-    assert summary_lines(found)[0].startswith("accuracy")
+    assert "average_over_snr" not in found
 
 
 def test_what_cannot_be_measured():
@@ -179,93 +171,32 @@ def test_windows_of_one_recording_are_one_witness():
     assert wide > 5 * narrow
 
 
-def test_details_of_an_example():
-    probability, label, snr_db = example()
-    found = details(probability, label, snr_db, LABELS, confusion_snrs_db=(0, 4), best_snr_db=18)
-    assert list(found["confusion_per_snr"]) == [0, 18], "there is no 4 dB"
-    at = snr_db == 0
-    _, _, confusion, _, _ = naive_metrics(probability[at], label[at], snr_db[at])
-    assert found["confusion_per_snr"][0] == confusion
-    for k, name in enumerate("abc"):
-        assert found["recall_per_snr"][name][0] == pytest.approx(
-            confusion[k][k] / sum(confusion[k]), abs=6e-5
-        )
-    assert sum(b["windows"] for b in found["reliability"]) == len(label)
-    assert found["top_confusions"] == top_confusions(
-        torch.tensor(found["confusion_per_snr"][18]), LABELS
+def test_counts_of_a_stream_come_piece_by_piece_and_some_without_a_level():
+    """The Accuracy Probe counts as it goes; training counts all at once."""
+    probability, label, snr_db = (np.asarray(array) for array in example())
+    called = probability.argmax(1)
+    counts = Confusion(LABELS)
+    for some in np.split(np.arange(500), [7, 100, 100, 350]):
+        counts.add(label[some], called[some], snr_db[some])
+    whole = metrics(probability, label, snr_db, LABELS)
+    assert counts.report().items() <= whole.items()
+    counts.add(np.array([0, 1]), np.array([0, 0]), None)
+    found = counts.report()
+    assert found["windows"] == 502
+    assert found["accuracy_per_snr"] == whole["accuracy_per_snr"]
+    assert found["confusion"][1][0] == whole["confusion"][1][0] + 1
+
+
+def test_nothing_counted_is_no_share():
+    found = Confusion(("a", "b")).report()
+    assert (found["windows"], found["accuracy"], found["macro_f1"]) == (0, None, None)
+    assert (found["recall"], found["confusion"]) == ({}, [[0, 0], [0, 0]])
+
+
+def test_no_library_of_training_is_needed():
+    """The Accuracy Probe runs where only GNU Radio and numpy are installed."""
+    program = (
+        "import sys; import gr_tsddae.inference.metrics; "
+        "assert not {'torch', 'sklearn', 'scipy'} & set(sys.modules)"
     )
-    assert "roc" not in found
-    json.dumps(found, allow_nan=False)
-
-
-def test_top_confusions():
-    matrix = torch.tensor([[8, 2, 0], [0, 4, 0], [30, 10, 60]])
-    found = top_confusions(matrix, ("a", "b", "c"))
-    assert [(m["true"], m["called"], m["share"], m["windows"]) for m in found] == [
-        ("c", "a", 0.3, 30), ("a", "b", 0.2, 2), ("c", "b", 0.1, 10),
-    ]  # fmt: skip
-
-
-def test_area_under_the_curve_is_the_chance_to_rank_a_pair_rightly():
-    torch.manual_seed(3)
-    label = torch.randint(2, (300,))
-    level = torch.tensor([0, 10])[torch.randint(2, (300,))]
-    score = torch.randn(300) + label * (1 + 0.1 * level)
-    score = (score * 4).round() / 4  # with ties
-    found = roc_per_level(score, label, level)
-    assert list(found) == ["all", 0, 10]
-    for name in found:
-        at = torch.ones(300, dtype=torch.bool) if name == "all" else level == name
-        high, low = score[at & (label == 1)], score[at & (label == 0)]
-        pairs = high[:, None] - low[None]
-        auc = ((pairs > 0).double() + 0.5 * (pairs == 0)).mean().item()
-        assert found[name]["auc"] == pytest.approx(auc, abs=6e-5)
-        x, y = found[name]["false_positive_share"], found[name]["true_positive_share"]
-        assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1) and len(x) <= 200
-        area = sum((x[i + 1] - x[i]) * (y[i + 1] + y[i]) / 2 for i in range(len(x) - 1))
-        assert area == pytest.approx(auc, abs=0.01)
-    assert found[10]["auc"] > found[0]["auc"]
-
-
-def test_negatives_without_interference_serve_every_level():
-    label = torch.tensor([0, 0, 0, 1, 1, 1])
-    level = torch.tensor([-99, -99, -99, 5, 5, 5])
-    score = torch.tensor([0.1, 0.2, 0.6, 0.5, 0.8, 0.9])
-    found = roc_per_level(score, label, level)
-    assert found[5]["auc"] == pytest.approx(8 / 9, abs=6e-5)
-    assert -99 not in found
-    assert (found[5]["positives"], found[5]["negatives"]) == (3, 3)
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_level_without_a_class_has_no_curve_and_that_is_said(caplog):
-    score = torch.tensor([0.1, 0.2, 0.8, 0.9])
-    found = roc_per_level(score, torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 5, 10]))
-    assert list(found) == ["all", 10], "none of normal windows alone, and all of them where none is"
-    assert (found[10]["auc"], found[10]["positives"], found[10]["negatives"]) == (1.0, 1, 3)
-    assert [r.getMessage() for r in caplog.records] == [
-        "no ROC: no positive windows at 0 dB", "no ROC: no positive windows at 5 dB",
-    ]  # fmt: skip
-    caplog.clear()
-    assert roc_per_level(score, torch.ones(4).long(), torch.tensor([0, 0, 5, 5])) == {}
-    assert roc_per_level(score, torch.zeros(4).long(), None) == {}
-    assert "no ROC: no negative windows at all" in caplog.text
-
-
-def test_summary_says_what_there_is():
-    found = metrics(*example(), LABELS)
-    text = "\n".join(summary_lines(found | {"skipped": {"not finite": 3}}))
-    for word in ("-20", "best", "at 18 dB", "macro-F1", "left out: 3 windows, not finite"):
-        assert word in text
-    assert all(len(line) < 120 for line in text.splitlines())
-
-
-def test_probabilities_scale_and_ignore_how_windows_are_batched(model_folder):
-    model = zoo.load(model_folder)
-    rows = 7 * torch.sin(torch.arange(10 * 2 * 128).float() ** 1.1).view(10, 2, 128)
-    model.network.train()  # measured in evaluation mode all the same
-    found = probabilities(model.network, rows, scaling="unit_power", batch=3)
-    assert model.network.training
-    with torch.inference_mode():
-        wanted = model.network.eval()(SCALINGS["unit_power"](rows)).softmax(1)
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+    subprocess.run([sys.executable, "-c", program], check=True)

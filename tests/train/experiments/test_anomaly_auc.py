@@ -10,9 +10,9 @@ from sklearn.metrics import roc_auc_score
 
 from gr_tsddae import zoo
 from gr_tsddae.nets.diffusion import Diffusion
-from gr_tsddae.train.config import NetworkConfig, OptimiserConfig, TrainerConfig
+from gr_tsddae.train.config import NetworkChoice, OptimiserConfig, TrainerConfig
 from gr_tsddae.train.experiments.anomaly_auc import AnomalyConfig, anomaly, scores
-from gr_tsddae.train.experiments.base import PretrainPart
+from gr_tsddae.train.experiments.experiment import PretrainSettings
 from gr_tsddae.train.windows.sources import DatasetSource
 
 OPTIONS = {"width": 8, "heads": 1, "feedforward": 8, "layers": 1, "squeeze": 2}
@@ -24,12 +24,12 @@ def config(npz, tmp_path):
 
     def make(**changes):
         trainer = TrainerConfig(epochs=1, device="cpu", precision="32")
-        part = PretrainPart(optimiser=OptimiserConfig(batch=16), trainer=trainer)
+        part = PretrainSettings(optimiser=OptimiserConfig(batch=16), trainer=trainer)
         settings = {
             "dataset": "npz",
             "path": npz,
             "out": tmp_path / "out",
-            "network": NetworkConfig(name="tsnet-nano", options=OPTIONS),
+            "network": NetworkChoice(name="tsnet-nano", options=OPTIONS),
             "normal": ("slow",),
             "steps": (100, 800),
             "draws": 3,
@@ -89,12 +89,12 @@ def test_scores_are_the_loss_of_eq_7(config, npz):
 
 def test_a_denoiser_of_slow_tones_is_surprised_by_fast_ones(config):
     """Far apart in the spectrum and free of noise, they are told apart after some epochs."""
-    part = PretrainPart(
+    part = PretrainSettings(
         optimiser=OptimiserConfig(batch=8, learning_rate=0.01),
         trainer=TrainerConfig(epochs=40, device="cpu", precision="32", stop_patience=0),
     )
     wide = {"width": 16, "heads": 2, "feedforward": 32, "stride_samples": 1, "kernel_samples": 1}
-    network = NetworkConfig(name="tsnet-nano", options=OPTIONS | wide)
+    network = NetworkChoice(name="tsnet-nano", options=OPTIONS | wide)
     result = anomaly(config(pretrain=part, network=network))
     assert result["roc"][10]["auc"] > 0.8
 
@@ -106,7 +106,7 @@ def test_a_denoiser_of_slow_tones_is_surprised_by_fast_ones(config):
         ({"normal": ("fast", "slow")}, "needs normal windows and others"),
         ({"steps": (0,)}, "steps is"),
         ({"draws": 0}, "draws is 0"),
-        ({"pretrain": PretrainPart(objective="single")}, "objective is single"),
+        ({"pretrain": PretrainSettings(objective="single")}, "objective is single"),
     ],
 )
 def test_what_cannot_be(config, changes, words):

@@ -20,7 +20,7 @@ from gr_tsddae.train.experiments.lsm_figure.figure import (
     fewshot_figure,
     jobs_of,
 )
-from gr_tsddae.train.experiments.lsm_figure.point import METHODS, Budget, turns
+from gr_tsddae.train.experiments.lsm_figure.point import CONTENDERS, Budget, turns
 
 NETWORKS = {
     "lsm": {"width": 8, "layers": 1, "class_layers": 1, "heads": 2},
@@ -65,7 +65,7 @@ def test_all_panels_are_measured_and_a_second_run_measures_nothing(config, capsy
     found = fewshot_figure(config)
     named = {name: [line["name"] for line in p["lines"]] for name, p in found["panels"].items()}
     assert [name.partition(",")[0] for name in named["a"]] == [
-        METHODS[m].title for m in ("lsm", "simclr", "simsiam", "semiamc", "ts-ddae")
+        CONTENDERS[m].title for m in ("lsm", "simclr", "simsiam", "semiamc", "ts-ddae")
     ]
     assert named["b"][:2] == ["LSM, 2-shot", "prototypical, 2-shot"]
     assert len(named["b"]) == 8
