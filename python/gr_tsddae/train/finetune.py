@@ -24,11 +24,11 @@ from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, ProbeConfi
 from gr_tsddae.train.learn.calibration import calibrate
 from gr_tsddae.train.learn.method import Method
 from gr_tsddae.train.learn.parts import PartLogits
-from gr_tsddae.train.lineage import ancestry, base_of, joint_licence, schooling
 from gr_tsddae.train.measure.details import summary_lines
 from gr_tsddae.train.measure.predict import measure, predict_finite
 from gr_tsddae.train.run.run import Run
 from gr_tsddae.train.windows.sources import DatasetSource, Source, SyntheticSource, source_of
+from gr_tsddae.zoo.lineage import ancestry, base_of, joint_licence, schooling
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from gr_tsddae.train.config import ProbeConfig
 from gr_tsddae.train.finetune import classifier, conclude
 from gr_tsddae.train.learn.method import Method
 from gr_tsddae.train.learn.parts import judged, one_part, parts_of
-from gr_tsddae.train.lineage import base_of
 from gr_tsddae.train.run.run import Run
 from gr_tsddae.train.windows.feed import ResidentFeed
 from gr_tsddae.train.windows.sources import DatasetSource, source_of
+from gr_tsddae.zoo.lineage import base_of
 
 
 class HeadTraining(Method):

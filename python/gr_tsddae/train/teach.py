@@ -23,11 +23,11 @@ from gr_tsddae.train.config import for_card
 from gr_tsddae.train.learn.adapt import Adapted, adapt, disturb, outputs
 from gr_tsddae.train.learn.calibration import calibrate
 from gr_tsddae.train.learn.parts import PartLogits
-from gr_tsddae.train.lineage import ancestry, joint_licence
 from gr_tsddae.train.measure.details import summary_lines
 from gr_tsddae.train.run.lock import alone_in
 from gr_tsddae.train.windows.feed import Batch, seed_of
 from gr_tsddae.train.windows.own_windows import OwnWindows, Subset
+from gr_tsddae.zoo.lineage import ancestry, joint_licence
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from gr_tsddae.bindings import window_batcher
-from gr_tsddae.blocks.network.card_check import disagreement
 from gr_tsddae.blocks.network.model_loader import Network
+from gr_tsddae.zoo.input_rate import disagreement
 
 log = logging.getLogger(__name__)
 

@@ -9,28 +9,10 @@ from gr_tsddae import zoo
 from gr_tsddae.train.config import FewshotConfig, FinetuneConfig, PretrainConfig, ProbeConfig
 from gr_tsddae.train.fewshot import fewshot
 from gr_tsddae.train.finetune import finetune
-from gr_tsddae.train.lineage import joint_licence
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.probe import probe
 
 GPL, CC = "GPL-3.0-or-later", "CC-BY-NC-SA-4.0"
-
-
-@pytest.mark.parametrize(
-    ("licences", "joint"),
-    [
-        ((GPL, CC), f"{GPL} AND {CC}"),
-        ((GPL, GPL), GPL),
-        ((f"{GPL} AND {CC}", CC), f"{GPL} AND {CC}"),
-        ((GPL, f"{CC} AND {GPL}"), f"{GPL} AND {CC}"),
-        (("MIT OR Apache-2.0", GPL), f"(MIT OR Apache-2.0) AND {GPL}"),
-        (("unknown", GPL), f"unknown AND {GPL}"),
-        (("", GPL), GPL),
-        (("", ""), "unknown"),
-    ],
-)
-def test_all_licences_hold(licences, joint):
-    assert joint_licence(*licences) == joint
 
 
 @pytest.mark.parametrize("kind", [FinetuneConfig, ProbeConfig, FewshotConfig])

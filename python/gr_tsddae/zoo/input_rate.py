@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a stream is what a model was trained on, as far as its card tells."""
+"""The sample rate at which a model wants a signal, as far as its card tells."""
 
 from __future__ import annotations
 
-from gr_tsddae.zoo import Card
+from gr_tsddae.zoo.card import Card
 
 SYMBOL_TOLERANCE = 0.25
 RATE_TOLERANCE = 0.05
 
 
 def disagreement(card: Card, sample_rate_hz: float | None, symbol_rate_hz: float | None) -> str:
-    """What is wrong with the stream's rate and what to do; empty when nothing is known to be.
+    """Compare a stream's rate with the rate of a model's training.
 
     Args:
-        card: of the running model.
-        sample_rate_hz: of the stream, None when unknown.
-        symbol_rate_hz: of the signal, None when unknown.
+        card: Of the running model.
+        sample_rate_hz: Of the stream; None when unknown.
+        symbol_rate_hz: Of the signal; None when unknown.
+
+    Returns:
+        What is wrong and what to do, in one sentence; empty when nothing is known to be wrong.
     """
     if not sample_rate_hz:
         return ""
