@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from gr_tsddae.synth import CLASSES, RECIPES, draw, recordings
 from gr_tsddae.synth.modulators_2018 import CLASSES_2018, draw_2018
 from gr_tsddae.synth.recording_files import write_iq, write_npz, write_sigmf
 from gr_tsddae.synth.rml_files import sum_one, write_rml2016, write_rml2018
+from gr_tsddae.synth.scene import SCENES, make_scene
+from gr_tsddae.synth.scene.files import write_scene
 
 BATCH = 500  # windows drawn at once
 RML2016_SAMPLES = 128
@@ -103,6 +106,18 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--sigmf", action="store_true", help="OUT is a folder of SigMF recordings, not a .npz"
     )
+
+    command = add(
+        "scene", "a wide recording of many emitters, in SigMF with its truth", "OUT", None
+    )
+    command.add_argument("--seconds", type=float, default=2.0, help="length")
+    command.add_argument("--rate", type=float, default=2.4e6, help="samples per second")
+    command.add_argument("--emitters", type=int, default=8, help="how many send")
+    command.add_argument("--recipe", choices=sorted(SCENES), default="mixed", help="kind of scene")
+    command.add_argument(
+        "--snr", type=float, nargs=2, metavar=("LOW", "HIGH"), help="dB, instead of the recipe's"
+    )
+    command.add_argument("--dtype", choices=("cu8", "cf32"), default="cu8", help="of the samples")
     return top
 
 
@@ -221,6 +236,20 @@ def _icarus(arguments: argparse.Namespace, generator: torch.Generator) -> None:
         write_npz(arguments.out, labelled, windows=windows, window_samples=LONG_SAMPLES)
 
 
+def _scene(arguments: argparse.Namespace) -> None:
+    recipe = SCENES[arguments.recipe]
+    if arguments.snr:
+        recipe = dataclasses.replace(recipe, snr_db=tuple(arguments.snr))
+    scene = make_scene(
+        recipe,
+        seconds=arguments.seconds,
+        rate_hz=arguments.rate,
+        emitters=arguments.emitters,
+        seed=arguments.seed,
+    )
+    arguments.out = write_scene(scene, arguments.out, arguments.dtype)
+
+
 def _check_new_folder(folder: Path) -> None:
     """Recordings of two data sets in one folder would be read as one."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -234,7 +263,10 @@ def main(arguments: list[str] | None = None) -> int:
         arguments.kind, _rml2016
     )
     try:
-        write(arguments, torch.Generator().manual_seed(arguments.seed))
+        if arguments.kind == "scene":
+            _scene(arguments)
+        else:
+            write(arguments, torch.Generator().manual_seed(arguments.seed))
     except (ValueError, OSError, RuntimeError, MemoryError, ImportError) as error:
         print("error:", " ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
         return 1
