@@ -58,7 +58,6 @@ def condition_capture(
     recorder = blocks.sigmf_annotator(
         str(out), record="block", sample_rate_hz=conditioner.output_rate_hz
     )
-    recorder.worker.grace_s = 0.0  # nobody sends it decisions
     top = gr.top_block("condition")
     top.connect(source, conditioner, recorder)
 

@@ -21,7 +21,7 @@ from gr_tsddae.blocks.accuracy import truth as truth_module
 from gr_tsddae.blocks.accuracy import worker as accuracy_worker
 from gr_tsddae.blocks.accuracy.judge import Judge, Said, Tally
 from gr_tsddae.blocks.accuracy.truth import Truth, read_annotations
-from gr_tsddae.blocks.listening import last_words
+from gr_tsddae.blocks.listening import message_block
 from gr_tsddae.blocks.network import classifier_worker
 
 L = 128
@@ -268,18 +268,19 @@ def test_tags_of_anyone(model, model_folder):
     assert true["BPSK"] == 5 and true["QPSK"] == 2
 
 
-def test_it_ends_and_says_that_there_was_no_truth(model, capsys):
+def test_it_ends_and_says_that_there_was_no_truth(model):
     iq = np.random.default_rng(1).normal(size=10 * L).astype(np.complex64)
     flowgraph = Flowgraph(blocks.vector_source_c(iq.tolist()), model, stream=False)
     flowgraph.run()
     report = flowgraph.probe.report()
     assert report["windows"] == 0 and report["accuracy"] is None
     assert report["windows_without_truth"] == 10
-    printed = capsys.readouterr().out
-    assert "no windows judged" in printed and "not judged: 10 without truth" in printed
+    page = flowgraph.reports[-1]["page"]
+    assert "no windows judged" in page and "not judged: 10 without truth" in page
+    assert page == flowgraph.probe.page()
 
 
-def test_live_reports_and_a_stop_in_the_middle(rml, model, tmp_path, capsys, monkeypatch):
+def test_live_reports_and_a_stop_in_the_middle(rml, model, tmp_path, monkeypatch):
     monkeypatch.setattr(accuracy_worker, "REPORT_INTERVAL_S", 0.2)
     file = tmp_path / "accuracy.json"
     source = rml_source("rml2016.10a", str(rml), repeat=True, order="shuffled")
@@ -302,10 +303,11 @@ def test_live_reports_and_a_stop_in_the_middle(rml, model, tmp_path, capsys, mon
         assert last["windows_of_two_truths"] == last["errors"] == 0
         after = flowgraph.classifier.counters()["windows_classified"]
         assert last["windows"] == after - before, "what the classifier said last is judged, too"
-        printed = capsys.readouterr().out
-        assert printed.count("TS-DDAE Accuracy Probe") == 1, run
-        assert f"of {last['windows']:,} windows right" in printed
-        assert "SNR (dB)" in printed and "BPSK" in printed
+        assert "page" not in seen, "it is of the end"
+        page = last["page"]
+        assert page.startswith("TS-DDAE Accuracy Probe, model "), run
+        assert f"of {last['windows']:,} windows right" in page
+        assert "SNR (dB)" in page and "BPSK" in page
     assert not [t for t in threading.enumerate() if t.name.startswith("tsddae accuracy")]
 
 
@@ -314,7 +316,7 @@ def test_a_slow_classifier_is_heard_to_its_end(rml, model, monkeypatch):
     quick = classifier_worker.SharedRecognizer.window_probabilities
 
     def slow(self, windows):
-        time.sleep(2 * last_words.QUIET_S)
+        time.sleep(2 * message_block.QUIET_S)
         return quick(self, windows)
 
     flowgraph = Flowgraph(rml_source("rml2016.10a", str(rml), repeat=True), model)

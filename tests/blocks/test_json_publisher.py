@@ -21,7 +21,7 @@ from gnuradio import blocks
 
 from gr_tsddae.blocks import classifier, json_publisher
 from gr_tsddae.blocks.json_publisher_block import _LineFile
-from gr_tsddae.blocks.listening.last_words import QUIET_S
+from gr_tsddae.blocks.listening.message_block import QUIET_S
 
 UTC = datetime.timezone.utc
 L = 128

@@ -13,6 +13,7 @@ from typing import Any
 
 from gnuradio import gr
 
+from gr_tsddae.blocks.accuracy.page import page
 from gr_tsddae.blocks.accuracy.truth import Truth, read_annotations
 from gr_tsddae.blocks.accuracy.worker import AccuracyWorker, TruthSink
 
@@ -73,8 +74,12 @@ class accuracy_probe(gr.hier_block2):
         self.msg_connect(self.worker, "accuracy", self, "accuracy")
 
     def report(self) -> dict[str, Any]:
-        """What `accuracy` says, now."""
+        """Give the figures so far, as `accuracy` publishes them."""
         return self.worker.report()
+
+    def page(self) -> str:
+        """Give the figures so far as one page of text, to print."""
+        return page(self.worker.report())
 
 
 def _writable(file: Path) -> Path:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gr_tsddae.blocks.display.history import History
-from gr_tsddae.iq.unix_time import UNIX_TIME_FROM_S
+from gr_tsddae.iq.receiver_time import UNIX_TIME_FROM_S
 
 INBOX_MESSAGES = 256  # read per update: about 30 ms of work; what is more was too fast to see
 STALE_S = 3.0  # without a decision for so long (or three decisions long), the label is old

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hear messages to their end: the life cycle of blocks that listen."""
+"""Message blocks hear each sender's last message and end after it: their life cycle."""

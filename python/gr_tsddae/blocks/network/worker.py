@@ -17,23 +17,21 @@ from typing import Any
 
 import numpy as np
 import pmt
-from gnuradio import gr
 
 from gr_tsddae.bindings import window_batch, window_batcher
-from gr_tsddae.blocks.listening.last_words import finishing
+from gr_tsddae.blocks.listening.message_block import MessageBlock
 from gr_tsddae.blocks.network.model_loader import ModelLoader, Network
 from gr_tsddae.blocks.network.status import WorkerStatus
 from gr_tsddae.blocks.receiver.window_tags import changes
 from gr_tsddae.inference.decision import Origin
-from gr_tsddae.iq.unix_time import UNIX_TIME_FROM_S
+from gr_tsddae.iq.receiver_time import unix_time_s
 
 log = logging.getLogger(__name__)
 
 TAKE_TIMEOUT_S = 0.2  # how soon the worker notices that it is to stop, when nothing comes
-LAST_WORDS_S = 0.05
 
 
-class WindowWorker(gr.basic_block):
+class WindowWorker(MessageBlock):
     """Message-only block that owns the worker thread.
 
     It lives beside a `window_batcher` and is started and stopped by the scheduler with it. All
@@ -53,8 +51,7 @@ class WindowWorker(gr.basic_block):
         symbol_rate_hz: float = 0.0,
         ports: tuple[str, ...] = ("status",),
     ):
-        gr.basic_block.__init__(self, name=f"{name}_worker", in_sig=None, out_sig=None)
-        self._thread_name = f"tsddae {name}"
+        super().__init__(f"{name}_worker", thread_name=f"tsddae {name}")
         self._batcher = batcher
         self._network = network
         self._loader = ModelLoader()
@@ -64,7 +61,6 @@ class WindowWorker(gr.basic_block):
         self.set_center_frequency_hz(center_frequency_hz)
         self.set_symbol_rate_hz(symbol_rate_hz)
 
-        self._thread: threading.Thread | None = None
         self._abandon = threading.Event()  # stop() was called: a live backlog is not waited for
         self._told_rate_hz: float | None = None  # by the stream's tags
         self._batch_at = 0.0
@@ -73,7 +69,6 @@ class WindowWorker(gr.basic_block):
         self.message_port_register_in(pmt.intern("drain"))
         self.message_port_register_in(pmt.intern("control"))
         self.set_msg_handler(pmt.intern("drain"), self._on_drain)
-        self.set_msg_handler(pmt.intern("system"), self._on_system)
         self.set_msg_handler(pmt.intern("control"), self._on_control)
         self._ports = {port: pmt.intern(port) for port in ports}
         for port in self._ports.values():
@@ -166,38 +161,20 @@ class WindowWorker(gr.basic_block):
         self._told_rate_hz = None
         self._status.restart()
         self._begin()
-        self._thread = threading.Thread(target=self._run, name=self._thread_name, daemon=True)
-        self._thread.start()
-        return True
+        return super().start()
 
     def stop(self) -> bool:
-        if self._thread is not None:
-            self._abandon.set()
-            with finishing():
-                self._thread.join()
-            self._thread = None
+        self._abandon.set()
+        super().stop()  # the thread ends once the ring is closed and empty
         self._loader.wait()
         return True
 
     def _on_drain(self, message: pmt.pmt_base) -> None:
         """Never called: the port exists for the scheduler's sake."""
 
-    def _on_system(self, message: pmt.pmt_base) -> None:
-        """The scheduler says that a block which sends us messages is done.
-
-        By default that ends this block and tells its own subscribers, before stop() is called and
-        so before the last windows are worked on: what is said of them would be lost. And it need
-        not be the batcher that is done: a block at `control` may be.
-        """
-        if not (self._batcher.stream_ended() or self._nobody_listens()):
-            return
-        with finishing():  # who is stopped meanwhile listens on
-            if self._thread is not None:
-                self._thread.join()  # ends by itself once the ring is closed and empty
-            # Subscribers look through their ports one by one; "done" must not overtake the last
-            # words.
-            time.sleep(LAST_WORDS_S)
-        self.gateway.system_handler(message)
+    def _all_said(self) -> bool:
+        """A neighbour that is done need not be the batcher: a block at `control` may end early."""
+        return self._batcher.stream_ended() or self._nobody_listens()
 
     def _nobody_listens(self) -> bool:
         """Whether all that this block is for has ended, though the stream goes on."""
@@ -270,13 +247,11 @@ class WindowWorker(gr.basic_block):
         edges = changes(info)
         for start, stop in zip([0, *edges], [*edges, len(info)], strict=True):
             first = info[start]
-            time_s = None
-            if first["has_time"] and first["rx_time_full_s"] >= UNIX_TIME_FROM_S:
-                time_s = float(first["rx_time_full_s"]) + float(first["rx_time_frac_s"])
+            time = unix_time_s(first["rx_time_full_s"], first["rx_time_frac_s"])
             yield (
                 slice(int(start), int(stop)),
                 Origin(
-                    time_s=time_s,
+                    time_s=time if first["has_time"] else None,
                     time_sample=int(first["rx_time_sample"]),
                     center_frequency_hz=_known(first["rx_freq_hz"], self._center_frequency_hz),
                     sample_rate_hz=_known(first["rx_rate_hz"], self._sample_rate_hz),

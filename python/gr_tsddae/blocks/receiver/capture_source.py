@@ -9,6 +9,7 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
+from gr_tsddae.blocks.receiver.stream_tags import tag_of_time
 from gr_tsddae.iq.formats.capture import Capture
 
 
@@ -58,8 +59,6 @@ class CaptureSource(gr.sync_block):
         time_s = self._capture.time_at(sample)
         if time_s is not None and time_s >= 0:
             part_s, whole_s = math.modf(time_s)
-            values["rx_time"] = pmt.make_tuple(
-                pmt.from_uint64(int(whole_s)), pmt.from_double(part_s)
-            )
+            values["rx_time"] = tag_of_time(int(whole_s), part_s)
         for key, value in values.items():
             self.add_item_tag(0, sample, pmt.intern(key), value)

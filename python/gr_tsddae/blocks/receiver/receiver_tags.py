@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pmt
 
-from gr_tsddae.iq.unix_time import UNIX_TIME_FROM_S, UNIX_TIME_UNTIL_S
+from gr_tsddae.blocks.receiver.stream_tags import number_of_tag, time_of_tag
+from gr_tsddae.iq.receiver_time import UNIX_TIME_FROM_S, UNIX_TIME_UNTIL_S
 
 
 class ReceiverTags:
@@ -39,7 +39,7 @@ class ReceiverTags:
         self.rate_changed_from = None
         self.ignored = {}
         if "rx_rate" in values:
-            told_hz = _finite(values["rx_rate"])
+            told_hz = number_of_tag(values["rx_rate"])
             if told_hz is None or told_hz <= 0:
                 self._ignore("rx_rate", values, "a finite number above 0")
             else:
@@ -49,18 +49,16 @@ class ReceiverTags:
                     self.rate_hz = told_hz
                 self._rate_tagged = True
         if "rx_freq" in values:
-            told_hz = _finite(values["rx_freq"])
+            told_hz = number_of_tag(values["rx_freq"])
             if told_hz is None:
                 self._ignore("rx_freq", values, "a finite number")
             else:
                 new |= told_hz != self._center_hz
                 self._center_hz = told_hz
         if "rx_time" in values:
-            told = _time(values["rx_time"])
+            told = time_of_tag(values["rx_time"])
             if told is None:
-                expected = (
-                    "a tuple of whole seconds (an integer, before the year 9892) and a fraction"
-                )
+                expected = "a tuple of whole seconds (before the year 9892) and a fraction"
                 self._ignore("rx_time", values, expected)
             else:
                 new |= not self._is_expected(offset, *told)
@@ -92,21 +90,3 @@ class ReceiverTags:
         at, then_s, then_part_s = self._time
         passed_s = (whole_s - then_s) + (part_s - then_part_s)
         return abs(passed_s * self.rate_hz - (offset - at)) < 1
-
-
-def _finite(value: Any) -> float | None:
-    if not (pmt.is_real(value) or pmt.is_integer(value) or pmt.is_uint64(value)):
-        return None
-    number = pmt.to_double(value)
-    return number if math.isfinite(number) else None
-
-
-def _time(value: Any) -> tuple[int, float] | None:
-    """Whole and fractional seconds."""
-    if not pmt.is_tuple(value) or pmt.length(value) < 2:
-        return None
-    whole, part_s = pmt.tuple_ref(value, 0), _finite(pmt.tuple_ref(value, 1))
-    if part_s is None or not (pmt.is_integer(whole) or pmt.is_uint64(whole)):
-        return None
-    whole_s = pmt.to_python(whole)
-    return (whole_s, part_s) if 0 <= whole_s + part_s < UNIX_TIME_UNTIL_S else None

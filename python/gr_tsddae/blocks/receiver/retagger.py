@@ -14,10 +14,14 @@ import numpy as np
 import pmt
 from gnuradio import gr
 
+from gr_tsddae.blocks.receiver.stream_tags import number_of_tag, tag_of_time, time_of_tag
+from gr_tsddae.iq.receiver_time import receiver_time
+
 log = logging.getLogger(__name__)
 
 RX_TIME, RX_RATE, RX_FREQ = (pmt.intern(key) for key in ("rx_time", "rx_rate", "rx_freq"))
 TUNED = pmt.intern("rot_phase_inc")  # what blocks.rotator_cc says when its frequency changes
+KNOWN = (RX_TIME, RX_RATE, RX_FREQ, TUNED)
 
 
 class Retagger(gr.sync_block):
@@ -48,6 +52,7 @@ class Retagger(gr.sync_block):
         self._nominal_hz = center_frequency_hz
         self._offset_hz = offset_hz
         self._tagged_hz: float | None = None
+        self._warned: set[str] = set()  # keys
         self._news = False  # the nominal frequency changed
         self.delay_s = 0.0  # how much later a sample comes out than its time says
 
@@ -84,35 +89,39 @@ class Retagger(gr.sync_block):
 
     def _pass(self, tag: gr.tag_t) -> None:
         key, value = tag.key, tag.value
-        if pmt.eq(key, TUNED):
-            self._offset_hz = -pmt.to_double(value) * self._input_rate_hz / (2 * math.pi)
+        told = time_of_tag(value) if pmt.eq(key, RX_TIME) else number_of_tag(value)
+        if told is None and any(pmt.eq(key, known) for known in KNOWN):
+            self._warn(
+                "tag %s at sample %d passes unchanged: it says %s, which is no %s",
+                pmt.symbol_to_string(key), tag.offset, pmt.write_string(value)[:100],
+                "time" if pmt.eq(key, RX_TIME) else "finite number",
+            )  # fmt: skip
+        elif pmt.eq(key, TUNED):
+            self._offset_hz = -told * self._input_rate_hz / (2 * math.pi)
             self._say_frequency(tag.offset)
             return
-        if pmt.eq(key, RX_FREQ) and pmt.is_number(value):
-            self._tagged_hz = pmt.to_double(value)
+        elif pmt.eq(key, RX_FREQ):
+            self._tagged_hz = told
             self._say_frequency(tag.offset)
             return
-        if pmt.eq(key, RX_RATE) and pmt.is_number(value):
-            told_hz = pmt.to_double(value)
-            if abs(told_hz / self._input_rate_hz - 1) > 1e-3:
+        elif pmt.eq(key, RX_RATE):
+            if abs(told / self._input_rate_hz - 1) > 1e-3:
                 log.warning(
                     "the stream comes at %g samples per second, but sample_rate_hz is %g: symbol "
                     "rate, offset and bandwidth are wrong by that; set sample_rate_hz to %g",
-                    told_hz, self._input_rate_hz, told_hz,
+                    told, self._input_rate_hz, told,
                 )  # fmt: skip
-            value = pmt.from_double(told_hz * self._output_rate_hz / self._input_rate_hz)
-        elif pmt.eq(key, RX_TIME) and pmt.is_tuple(value):
-            value = self._earlier(value)
+            value = pmt.from_double(told * self._output_rate_hz / self._input_rate_hz)
+        elif pmt.eq(key, RX_TIME):
+            # The filters hold a sample back: what leaves them now arrived `delay_s` before.
+            earlier = receiver_time(told[0], told[1] - self.delay_s) or told
+            value = tag_of_time(*earlier)
         self._say(tag.offset, key, value)
 
-    def _earlier(self, rx_time: pmt.pmt_base) -> pmt.pmt_base:
-        """The filters hold a sample back: what leaves them now arrived `delay_s` before."""
-        whole_s = pmt.to_uint64(pmt.tuple_ref(rx_time, 0))
-        part_s = pmt.to_double(pmt.tuple_ref(rx_time, 1)) - self.delay_s
-        carry_s = math.floor(part_s)
-        if whole_s + carry_s < 0:
-            return rx_time
-        return pmt.make_tuple(pmt.from_uint64(whole_s + carry_s), pmt.from_double(part_s - carry_s))
+    def _warn(self, text: str, key: str, *more: object) -> None:
+        if key not in self._warned:  # a source that says nonsense once says it again
+            log.warning(text, key, *more)
+        self._warned.add(key)
 
     def _say_frequency(self, offset: int) -> None:
         centre_hz = self._nominal_hz if self._tagged_hz is None else self._tagged_hz

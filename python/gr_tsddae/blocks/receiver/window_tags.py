@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pmt
 
+from gr_tsddae.blocks.receiver.stream_tags import tag_of_time
+
 SampleTag = tuple[int, str, pmt.pmt_base]  # absolute sample, key, value
 
 
@@ -65,8 +67,7 @@ def _between(before: np.void | None, now: np.void, position: int) -> list[Sample
             frac_s += (at - tagged) / float(now["rx_rate_hz"])  # NaN when it is unknown
         if not np.isnan(frac_s):
             whole_s = int(frac_s)
-            time = (pmt.from_uint64(full_s + whole_s), pmt.from_double(frac_s - whole_s))
-            tags.append((at, "rx_time", pmt.make_tuple(*time)))
+            tags.append((at, "rx_time", tag_of_time(full_s + whole_s, frac_s - whole_s)))
     for key in ("rx_freq", "rx_rate"):
         value = float(now[f"{key}_hz"])
         if not np.isnan(value) and (new_time or not same(f"{key}_hz")):

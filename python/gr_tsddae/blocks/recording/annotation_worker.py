@@ -1,35 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decisions in, a growing SigMF file and status out.
-
-A block with a stream is over when the stream is, and what is sent to it later lies in its queue
-for ever; the last decisions come later. So this is a message-only block of its own. Such a block is
-over as soon as any neighbour is done, unless it answers the scheduler itself, as it does here.
-"""
+"""Decisions in, a growing SigMF file and status out."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pmt
-from gnuradio import gr
 
-from gr_tsddae.blocks.listening.last_words import hear_last_words
+from gr_tsddae.blocks.listening.message_block import MessageBlock
 from gr_tsddae.iq.sigmf.annotated_recording import AnnotatedRecording
 from gr_tsddae.iq.sigmf.annotations import Run
 
 log = logging.getLogger(__name__)
 
 STATUS_INTERVAL_S = 1.0
-TICK_S = 0.1
-LINGER_S = 1.0  # after a sender of decisions is done: another may not be
-GRACE_S = 10.0  # after the stream's end, while nobody who sends decisions is done
+TICK_S = 0.1  # how often the thread looks whether metadata or status are due
 
 
-class AnnotationWorker(gr.basic_block):
+class AnnotationWorker(MessageBlock):
     """Message-only block that owns the thread which writes metadata.
 
     Args:
@@ -38,10 +30,6 @@ class AnnotationWorker(gr.basic_block):
         status: gives what the status message holds beside decisions and errors.
         samples_written: samples the file holds now.
         stream_ended: whether the recorded stream is over; None without a recorder.
-
-    Attributes:
-        grace_s: how long after the stream's end decisions are awaited from senders that are not
-            done; 0 where nobody sends any.
     """
 
     def __init__(
@@ -52,17 +40,20 @@ class AnnotationWorker(gr.basic_block):
         samples_written: Callable[[], int],
         stream_ended: threading.Event | None,
     ):
-        gr.basic_block.__init__(self, name="annotation_worker", in_sig=None, out_sig=None)
+        super().__init__(
+            "annotation_worker",
+            hears={"decisions": self._on_decision},
+            stream_ended=stream_ended,
+            thread_name="tsddae annotator",
+        )
         self._open_recording = open_recording
         self._finished: AnnotatedRecording | None = None  # of the run before
         self._extra_status = status
         self._samples_written = samples_written
-        self._stream_ended = stream_ended
         self.recording: AnnotatedRecording | None = None
         self.ignore: frozenset[str] = frozenset()
         self.minimum_confidence = 0.0
         self.merge = True
-        self.grace_s = GRACE_S
 
         self._decisions = self._left_out = self._unwritable = 0
         self._errors = 0
@@ -70,16 +61,9 @@ class AnnotationWorker(gr.basic_block):
         self._logged: dict[str, str] = {}
         self._error_lock = threading.Lock()
         self._dirty = False
-        self._done_neighbours = 0
-        self._heard_at = 0.0
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
-        for port in ("decisions", "drain"):
-            self.message_port_register_in(pmt.intern(port))
-        self.set_msg_handler(pmt.intern("decisions"), self._on_decision)
+        self.message_port_register_in(pmt.intern("drain"))
         self.set_msg_handler(pmt.intern("drain"), self._on_drain)
-        self.set_msg_handler(pmt.intern("system"), self._on_system)
         self._status_port = pmt.intern("status")
         self.message_port_register_out(self._status_port)
 
@@ -99,11 +83,7 @@ class AnnotationWorker(gr.basic_block):
     # --- called by the scheduler --------------------------------------------------------------
 
     def start(self) -> bool:
-        self._stopping.clear()
-        self._done_neighbours = self._decisions = self._left_out = self._unwritable = 0
-        for port in ("decisions", "system"):  # said after the run before had stopped
-            for _ in self._queued(port):
-                pass
+        self._decisions = self._left_out = self._unwritable = 0
         if self._open_recording is not None:
             self.recording = None
             try:
@@ -111,28 +91,12 @@ class AnnotationWorker(gr.basic_block):
             except Exception as error:
                 self.report("recording not opened", error)
         self._dirty = True
-        self._heard_at = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="tsddae annotator", daemon=True)
-        self._thread.start()
-        return True
-
-    def stop(self) -> bool:
-        if self._thread is not None:
-            self._stopping.set()
-            self._thread.join()
-            self._thread = None
-        return True
+        return super().start()
 
     def _on_drain(self, message: pmt.pmt_base) -> None:
         """Never called: the port exists for the scheduler's sake."""
 
-    def _on_system(self, message: pmt.pmt_base) -> None:
-        """A neighbour is done; `_is_over` decides when this block is."""
-        self._done_neighbours += 1
-        self._heard_at = time.monotonic()
-
     def _on_decision(self, message: pmt.pmt_base) -> None:
-        self._heard_at = time.monotonic()
         try:
             self._annotate(pmt.to_python(message))
         except Exception as error:  # a handler that raises would end the block's thread
@@ -172,7 +136,6 @@ class AnnotationWorker(gr.basic_block):
     def _run(self) -> None:
         status_at = saved_at = time.monotonic()
         self._save()  # a killed recording is valid from its first second on
-        over = False
         while not self._stopping.wait(TICK_S):
             now = time.monotonic()
             if now - status_at >= STATUS_INTERVAL_S:
@@ -182,39 +145,12 @@ class AnnotationWorker(gr.basic_block):
             if recording is not None and now - saved_at >= recording.pause_s:
                 self._save()
                 saved_at = time.monotonic()
-            if not over and self._is_over():
-                over = True
-                self.gateway.system_handler(pmt.cons(pmt.intern("done"), pmt.from_long(1)))
-        if self._stream_ended is not None:
-            self._stream_ended.wait()  # the recorder has written its last samples
-        hear_last_words(self._hear_queued)  # this block's own thread is over
+
+    def _conclude(self) -> None:
         self._dirty = True
         self._save()
         self._finished = self.recording
         self._publish_status()
-
-    def _is_over(self) -> bool:
-        """No decision will come. Who is done is not told, only that somebody is."""
-        if self._stream_ended is not None and not self._stream_ended.is_set():
-            return False  # somebody else was done early
-        senders_done = self._done_neighbours - (self._stream_ended is not None)
-        if senders_done < 0:
-            return False  # the recorder's own message is on its way
-        if not senders_done and self._stream_ended is None:
-            return False
-        quiet_s = time.monotonic() - self._heard_at
-        return quiet_s > (LINGER_S if senders_done else self.grace_s)
-
-    def _hear_queued(self) -> bool:
-        heard = False
-        for message in self._queued("decisions"):
-            self._on_decision(message)
-            heard = True
-        return heard
-
-    def _queued(self, port: str) -> Iterator[pmt.pmt_base]:
-        while (message := self.gateway.delete_head_nowait(pmt.intern(port))) is not None:
-            yield message
 
     def _save(self) -> None:
         # The recorder may replace it at any moment; that of the run before is not touched again.

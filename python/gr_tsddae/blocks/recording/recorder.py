@@ -151,6 +151,7 @@ class Recorder(gr.sync_block):
     def stop(self) -> bool:
         if self.writer is not None:
             self.writer.close()
+        self._tell_loss(self.samples_in)
         self.ended.set()
         return True
 
@@ -174,8 +175,12 @@ class Recorder(gr.sync_block):
         except Exception as error:  # whatever a tag says, the samples are worth keeping
             self._report("tags not understood", error)
         if writer.put(first, iq):
-            if self._lost_from is not None:
-                self._on_lost(self._lost_from, first - self._lost_from)
-                self._lost_from = None
+            self._tell_loss(first)
         elif self._lost_from is None:
             self._lost_from = first
+
+    def _tell_loss(self, end: int) -> None:
+        """Tell of the stretch that was not written up to a sample, if there is one."""
+        if self._lost_from is not None:
+            self._on_lost(self._lost_from, end - self._lost_from)
+            self._lost_from = None

@@ -27,13 +27,13 @@ from gr_tsddae.iq.formats.capture_errors import (
 )
 from gr_tsddae.iq.formats.pmt_reader import DICT, PAIR, SYMBOL, parse
 from gr_tsddae.iq.formats.sample_format import SampleFormat
+from gr_tsddae.iq.receiver_time import UNIX_TIME_FROM_S, receiver_time
 
 SUFFIX = ".hdr"
 
 _FORMAT_OF_TYPE = {0: "ci8", 1: "ci16", 2: "ci32", 5: "cf32", 6: "cf64"}  # gr_file_types
 _KEYS = ("version", "rx_rate", "rx_time", "size", "type", "cplx", "strt", "bytes")
 _HEADER_LIMIT_BYTES = 1 << 16
-_FIRST_WALL_CLOCK_S = 365 * 86400  # a sink without a clock counts from 0
 
 
 @dataclass
@@ -231,11 +231,11 @@ def _frequency_hz(info: dict[str, Any]) -> float | None:
 
 def _datetime(info: dict[str, Any]) -> str | None:
     try:
-        seconds, fraction = info["rx_time"]
-        if seconds < _FIRST_WALL_CLOCK_S:
-            return None
-        moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-        moment += datetime.timedelta(seconds=fraction)
-    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        time = receiver_time(*info["rx_time"])
+    except (KeyError, TypeError):  # there is none, or it is no pair
         return None
+    if time is None or time[0] < UNIX_TIME_FROM_S:
+        return None
+    moment = datetime.datetime.fromtimestamp(time[0], datetime.timezone.utc)
+    moment += datetime.timedelta(seconds=time[1])
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
