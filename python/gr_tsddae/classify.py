@@ -28,7 +28,8 @@ from gr_tsddae.condition import (
 from gr_tsddae.inference.decision import Decider, Decision, Origin, check_threshold
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
-from gr_tsddae.iq.sigmf.annotations import merge_runs, write_annotations
+from gr_tsddae.iq.sigmf.annotations import write_annotations
+from gr_tsddae.iq.sigmf.model_annotation import merged
 from gr_tsddae.iq.windows import cut
 from gr_tsddae.zoo import ModelError
 
@@ -147,10 +148,10 @@ def print_table(capture: Capture, decisions: list[Decision]) -> None:
         return f"{sample / rate:.4f}" if rate else str(sample)
 
     print(f"{'from ' + unit:>14} {'to ' + unit:>14}  {'label':<10} confidence")
-    for run in merge_runs(decisions):
+    for said in merged(decisions):
         print(
-            f"{at(run.first_sample):>14} {at(run.end_sample):>14}  "
-            f"{run.label:<10} {run.confidence:.2f}"
+            f"{at(said.first_sample):>14} {at(said.end_sample):>14}  "
+            f"{said.label:<10} {said.confidence:.2f}"
         )
 
 

@@ -83,13 +83,23 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write plain numbers, texts, lists and dicts as JSON in UTF-8; see `replacing`.
+def json_text(content: Any, **options: Any) -> str:
+    """Return JSON for people: characters as they are.
 
-    A text that UTF-8 cannot say (the name of a file in another encoding) is escaped.
+    Where UTF-8 cannot say a text (the name of a file in another encoding), all are escaped.
+
+    Args:
+        content: Plain numbers, texts, lists and dicts.
+        options: See `json.dumps`.
     """
-    text = json.dumps(content, indent=1, ensure_ascii=False)
+    text = json.dumps(content, ensure_ascii=False, **options)
     try:
-        write_text(path, text + "\n")
+        text.encode()
     except UnicodeEncodeError:
-        write_text(path, json.dumps(content, indent=1) + "\n")
+        return json.dumps(content, **options)
+    return text
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a whole JSON file; see `json_text` and `replacing`."""
+    write_text(path, json_text(content, indent=1) + "\n")

@@ -400,7 +400,7 @@ def test_annotations_against_a_list_of_samples(tmp_path):
     entries.append(annotation(497, None, "c"))  # to the end of its segment, 3 samples
     for place in range(490, 493):
         samples[place].add(("c", None))
-    entries.append(annotation(7, 500, "d", **{"tsddae:model": "amc"}))
+    entries.append(annotation(7, 500, "d", **{"core:generator": "gr-tsddae 0.1.0"}))
     metadata = {
         "global": {"core:offset": 7}, "annotations": entries,
         "captures": [{"core:sample_start": 7}, {"core:sample_start": 500}],

@@ -370,7 +370,7 @@ def existing(tmp_path):
         "annotations": [
             {"core:sample_start": 170, "core:sample_count": 5, "core:label": "by hand"},
             {"core:sample_start": 270, "core:sample_count": 5, "core:label": "truth",
-             "core:generator": "gr-tsddae 0.1.0"},
+             "tsddae:snr_db": 5.0},
             {"core:sample_start": 370, "core:sample_count": 5, "core:label": "old",
              "core:generator": "gr-tsddae 0.1.0", "tsddae:confidence": 0.5},
         ],

@@ -12,13 +12,14 @@ import pytest
 from gr_tsddae.iq.captures import CaptureError, open_capture
 from gr_tsddae.iq.sigmf import annotated_recording
 from gr_tsddae.iq.sigmf.annotated_recording import AnnotatedRecording
-from gr_tsddae.iq.sigmf.annotations import Run, write_annotations
+from gr_tsddae.iq.sigmf.annotations import write_annotations
+from gr_tsddae.iq.sigmf.model_annotation import ModelAnnotation
 
 sigmf = pytest.importorskip("sigmf")
 
 
 def run(label, first_sample, sample_count=100, confidence=0.9, model="amc-nano"):
-    return Run(first_sample, sample_count, label, model, confidence, None, None)
+    return ModelAnnotation(first_sample, sample_count, label, model, confidence, None, None)
 
 
 @pytest.fixture
@@ -118,20 +119,20 @@ def test_a_write_that_fails_leaves_the_last_good_file(recording, monkeypatch):
         with pytest.raises(OSError, match="No space"):
             recording.save(1000)
     assert json.loads(recording.meta_path.read_text()) == before
-    assert [path.name for path in recording.meta_path.parent.glob("*.part")] == []
+    assert [path.name for path in recording.meta_path.parent.glob("*.partial")] == []
     assert len(labels(saved(recording))) == 2
 
 
 def test_very_many_annotations_are_text_only_once(recording, monkeypatch):
     count, made = 50_000, 0
-    annotation = annotated_recording.annotation
+    entry = ModelAnnotation.entry
 
     def counting(*arguments, **named):
         nonlocal made
         made += 1
-        return annotation(*arguments, **named)
+        return entry(*arguments, **named)
 
-    monkeypatch.setattr(annotated_recording, "annotation", counting)
+    monkeypatch.setattr(ModelAnnotation, "entry", counting)
     for number in range(count):
         recording.add(run("ab"[number % 2], 10 * number, 10))
         if number % 10_000 == 9_999:
@@ -192,9 +193,9 @@ def test_metadata_of_other_samples_are_not_taken_for_those_of_a_raw_file(recordi
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite_is_refused_and_the_rest_is_written(recording, wrong):
     with pytest.raises(CaptureError, match="center_frequency_hz is"):
-        recording.add(Run(0, 100, "a", "m", 0.5, wrong, 1e6))
+        recording.add(ModelAnnotation(0, 100, "a", "m", 0.5, wrong, 1e6))
     with pytest.raises(CaptureError, match="sample_rate_hz is"):
-        recording.add(Run(0, 100, "a", "m", 0.5, 1e8, wrong))
+        recording.add(ModelAnnotation(0, 100, "a", "m", 0.5, 1e8, wrong))
     with pytest.raises(CaptureError, match="frequency_hz is"):
         recording.add_segment(0, wrong, None)
     with pytest.raises(CaptureError, match="sample_rate_hz is"):
@@ -208,10 +209,10 @@ def test_a_number_that_is_not_finite_is_refused_and_the_rest_is_written(recordin
 def test_what_json_cannot_say_is_left_out_and_counted(recording):
     recording.add(run("b", 0))
     for first_sample, label in ((100, "a"), (300, "\ud800")):
-        recording.add(Run(first_sample, 100, label, "amc-nano", 0.5, 1.7e308, 1.7e308))
+        recording.add(ModelAnnotation(first_sample, 100, label, "amc-nano", 0.5, 1.7e308, 1.7e308))
     assert labels(saved(recording)) == [(0, 100, "b")]
-    recording.add(Run(400, 100, "\ud800", "amc-nano", 0.5, None, None))
-    recording.add(Run(500, 100, "c", "amc-nano", 0.5, np.float32(1e6), None))
+    recording.add(ModelAnnotation(400, 100, "\ud800", "amc-nano", 0.5, None, None))
+    recording.add(ModelAnnotation(500, 100, "c", "amc-nano", 0.5, np.float32(1e6), None))
     for _ in range(2):
         assert labels(saved(recording)) == [(0, 100, "b"), (500, 100, "c")]
         assert recording.unwritable_count == 3 and recording.annotation_count == 2

@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gr_tsddae.iq.captures import CaptureError, CaptureRangeError, open_capture
-from gr_tsddae.iq.sigmf import annotations
-from gr_tsddae.iq.sigmf.annotations import merge_runs, write_annotations
+from gr_tsddae.iq.sigmf import describe
+from gr_tsddae.iq.sigmf.annotations import write_annotations
+from gr_tsddae.iq.sigmf.model_annotation import merged
 
 sigmf = pytest.importorskip("sigmf")
 
@@ -105,8 +106,8 @@ def labels(metadata):
 # --- merging -----------------------------------------------------------------------------------
 
 
-def test_merge_runs():
-    runs = merge_runs(reversed(DECISIONS))
+def test_decisions_that_touch_and_agree_are_merged():
+    runs = merged(reversed(DECISIONS))
     assert [(run.first_sample, run.sample_count, run.label) for run in runs] == [
         (0, 100, "noise"),
         (100, 200, "BPSK"),
@@ -117,7 +118,7 @@ def test_merge_runs():
 
 
 def test_confidence_is_weighted_by_length():
-    runs = merge_runs([Decision("a", 0, 300, 0.2), Decision("a", 300, 100, 1.0)])
+    runs = merged([Decision("a", 0, 300, 0.2), Decision("a", 300, 100, 1.0)])
     assert [run.confidence for run in runs] == pytest.approx([0.4])
 
 
@@ -127,7 +128,7 @@ def test_confidence_is_weighted_by_length():
 )
 def test_what_differs_is_not_merged(change):
     second = Decision(**{"label": "a", "first_sample": 100, **change})
-    assert len(merge_runs([Decision("a", 0), second])) == 2
+    assert len(merged([Decision("a", 0), second])) == 2
 
 
 @given(
@@ -137,7 +138,7 @@ def test_what_differs_is_not_merged(change):
 )
 def test_merging_covers_the_same_samples_and_keeps_the_order(drawn):
     decisions = [Decision(label, first, count, conf) for first, count, label, conf in drawn]
-    runs = merge_runs(decisions)
+    runs = merged(decisions)
 
     def covered(spans):
         return {
@@ -297,7 +298,7 @@ def test_file_systems_without_links(raw, tmp_path, monkeypatch, broken):
         raise OSError("no links here")
 
     for name in broken:
-        monkeypatch.setattr(annotations.os, name, refuse)
+        monkeypatch.setattr(describe.os, name, refuse)
     for _ in range(2):
         meta = write_annotations(raw, DECISIONS, tmp_path / "o", model_name="m")
     data = meta.with_suffix(".sigmf-data")

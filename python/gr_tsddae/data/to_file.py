@@ -7,17 +7,16 @@ Both files are written beside their names a slice at a time, and renamed when th
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from gr_tsddae.data.dataset import Dataset, DatasetError
 from gr_tsddae.data.selection import as_complex, truth_of
 from gr_tsddae.files import replacing
+from gr_tsddae.iq.sigmf.write import annotation_text, meta_path, new_global, write_metadata
 
 _SLICE_SAMPLES = 1 << 20  # 8 MiB at a time
-_SUFFIXES = (".sigmf-meta", ".sigmf-data", ".sigmf")
 
 
 def write_recording(
@@ -53,8 +52,8 @@ def write_recording(
         raise DatasetError(f"the rate is {sample_rate_hz} Hz: it must be above 0")
     if not 0 < abs(gain) < float("inf"):
         raise DatasetError(f"the gain is {gain}: it must be finite and not 0")
-    stem = out.with_suffix("") if out.suffix in _SUFFIXES else out
-    data, meta = (stem.with_name(stem.name + suffix) for suffix in (".sigmf-data", ".sigmf-meta"))
+    meta = meta_path(out)
+    data = meta.with_suffix(".sigmf-data")
     for path in (data, meta):
         if path.exists():
             raise DatasetError(f"{path} exists and is not overwritten: choose another name")
@@ -63,10 +62,15 @@ def write_recording(
         # The samples come last and are there first: metadata alone would be no recording.
         with replacing(meta) as new_meta, replacing(data) as new_data:
             checksum = _write_samples(dataset, new_data, gain, progress)
-            with new_meta.open("w", encoding="utf-8") as file:
-                _write_meta(file, dataset, sample_rate_hz, checksum, merge)
+            about = f"{dataset.kind} windows of {dataset.window_samples} samples, "
+            about += f"{len(dataset)} of {Path(dataset.path).name}"
+            info = new_global(sample_rate_hz, sha512=checksum, description=about)
+            info["tsddae:window_samples"] = dataset.window_samples
+            info["tsddae:licence"] = dataset.licence
+            annotations = map(annotation_text, _annotations(dataset, merge))
+            write_metadata(new_meta, info, [{"core:sample_start": 0}], annotations)
     except OSError as error:
-        raise DatasetError(f"{stem} cannot be written: {error.strerror or error}") from error
+        raise DatasetError(f"{meta} cannot be written: {error.strerror or error}") from error
     return meta
 
 
@@ -84,32 +88,6 @@ def _write_samples(
             digest.update(samples)
             progress(len(rows))
     return digest.hexdigest()
-
-
-def _write_meta(
-    file: TextIO, dataset: Dataset, sample_rate_hz: float | None, checksum: str, merge: bool
-) -> None:
-    """Writes annotation by annotation: millions of them need not be in memory at once."""
-    info: dict[str, Any] = {
-        "core:datatype": "cf32_le",
-        "core:version": "1.2.0",
-        "core:sha512": checksum,
-        "core:description": f"{dataset.kind} windows of {dataset.window_samples} samples, "
-        f"{len(dataset)} of {Path(dataset.path).name}",
-        "core:recorder": "gr-tsddae",
-        "core:extensions": [{"name": "tsddae", "version": "1.0.0", "optional": True}],
-        "tsddae:window_samples": dataset.window_samples,
-        "tsddae:licence": dataset.licence,
-    }
-    if sample_rate_hz is not None:
-        info["core:sample_rate"] = sample_rate_hz
-    file.write('{\n"global": ' + json.dumps(info, indent=2, ensure_ascii=False))
-    file.write(',\n"captures": [{"core:sample_start": 0}],\n"annotations": [')
-    comma = "\n"
-    for annotation in _annotations(dataset, merge):
-        file.write(comma + json.dumps(annotation, ensure_ascii=False))
-        comma = ",\n"
-    file.write("\n]\n}\n")
 
 
 def _annotations(dataset: Dataset, merge: bool) -> Iterator[dict[str, Any]]:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gr_tsddae.files import replacing
-from gr_tsddae.iq.sigmf.annotations import Run, merge_runs
+from gr_tsddae.iq.sigmf.model_annotation import merged
+from gr_tsddae.iq.sigmf.opinion import is_opinion
 from gr_tsddae.labels import NOISE, UNKNOWN
 
 if TYPE_CHECKING:
-    from gr_tsddae.iq.formats.capture import Capture
-    from gr_tsddae.iq.sigmf.annotations import Decision
+    from gr_tsddae.iq.formats.capture import Annotation, Capture
+    from gr_tsddae.iq.sigmf.model_annotation import DecisionLike, ModelAnnotation
 
 MAX_COLUMNS = 1500
 
@@ -76,7 +77,7 @@ def spectrogram(
 
 def plot_timeline(
     capture: Capture,
-    decisions: Iterable[Decision],
+    decisions: Iterable[DecisionLike],
     path: str | os.PathLike[str],
     *,
     classes: Sequence[str],
@@ -106,7 +107,7 @@ def plot_timeline(
     """
     figure_class = _import_figure()
     decisions = sorted(decisions, key=lambda decision: decision.first_sample)
-    truth = [a for a in capture.annotations if not (a.generator or "").startswith("gr-tsddae")]
+    truth = [each for each in capture.annotations if not is_opinion(each.generator)]
     heights = [6.0, 0.9, *([0.55] if truth else []), 1.8]
     figure = figure_class(figsize=(12, 1.6 + 0.72 * sum(heights)), dpi=110, layout="constrained")
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
@@ -114,13 +115,10 @@ def plot_timeline(
     colours = _Colours(classes)
 
     _draw_spectrogram(axes[0], capture, scale)  # also sets the time axis of all
-    runs = merge_runs(_Believed(decision, confidence_threshold) for decision in decisions)
-    used = _draw_labels(axes[1], "decided", runs, scale, colours)
+    believed = merged(_Believed(decision, confidence_threshold) for decision in decisions)
+    used = _draw_labels(axes[1], "decided", believed, scale, colours)
     if truth:
-        true_runs = [
-            Run(a.first_sample, a.sample_count, a.label, "", 1.0, None, None) for a in truth
-        ]
-        used |= _draw_labels(axes[2], "true", true_runs, scale, colours)
+        used |= _draw_labels(axes[2], "true", truth, scale, colours)
     _draw_confidence(axes[-1], decisions, scale, colours, confidence_threshold)
 
     axes[-1].set_xlabel(scale.name)
@@ -207,7 +205,7 @@ class _Colours:
 class _Believed:
     """A decision, called unknown where its confidence is below the threshold."""
 
-    def __init__(self, decision: Decision, threshold: float | None) -> None:
+    def __init__(self, decision: DecisionLike, threshold: float | None) -> None:
         self.first_sample, self.sample_count = decision.first_sample, decision.sample_count
         self.confidence, self.model = decision.confidence, ""
         self.center_frequency_hz = self.sample_rate_hz = None  # of no matter for a label
@@ -268,9 +266,13 @@ def _rate_text(capture: Capture, unit: str) -> str:
 
 
 def _draw_labels(
-    axis: Any, name: str, runs: Sequence[Run], scale: _TimeScale, colours: _Colours
+    axis: Any,
+    name: str,
+    spans: Sequence[Annotation | ModelAnnotation],
+    scale: _TimeScale,
+    colours: _Colours,
 ) -> set[str]:
-    """Draws one bar per run, with its label where there is room; returns the labels drawn."""
+    """Draw one bar per annotation, with its label where there is room; return the labels."""
     from matplotlib.colors import to_rgb
 
     axis.set_ylim(0, 1)
@@ -279,28 +281,28 @@ def _draw_labels(
     axis.set_facecolor("#fafafa")
     width_inches = axis.figure.get_figwidth() * 0.88
     total = axis.get_xlim()[1]
-    for run in runs:
-        style = colours.style(run.label)
-        start, width = scale.of(run.first_sample), scale.of(run.sample_count)
+    for span in spans:
+        style = colours.style(span.label)
+        start, width = scale.of(span.first_sample), scale.of(span.sample_count)
         axis.broken_barh([(start, width)], (0.06, 0.88), **style)
-        if width / total * width_inches > 0.085 * len(run.label) + 0.1:
+        if width / total * width_inches > 0.085 * len(span.label) + 0.1:
             luminance = np.dot(to_rgb(style["facecolor"]), (0.299, 0.587, 0.114))
             axis.text(
                 start + width / 2,
                 0.48,
-                run.label,
+                span.label,
                 ha="center",
                 va="center",
                 fontsize=9,
                 color="white" if luminance < 0.55 else _INK,
                 clip_on=True,
             )
-    return {run.label for run in runs}
+    return {span.label for span in spans}
 
 
 def _draw_confidence(
     axis: Any,
-    decisions: Sequence[Decision],
+    decisions: Sequence[DecisionLike],
     scale: _TimeScale,
     colours: _Colours,
     threshold: float | None,
@@ -331,9 +333,9 @@ def _draw_confidence(
         )
 
 
-def _contiguous(decisions: Sequence[Decision]) -> list[list[Decision]]:
+def _contiguous(decisions: Sequence[DecisionLike]) -> list[list[DecisionLike]]:
     """Groups decisions between which there is no gap."""
-    groups: list[list[Decision]] = []
+    groups: list[list[DecisionLike]] = []
     end = None
     for decision in decisions:
         if end is None or decision.first_sample > end:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gr_tsddae.files import creating
+from gr_tsddae.iq.sigmf.write import annotation_text, new_global, write_metadata
 
 Labelled = tuple[str, int, np.ndarray]  # label, SIR in dB, complex64 (N,)
 
@@ -67,20 +69,17 @@ def write_npz(
 
 def write_sigmf(folder: Path, recordings: Iterable[Labelled], sample_rate_hz: int) -> None:
     """Write each recording as a SigMF pair whose one annotation names its label and SIR."""
-    from sigmf import SigMFFile
-
+    about = "synthetic LTE, with a DSSS underlay if an anomaly"
     for number, (label, sir_db, iq) in enumerate(recordings):
-        name = f"{label}_sir{sir_db}_{number:04d}"
-        data_path = folder / f"{name}.sigmf-data"
-        write_iq(data_path, iq)
-        info = {
-            "core:datatype": "cf32_le",
-            "core:sample_rate": sample_rate_hz,
-            "core:description": "synthetic LTE, with a DSSS underlay if an anomaly",
-        }
-        meta = SigMFFile(data_file=data_path, global_info=info)
-        meta.add_capture(0)
-        note = {"core:label": label, "core:comment": f"SIR {sir_db} dB"}
-        meta.add_annotation(0, len(iq), metadata=note)
-        with creating(folder / f"{name}.sigmf-meta") as partial:
-            partial.write_text(meta.dumps() + "\n", encoding="utf-8")
+        meta = folder / f"{label}_sir{sir_db}_{number:04d}.sigmf-meta"
+        with creating(meta) as partial:
+            write_iq(meta.with_suffix(".sigmf-data"), iq)
+            note = {
+                "core:sample_start": 0,
+                "core:sample_count": len(iq),
+                "core:label": label,
+                "core:comment": f"SIR {sir_db} dB",
+            }
+            digest = hashlib.sha512(np.ascontiguousarray(iq, "<c8")).hexdigest()
+            info = new_global(sample_rate_hz, sha512=digest, description=about)
+            write_metadata(partial, info, [{"core:sample_start": 0}], [annotation_text(note)])

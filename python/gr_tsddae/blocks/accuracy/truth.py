@@ -16,12 +16,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gr_tsddae.iq.sigmf.opinion import is_opinion
+from gr_tsddae.iq.sigmf.read import annotated_samples
+
 # Where a step function has no value: nothing was told; more than one is true; no longer known.
 NOTHING, SEVERAL, FORGOTTEN = -(2**31), -(2**31) + 1, -(2**31) + 2
 STEPS_KEPT = 1 << 17
 NAMES_KEPT = 1000
 OTHER_NAME = "(other)"
 _LEVEL_LIMIT_DB = 200
+_SAMPLE_LIMIT = 2**62  # no file is longer
 
 
 class Steps:
@@ -167,19 +171,11 @@ def read_annotations(path: Path) -> Truth:
 
 
 def _events(metadata: dict[str, Any]) -> list[_Event]:
-    offset = int(metadata["global"].get("core:offset", 0))
-    starts = sorted(int(c["core:sample_start"]) for c in metadata.get("captures", []))
     events = []
-    for entry in metadata.get("annotations", []):
-        if "core:label" not in entry or "tsddae:model" in entry:
+    for entry, first, end in annotated_samples(metadata, _SAMPLE_LIMIT):
+        if "core:label" not in entry or is_opinion(entry.get("core:generator")):
             continue
-        first = int(entry["core:sample_start"])
-        # Without a length it goes to the end of its segment.
-        ends = [start for start in starts if start > first] or [2**62]
-        count = int(entry.get("core:sample_count", ends[0] - first))
         level = entry.get("tsddae:snr_db")
         truth = str(entry["core:label"]), None if level is None else float(level)
-        if count > 0 and first - offset + count > 0:
-            events.append(_Event(max(0, first - offset), 1, truth))
-            events.append(_Event(first - offset + count, -1, truth))
+        events += [_Event(first, 1, truth), _Event(end, -1, truth)]
     return sorted(events, key=lambda event: event.sample)

@@ -13,7 +13,7 @@ import pmt
 
 from gr_tsddae.blocks.listening.message_block import MessageBlock
 from gr_tsddae.iq.sigmf.annotated_recording import AnnotatedRecording
-from gr_tsddae.iq.sigmf.annotations import Run
+from gr_tsddae.iq.sigmf.model_annotation import ModelAnnotation
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class AnnotationWorker(MessageBlock):
             return
         if self.recording is None:
             return  # it could not be made, which has been reported
-        run = Run(
+        note = ModelAnnotation(
             first_sample=int(said["first_sample"]),
             sample_count=int(said["sample_count"]),
             label=str(said["label"]),
@@ -123,12 +123,12 @@ class AnnotationWorker(MessageBlock):
             center_frequency_hz=said.get("center_frequency_hz"),
             sample_rate_hz=said.get("sample_rate_hz"),
         )
-        if self._stream_ended is None and run.first_sample >= self.recording.sample_count:
+        if self._stream_ended is None and note.first_sample >= self.recording.sample_count:
             raise ValueError(
-                f"it starts at sample {run.first_sample}, and {self.recording.data_path} holds "
+                f"it starts at sample {note.first_sample}, and {self.recording.data_path} holds "
                 f"{self.recording.sample_count}; play it once, from its start, without repeating"
             )
-        self.recording.add(run, merge=self.merge)
+        self.recording.add(note, merge=self.merge)
         self._dirty = True
 
     # --- the thread ---------------------------------------------------------------------------

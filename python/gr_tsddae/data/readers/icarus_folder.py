@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 from collections import Counter
@@ -16,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from gr_tsddae.data.dataset import DatasetError
-from gr_tsddae.data.readers.recording_folder import is_opinion, note_opinions, without_copies
+from gr_tsddae.data.readers.recording_folder import note_opinions, without_copies
 from gr_tsddae.iq.captures import Capture, open_capture
 from gr_tsddae.iq.formats.sample_format import SampleFormat
+from gr_tsddae.iq.sigmf.opinion import is_opinion
+from gr_tsddae.iq.sigmf.read import annotated_samples, read_metadata
 
 CLASSES = ("normal", "anomaly")
 NO_SIR = int(np.iinfo(np.int64).min)
@@ -104,28 +105,26 @@ def annotated(folder: Path, notes: Counter[str]) -> Iterator[Signal]:
     captures = [open_capture(file) for file in sorted(folder.rglob("*.sigmf-meta"))]
     for capture in without_copies(captures, notes):
         file = capture.path
-        metadata = json.loads(file.read_bytes())  # again, for the comments of the annotations
+        metadata = read_metadata(file)  # again, for the comments of the annotations
         around = (file.relative_to(folder).as_posix(), _texts(metadata["global"]))
-        offset = int(metadata["global"].get("core:offset", 0))
         end_of_last = 0
-        saying = [part for part in metadata.get("annotations", []) if _said(_texts(part))]
+        saying = [part for part in metadata["annotations"] if _said(_texts(part))]
         parts = [part for part in saying if not is_opinion(part.get("core:generator"))]
         note_opinions(len(saying) - len(parts), notes)
-        for part in sorted(parts, key=lambda each: each["core:sample_start"]) or [{}]:
-            first = max(0, int(part.get("core:sample_start", 0)) - offset)
-            left = capture.sample_count - first
-            count = min(int(part.get("core:sample_count", left)), left)
+        everything = [({}, 0, capture.sample_count)]
+        spans = annotated_samples(metadata | {"annotations": parts}, capture.sample_count)
+        for part, first, end in spans if parts else everything:
             if first < end_of_last:
                 raise DatasetError(
                     f"{file} has two annotations over sample {first}; "
                     "say for each stretch once whether it is normal or an anomaly"
                 )
-            end_of_last = first + count
+            end_of_last = end
             texts = (_texts(part), *around)
             label = label_of(next(filter(_said, texts), ""), str(file))
             sir = next(filter(None, map(_SIR.search, texts)), None)
             sir_db = float(sir["db"]) if sir else None
-            yield Signal(capture, first, count, label, _level(sir_db, label, str(file)))
+            yield Signal(capture, first, end - first, label, _level(sir_db, label, str(file)))
 
 
 def _texts(entry: dict[str, Any]) -> str:

@@ -15,8 +15,8 @@ import yaml
 
 from gr_tsddae.data.dataset import DatasetError
 from gr_tsddae.iq.captures import Annotation, Capture, CaptureError, is_recording, open_capture
+from gr_tsddae.iq.sigmf.opinion import PROGRAM, is_annotated_copy, is_opinion
 
-_PROGRAM = "gr-tsddae"  # how `iq.annotations.generator()` begins
 _SIDECARS = (".yaml", ".yml", ".json")
 _SIDECAR_TYPES = {
     "dtype": str,
@@ -74,7 +74,9 @@ def find_recordings(
     files = _files(path)
     found = [opened(file) for file in files if file.suffix.startswith(".sigmf")]
     described = {
-        _identity(each.capture.data_path) for each in found if not _by_program(each.capture)
+        _identity(each.capture.data_path)
+        for each in found
+        if not is_annotated_copy(each.capture.metadata)
     }
     for file in files:
         if not file.suffix.startswith(".sigmf") and _identity(file) not in described:
@@ -92,25 +94,16 @@ def without_copies(captures: Iterable[Capture], notes: Counter[str]) -> list[Cap
     twice, they would be learnt from and tested on. Their source stays: it knows the truth.
     """
     samples_of: dict[tuple[int, int], Capture] = {}
-    for capture in sorted(captures, key=_by_program):  # the others first, in their order
+    for capture in sorted(captures, key=lambda each: is_annotated_copy(each.metadata)):
         kept = samples_of.setdefault(_identity(capture.data_path), capture)
         if kept is not capture:
             notes["recording whose samples are another's"] += 1
     return sorted(samples_of.values(), key=lambda each: each.path)
 
 
-def is_opinion(generator: str | None) -> bool:
-    """Whether an annotation is this program's, by its `core:generator`: an answer, no truth."""
-    return str(generator or "").startswith(_PROGRAM)
-
-
 def note_opinions(count: int, notes: Counter[str]) -> None:
     """Note so many annotations that are left out for being this program's."""
-    notes[f"annotation by {_PROGRAM}"] += count
-
-
-def _by_program(capture: Capture) -> bool:
-    return "tsddae:model" in capture.metadata
+    notes[f"annotation by {PROGRAM}"] += count
 
 
 def _identity(file: Path) -> tuple[int, int]:

@@ -9,7 +9,6 @@ once, and the larger the file, the rarer it should be written (`pause_s`).
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import threading
@@ -19,19 +18,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from gr_tsddae.files import write_bytes
+from gr_tsddae.files import json_text
 from gr_tsddae.iq.captures import is_recording, open_capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError, CaptureFormatError
 from gr_tsddae.iq.formats.file_meta import SUFFIX as FILE_META_SUFFIX
-from gr_tsddae.iq.sigmf import annotations
-from gr_tsddae.iq.sigmf.annotations import (
-    EXTENSION,
-    SIGMF_VERSION,
-    Decision,
-    Run,
-    annotation,
-    generator,
-)
+from gr_tsddae.iq.sigmf import describe
+from gr_tsddae.iq.sigmf.model_annotation import DecisionLike, ModelAnnotation
+from gr_tsddae.iq.sigmf.opinion import generator, is_opinion
+from gr_tsddae.iq.sigmf.read import read_metadata
+from gr_tsddae.iq.sigmf.write import annotation_text, meta_path, new_global, write_metadata
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0
 WRITE_SHARE = 0.02  # of the time
@@ -69,11 +64,12 @@ class AnnotatedRecording:
         self._offset = int(metadata["global"].get("core:offset", 0))
         self._texts: list[tuple[int, str]] = []  # (first sample, JSON): will not change any more
         for entry in metadata.pop("annotations"):
-            if not _is_ours(entry):
-                self._texts.append((int(entry["core:sample_start"]), _line(entry)))
+            if not ("core:label" in entry and is_opinion(entry.get("core:generator"))):
+                text = json_text(entry, allow_nan=False)
+                self._texts.append((int(entry["core:sample_start"]), text))
         self._remarks: list[tuple[int, int, str]] = []  # first sample, end: not yet written
-        self._closed: list[Run] = []  # will not grow, but samples may not be written yet
-        self._open: dict[str, Run] = {}  # the last run of each model may still grow
+        self._closed: list[ModelAnnotation] = []  # their samples may not be written yet
+        self._open: dict[str, ModelAnnotation] = {}  # by model: the last one may still grow
         self._count = 0
         self._unwritable = 0  # of what will not change any more
         self.unwritable_count = 0
@@ -93,21 +89,20 @@ class AnnotatedRecording:
         Raises:
             CaptureError: If the folder cannot be made.
         """
-        meta_path = annotations.meta_path(Path(path))
+        meta = meta_path(Path(path))
         try:
-            meta_path.parent.mkdir(parents=True, exist_ok=True)
+            meta.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise CaptureError(
-                f"{meta_path.parent} cannot be made ({error.strerror}); choose another folder"
+                f"{meta.parent} cannot be made ({error.strerror}); choose another folder"
             ) from error
-        meta_path = next(name for name in _numbered(meta_path) if not _is_taken(name))
-        info: dict[str, Any] = {"core:datatype": "cf32_le", "core:version": SIGMF_VERSION}
-        if sample_rate_hz is not None:
-            info["core:sample_rate"] = sample_rate_hz
-        info |= {f"core:{key}": value for key, value in about.items() if value}
-        info |= {"core:recorder": generator(), "core:extensions": [EXTENSION]}
-        metadata = {"global": info, "captures": [{"core:sample_start": 0}], "annotations": []}
-        return cls(meta_path, meta_path.with_suffix(".sigmf-data"), metadata)
+        meta = next(name for name in _numbered(meta) if not _is_taken(name))
+        metadata = {
+            "global": new_global(sample_rate_hz, **about),
+            "captures": [{"core:sample_start": 0}],
+            "annotations": [],
+        }
+        return cls(meta, meta.with_suffix(".sigmf-data"), metadata)
 
     @classmethod
     def existing(
@@ -126,7 +121,7 @@ class AnnotatedRecording:
             raise CaptureFormatError(
                 f"{path} is an archive, which cannot be changed in place; unpack it with tar"
             )
-        own, beside = annotations.meta_path(path), annotations.meta_path(_stem(path))
+        own, beside = meta_path(path), meta_path(_stem(path))
         if own.exists():
             path = own
         elif beside.exists():
@@ -134,23 +129,27 @@ class AnnotatedRecording:
         with open_capture(path, sample_rate_hz=sample_rate_hz) as capture:
             if capture.metadata:
                 _check_describes(path, capture.data_path, named)
-                metadata = json.loads(path.with_suffix(".sigmf-meta").read_bytes())
-                metadata.setdefault("captures", [])
-                metadata.setdefault("annotations", [])
-                metadata["global"].setdefault("core:version", "1.0.0")
-                extensions = metadata["global"].setdefault("core:extensions", [])
-                if not any(extension["name"] == EXTENSION["name"] for extension in extensions):
-                    extensions.append(EXTENSION)
                 beside, data_path, link_from = path.with_suffix(".sigmf-meta"), None, None
+                metadata = read_metadata(beside)
+                info = metadata["global"]
+                info["core:extensions"] = describe.with_ours(info.get("core:extensions", []))
             else:
-                metadata, data_path = annotations.metadata_beside(capture, beside)
-                link_from = capture.data_path.resolve()
+                data_path, link_from = describe.samples_path(beside, capture), capture.data_path
+                if data_path.exists() and not describe.same_bytes(data_path, link_from):
+                    raise CaptureError(
+                        f"{data_path} holds other samples than {link_from}; move one of them away"
+                    )
+                metadata = {
+                    "global": describe.global_of(capture, data_path),
+                    "captures": describe.captures_of(capture),
+                    "annotations": [],
+                }
             return cls(
                 beside,
                 data_path or capture.data_path,
                 metadata,
                 sample_count=capture.sample_count,
-                link_from=link_from,
+                link_from=link_from and link_from.resolve(),
             )
 
     @property
@@ -196,7 +195,7 @@ class AnnotatedRecording:
             segments.append(segment)
 
     def add_remark(self, first_sample: int, sample_count: int, comment: str) -> None:
-        """An annotation without label: it is about samples that are written, not a signal."""
+        """Add an annotation without a label: it is about samples that are written, no signal."""
         entry = {
             "core:sample_start": first_sample,
             "core:sample_count": sample_count,
@@ -204,30 +203,32 @@ class AnnotatedRecording:
             "core:generator": generator(),
         }
         with self._lock:
-            self._remarks.append((first_sample, first_sample + sample_count, _line(entry)))
+            self._remarks.append(
+                (first_sample, first_sample + sample_count, annotation_text(entry))
+            )
 
-    def add(self, decision: Decision, *, merge: bool = True) -> None:
+    def add(self, decision: DecisionLike, *, merge: bool = True) -> None:
         """Annotate what a decision says; with `merge`, it may lengthen the model's last one.
 
         Raises:
             CaptureError: If it names no samples, or a number in it is not finite.
         """
-        run = Run.of(decision)
-        if run.first_sample < 0 or run.sample_count < 1 or not math.isfinite(run.confidence):
+        note = ModelAnnotation.of(decision)
+        if note.first_sample < 0 or note.sample_count < 1 or not math.isfinite(note.confidence):
             raise CaptureError(
-                f"the decision has first_sample {run.first_sample}, sample_count "
-                f"{run.sample_count} and confidence {run.confidence}; samples are counted from 0 "
+                f"the decision has first_sample {note.first_sample}, sample_count "
+                f"{note.sample_count} and confidence {note.confidence}; samples are counted from 0 "
                 "on and a decision needs at least one, confidences are numbers"
             )
-        _check_finite("center_frequency_hz", run.center_frequency_hz)
-        _check_finite("sample_rate_hz", run.sample_rate_hz)
+        _check_finite("center_frequency_hz", note.center_frequency_hz)
+        _check_finite("sample_rate_hz", note.sample_rate_hz)
         with self._lock:
-            last = self._open.get(run.model)
-            if merge and last and last.first_sample <= run.first_sample and last.take_in(run):
+            last = self._open.get(note.model)
+            if merge and last and last.first_sample <= note.first_sample and last.take_in(note):
                 return
             if last:
                 self._closed.append(last)
-            self._open[run.model] = run
+            self._open[note.model] = note
             self._count += 1
 
     def save(self, sample_count: int) -> None:
@@ -246,9 +247,9 @@ class AnnotatedRecording:
         with self._lock:
             self._settle(sample_count)
             growing = [
-                (run.first_sample + self._offset, self._text(run, sample_count))
-                for run in [*self._closed, *self._open.values()]
-                if run.first_sample < sample_count
+                (note.first_sample + self._offset, self._text(note, sample_count))
+                for note in [*self._closed, *self._open.values()]
+                if note.first_sample < sample_count
             ]
             self.unwritable_count = self._unwritable + sum(text is None for _, text in growing)
             growing = [entry for entry in growing if entry[1] is not None]
@@ -257,60 +258,50 @@ class AnnotatedRecording:
             segments = self._metadata["captures"]
             end = sample_count + self._offset
             begun = [s for s in segments if s["core:sample_start"] < end] or segments[:1]
-            head = json.dumps(
-                self._metadata | {"captures": begun}, indent=2, ensure_ascii=False, allow_nan=False
-            )
-        text = head[: head.rindex("}")].rstrip() + ',\n  "annotations": [\n    '
-        data = (text + ",\n    ".join(lines) + "\n  ]\n}\n").encode()
+            info = dict(self._metadata["global"])
         if self._link_from is not None:
-            annotations.link(self._link_from, self.data_path)
+            describe.link(self._link_from, self.data_path)
             self._link_from = None
+        written_bytes = 0
         try:
-            write_bytes(self.meta_path, data)
+            written_bytes = write_metadata(self.meta_path, info, begun, lines)
         finally:
             took_s = time.monotonic() - began
-            due_s = max(took_s / WRITE_SHARE, len(data) / WRITE_BYTES_PER_S)
+            due_s = max(took_s / WRITE_SHARE, written_bytes / WRITE_BYTES_PER_S)
             self.pause_s = min(max(SHORTEST_PAUSE_S, due_s), LONGEST_PAUSE_S)
 
     def _settle(self, sample_count: int) -> None:
         """Turn what can change no more into text."""
         still = []
-        for run in self._closed:
-            if run.end_sample > sample_count:
-                still.append(run)
-            elif (text := self._text(run, sample_count)) is not None:
-                self._texts.append((run.first_sample + self._offset, text))
+        for note in self._closed:
+            if note.end_sample > sample_count:
+                still.append(note)
+            elif (text := self._text(note, sample_count)) is not None:
+                self._texts.append((note.first_sample + self._offset, text))
             else:
                 self._unwritable += 1
         self._closed = still
         self._texts += [(first, text) for first, end, text in self._remarks if end <= sample_count]
         self._remarks = [remark for remark in self._remarks if remark[1] > sample_count]
 
-    def _text(self, run: Run, sample_count: int) -> str | None:
+    def _text(self, note: ModelAnnotation, sample_count: int) -> str | None:
         """One line of JSON, cut at the end of the samples; None for what JSON cannot say."""
-        entry = annotation(
-            run,
+        entry = note.entry(
             sample_rate_hz=self._rate_hz,
-            center_frequency_hz=self._center_frequency_at(run.first_sample + self._offset),
+            center_frequency_hz=self._center_frequency_at(note.first_sample + self._offset),
         )
         entry["core:sample_start"] += self._offset
-        entry["core:sample_count"] = min(run.sample_count, sample_count - run.first_sample)
+        entry["core:sample_count"] = min(note.sample_count, sample_count - note.first_sample)
         try:
-            text = _line(entry)
-            text.encode()  # half a surrogate pair is a string, and no UTF-8
+            return annotation_text(entry)
         except (TypeError, ValueError):
             return None  # one that cannot be written must not keep the others from being written
-        return text
 
     def _center_frequency_at(self, sample: int) -> float | None:
         for segment in reversed(self._metadata["captures"]):
             if segment["core:sample_start"] <= sample:
                 return segment.get("core:frequency")
         return None
-
-
-def _line(entry: dict[str, Any]) -> str:
-    return json.dumps(entry, ensure_ascii=False, allow_nan=False)
 
 
 def _check_finite(name: str, value: float | None) -> None:
@@ -329,18 +320,11 @@ def _check_describes(meta_path: Path, data_path: Path, named: Path) -> None:
     samples = named.with_suffix("") if named.suffix == FILE_META_SUFFIX else named
     if named.suffix in (".sigmf-meta", ".sigmf-data") or not is_recording(samples):
         return
-    if samples.is_file() and not annotations.same_bytes(samples, data_path):
+    if samples.is_file() and not describe.same_bytes(samples, data_path):
         raise CaptureError(
             f"{meta_path} describes {data_path}, which holds other samples than {samples}; "
             "move one of them away, or name the .sigmf-meta file"
         )
-
-
-def _is_ours(entry: dict[str, Any]) -> bool:
-    """Whether a decision made it; labels that were written here as truth are not decisions."""
-    return str(entry.get("core:generator", "")).startswith("gr-tsddae") and (
-        "tsddae:confidence" in entry
-    )
 
 
 def _numbered(meta_path: Path) -> Iterator[Path]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SigMF: samples with their metadata, as a .sigmf-meta/.sigmf-data pair or a .sigmf archive.
 
-The `sigmf` library judges the metadata; the samples are mapped like those of any other file, also
-inside an archive, because the whole of a recording never fits in memory twice.
+The `sigmf` library judges the metadata. Samples are read like those of any other file, also inside
+an archive, because a whole recording never fits in memory twice.
 """
 
 from __future__ import annotations
@@ -10,8 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
+import math
 import tarfile
 import warnings
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -24,13 +28,15 @@ from gr_tsddae.iq.formats.capture_errors import (
 )
 from gr_tsddae.iq.formats.sample_format import SampleFormat
 
+log = logging.getLogger(__name__)
+
 SUFFIXES = (".sigmf-meta", ".sigmf-data", ".sigmf")
 
 _CHEAP_TO_VERIFY_BYTES = 64 * 2**20  # a tenth of a second
 
 
 def open_sigmf(path: Path, *, verify: bool | None = None) -> Capture:
-    """Opens a SigMF recording by any of its files.
+    """Open a SigMF recording by any of its files.
 
     Args:
         path: The .sigmf-meta or .sigmf-data file of a pair, or an uncompressed .sigmf archive.
@@ -47,7 +53,7 @@ def open_sigmf(path: Path, *, verify: bool | None = None) -> Capture:
     else:
         meta_path = path.with_suffix(".sigmf-meta")
         _check_pair_file(meta_path, path)
-        metadata = _parse(meta_path.read_bytes(), str(meta_path))
+        metadata = read_metadata(meta_path)
         data_path = _data_path(meta_path, metadata["global"])
         _check_pair_file(data_path, path)
         member_start, member_bytes, where = 0, check_file(data_path), str(meta_path)
@@ -66,7 +72,6 @@ def open_sigmf(path: Path, *, verify: bool | None = None) -> Capture:
     if verify or (verify is None and member_bytes <= _CHEAP_TO_VERIFY_BYTES):
         _verify(info.get("core:sha512"), data_path, member_start, member_bytes)
     sample_rate_hz = info.get("core:sample_rate")
-    offset = int(info.get("core:offset", 0))  # the number that the first sample of this file has
     return Capture(
         path=path,
         data_path=data_path,
@@ -76,10 +81,55 @@ def open_sigmf(path: Path, *, verify: bool | None = None) -> Capture:
         sample_rate_hz=None if sample_rate_hz is None else float(sample_rate_hz),
         header_bytes=member_start + header_bytes,
         trailing_bytes=data_path.stat().st_size - member_start - header_bytes - sample_bytes,
-        segments=_segments(metadata["captures"], offset, sample_count),
-        annotations=_annotations(metadata, offset, sample_count),
+        segments=_segments(metadata, sample_count),
+        annotations=_annotations(metadata, sample_count),
         metadata=info,
     )
+
+
+def read_metadata(meta_path: Path) -> dict[str, Any]:
+    """Read a .sigmf-meta file.
+
+    Returns:
+        Valid metadata with `global`, and `captures` and `annotations` in order of their start.
+        Numbers that are not finite are left out, which is logged.
+
+    Raises:
+        CaptureMissingError: If it cannot be read, or the library is not there.
+        CaptureDamagedError: If it is not valid SigMF.
+    """
+    try:
+        return _parse(meta_path.read_bytes(), str(meta_path))
+    except OSError as error:
+        raise CaptureMissingError(
+            f"{meta_path} cannot be read ({error.strerror}); check its permissions"
+        ) from error
+
+
+def annotated_samples(
+    metadata: Mapping[str, Any], sample_count: int
+) -> Iterator[tuple[dict[str, Any], int, int]]:
+    """Find the samples of each annotation; one without a length goes to the end of its segment.
+
+    Args:
+        metadata: With `global`, and perhaps `captures` and `annotations`, in any order.
+        sample_count: Samples in the file.
+
+    Yields:
+        An annotation that covers samples of the file, its first sample there, and its end.
+    """
+    offset = int(metadata["global"].get("core:offset", 0))
+    starts = sorted(int(each["core:sample_start"]) for each in metadata.get("captures", ()))
+    for entry in metadata.get("annotations", ()):
+        first = int(entry["core:sample_start"])
+        if "core:sample_count" in entry:
+            end = first + int(entry["core:sample_count"])
+        else:
+            following = bisect_right(starts, first)
+            end = starts[following] if following < len(starts) else sample_count + offset
+        first, end = max(0, first - offset), min(end - offset, sample_count)
+        if first < end:
+            yield entry, first, end
 
 
 def _check_pair_file(path: Path, asked: Path) -> None:
@@ -106,7 +156,7 @@ def _data_path(meta_path: Path, info: dict[str, Any]) -> Path:
 
 
 def _find_in_archive(path: Path) -> tuple[bytes, Path, int, int, str]:
-    """Returns metadata text, file, first byte and byte count of the samples, name for errors."""
+    """Return metadata text, file, first byte and byte count of the samples, name for errors."""
     check_file(path)
     try:
         with tarfile.open(path, "r:") as archive:
@@ -132,13 +182,13 @@ def _find_in_archive(path: Path) -> tuple[bytes, Path, int, int, str]:
 
 
 def _parse(text: bytes, where: str) -> dict[str, Any]:
-    """JSON -> checked metadata with `global`, `captures` and `annotations`.
+    """Parse JSON to checked metadata with `global`, `captures` and `annotations`.
 
     Files in the wild leave sections out or write annotations in the order of clicking; both are
     mended here. Everything else is the library's judgement.
     """
     try:
-        metadata = json.loads(text)
+        metadata = json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError) as error:  # also bytes that are not UTF-8
         raise CaptureDamagedError(
             f"{where} is not JSON ({error}); mend it or export the recording again"
@@ -154,7 +204,25 @@ def _parse(text: bytes, where: str) -> dict[str, Any]:
         with contextlib.suppress(KeyError, TypeError):  # the library says what is wrong
             metadata[section] = sorted(metadata[section], key=itemgetter("core:sample_start"))
     _validate(metadata, where)
-    return metadata
+    return _finite(metadata, where)
+
+
+def _whole(text: str) -> int:
+    if len(text) > 300:  # beyond every float
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _finite(value: Any, where: str) -> Any:
+    """Metadata without the numbers that are none. Counts of samples and bytes are valid by now."""
+    if isinstance(value, list):
+        return [_finite(each, where) for each in value]
+    if not isinstance(value, dict):
+        return value
+    for key in [k for k, v in value.items() if isinstance(v, float) and not math.isfinite(v)]:
+        log.warning("%s: ignored %s, which is %s", where, key, value[key])
+        del value[key]
+    return {key: _finite(each, where) for key, each in value.items()}
 
 
 def _validate(metadata: dict[str, Any], where: str) -> None:
@@ -200,39 +268,27 @@ def _header_bytes(captures: list[dict[str, Any]], where: str) -> int:
     return header_bytes[0] if header_bytes else 0
 
 
-def _segments(
-    captures: list[dict[str, Any]], offset: int, sample_count: int
-) -> tuple[Segment, ...]:
+def _segments(metadata: dict[str, Any], sample_count: int) -> tuple[Segment, ...]:
     """Without those behind the last sample, which a recording has that was cut short."""
+    offset = int(metadata["global"].get("core:offset", 0))
     segments = [
         Segment(
             first_sample=max(0, int(capture["core:sample_start"]) - offset),
             frequency_hz=capture.get("core:frequency"),
             datetime=capture.get("core:datetime"),
         )
-        for capture in captures
+        for capture in metadata["captures"]
     ]
     there = [segment for segment in segments if segment.first_sample < sample_count]
     return tuple(there) or (Segment(0),)
 
 
-def _annotations(
-    metadata: dict[str, Any], offset: int, sample_count: int
-) -> tuple[Annotation, ...]:
-    """Labelled annotations only; one without a length goes to the end of its segment."""
-    starts = [int(capture["core:sample_start"]) - offset for capture in metadata["captures"]]
-    annotations = []
-    for entry in metadata["annotations"]:
-        if "core:label" not in entry:
-            continue
-        first = max(0, int(entry["core:sample_start"]) - offset)
-        segment_end = min((start for start in starts if start > first), default=sample_count)
-        count = int(entry.get("core:sample_count", segment_end - first))
-        count = min(count, sample_count - first)
-        if count > 0:
-            label, generator = entry["core:label"], entry.get("core:generator")
-            annotations.append(Annotation(first, count, label, generator))
-    return tuple(annotations)
+def _annotations(metadata: dict[str, Any], sample_count: int) -> tuple[Annotation, ...]:
+    return tuple(
+        Annotation(first, end - first, entry["core:label"], entry.get("core:generator"))
+        for entry, first, end in annotated_samples(metadata, sample_count)
+        if "core:label" in entry
+    )
 
 
 def _verify(sha512: str | None, data_path: Path, first_byte: int, byte_count: int) -> None:

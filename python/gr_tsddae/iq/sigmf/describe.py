@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SigMF's description of a capture of any format, and its samples under the name SigMF expects.
+
+Viewers (inspectrum, IQEngine) look for NAME.sigmf-data beside NAME.sigmf-meta, and SigMF calls a
+file of nothing but samples under that name a full recording. So the samples of raw and SigMF
+captures are *linked* there: no byte is copied, and every viewer opens the result. A WAV file or an
+archive holds more than samples, which SigMF calls a non-conforming dataset: it is linked under its
+own name, and `core:dataset`, `core:header_bytes` and `core:trailing_bytes` say where the samples
+lie in it.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from gr_tsddae.files import replacing
+from gr_tsddae.iq.formats.capture import Capture
+from gr_tsddae.iq.formats.capture_errors import CaptureError
+from gr_tsddae.iq.formats.file_meta import SegmentedCapture
+from gr_tsddae.iq.sigmf.write import EXTENSION, VERSION
+
+# What the written samples share with the capture: all of `global` but what is said anew below.
+_NOT_COPIED = {
+    "core:version",
+    "core:datatype",
+    "core:sample_rate",
+    "core:offset",
+    "core:dataset",
+    "core:trailing_bytes",
+    "core:metadata_only",
+    "core:collection",
+    "core:num_channels",
+    "core:extensions",
+    "core:sha512",
+}
+
+
+def samples_path(meta_path: Path, capture: Capture) -> Path:
+    """Where metadata at `meta_path` expect the samples of a capture.
+
+    Raises:
+        CaptureError: If SigMF cannot describe the file.
+    """
+    if isinstance(capture, SegmentedCapture) and len(capture.segment_bytes) > 1:
+        raise CaptureError(
+            f"{capture.path} has headers among its samples, which SigMF viewers would take for "
+            "signal; record it with a detached header, or without one"
+        )
+    if capture.header_bytes or capture.trailing_bytes:
+        return meta_path.with_name(capture.data_path.name)
+    return meta_path.with_suffix(".sigmf-data")
+
+
+def global_of(capture: Capture, data_path: Path) -> dict[str, Any]:
+    """The `global` object for a capture whose samples lie at `data_path`."""
+    info = {key: value for key, value in capture.metadata.items() if key not in _NOT_COPIED}
+    info["core:version"] = VERSION
+    info["core:datatype"] = capture.sample_format.sigmf_datatype
+    info["core:extensions"] = with_ours(capture.metadata.get("core:extensions", []))
+    if capture.sample_rate_hz is not None:
+        info["core:sample_rate"] = capture.sample_rate_hz
+    if data_path.suffix != ".sigmf-data":
+        info["core:dataset"] = data_path.name
+        info["core:trailing_bytes"] = capture.trailing_bytes
+    elif "core:sha512" in capture.metadata and "core:dataset" not in capture.metadata:
+        info["core:sha512"] = capture.metadata["core:sha512"]
+    return info
+
+
+def with_ours(extensions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Extensions that a recording names, and this program's, once."""
+    return [*(each for each in extensions if each["name"] != EXTENSION["name"]), EXTENSION]
+
+
+def captures_of(capture: Capture) -> list[dict[str, Any]]:
+    """The `captures` of a capture: its segments."""
+    captures: list[dict[str, Any]] = []
+    for segment in capture.segments:
+        entry: dict[str, Any] = {"core:sample_start": segment.first_sample}
+        if segment.frequency_hz is not None:
+            entry["core:frequency"] = segment.frequency_hz
+        if segment.datetime is not None:
+            entry["core:datetime"] = segment.datetime
+        captures.append(entry)
+    if capture.header_bytes:
+        captures[0]["core:header_bytes"] = capture.header_bytes
+    return captures
+
+
+def same_bytes(left: Path, right: Path) -> bool:
+    """Whether two files are one, or hold the same."""
+    return left.samefile(right) or filecmp.cmp(left, right, shallow=False)
+
+
+def link(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`: hard link, else symbolic link, else copy."""
+    if target.exists() and same_bytes(source, target):
+        return
+    target.unlink(missing_ok=True)
+    for make in (os.link, os.symlink):
+        try:
+            make(source, target)
+            return
+        except OSError:  # another file system, or one without links
+            continue
+    with replacing(target) as partial:
+        shutil.copyfile(source, partial)

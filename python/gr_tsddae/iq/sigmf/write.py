@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The writer of all SigMF metadata: annotations as they come, one a line, in an atomic write.
+
+The `sigmf` library would hold every annotation in memory and make all of them text for each write.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from gr_tsddae.files import json_text, replacing
+from gr_tsddae.iq.sigmf.opinion import generator
+
+VERSION = "1.2.0"
+EXTENSION = {"name": "tsddae", "version": "1.0.0", "optional": True}
+
+
+def new_global(sample_rate_hz: float | None, **about: Any) -> dict[str, Any]:
+    """The `global` object of a recording of cf32_le samples that this program makes.
+
+    Args:
+        sample_rate_hz: Samples per second, or None.
+        about: Fields of SigMF's core, without prefix; empty ones are left out.
+    """
+    info = {"datatype": "cf32_le", "version": VERSION, "sample_rate": sample_rate_hz, **about}
+    info |= {"recorder": generator(), "extensions": [EXTENSION]}
+    return {f"core:{key}": value for key, value in info.items() if value not in (None, "")}
+
+
+def meta_path(path: Path) -> Path:
+    """The .sigmf-meta file of a recording that is named with or without a SigMF suffix."""
+    if path.suffix in (".sigmf-meta", ".sigmf-data", ".sigmf"):
+        return path.with_suffix(".sigmf-meta")
+    return path.with_name(path.name + ".sigmf-meta")
+
+
+def annotation_text(entry: Mapping[str, Any]) -> str:
+    """An annotation as one line of JSON.
+
+    Raises:
+        ValueError, TypeError: If JSON or UTF-8 cannot say it.
+    """
+    text = json.dumps(entry, ensure_ascii=False, allow_nan=False)
+    text.encode()  # half a surrogate pair is a string, and no UTF-8
+    return text
+
+
+def write_metadata(
+    path: Path,
+    info: Mapping[str, Any],
+    captures: Iterable[Mapping[str, Any]],
+    annotations: Iterable[str],
+) -> int:
+    """Write a .sigmf-meta file; see `files.replacing`.
+
+    Args:
+        path: The file.
+        info: The `global` object.
+        captures: In order of `core:sample_start`.
+        annotations: Texts of `annotation_text`, in order of `core:sample_start`.
+
+    Returns:
+        How many bytes it has.
+
+    Raises:
+        OSError: If it cannot be written.
+        ValueError: If JSON cannot say it.
+    """
+    with replacing(path) as partial, partial.open("w", encoding="utf-8") as file:
+        head = {"global": info, "captures": list(captures)}
+        text = json_text(head, indent=2, allow_nan=False)
+        file.write(text[: text.rindex("}")].rstrip() + ',\n  "annotations": [')
+        separator = "\n    "
+        for annotation in annotations:
+            file.write(separator + annotation)
+            separator = ",\n    "
+        file.write("\n  ]\n}\n")
+        return file.tell()
