@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gr_tsddae.iq.sigmf.annotations import EXTENSION, SIGMF_VERSION, generator, meta_path
+from gr_tsddae.files import creating
+from gr_tsddae.iq.sigmf.write import annotation_text, meta_path, new_global, write_metadata
 from gr_tsddae.synth.scene.render import Scene, Truth
-from gr_tsddae.synth.whole_file import whole_file
 
 DATATYPES = {"cu8": "cu8", "cf32": "cf32_le"}
 
@@ -30,27 +30,21 @@ def write_scene(scene: Scene, path: Path, datatype: str = "cu8") -> Path:
     """
     meta = meta_path(path)
     data = meta.with_suffix(".sigmf-data")
-    if meta.exists():
-        raise FileExistsError(f"{meta} exists and is not overwritten: choose another name")
     components = np.ascontiguousarray(scene.iq, "<c8").view("<f4")
     if datatype == "cu8":
         components = np.clip(np.rint(components * 127.5 + 127.5), 0, 255).astype(np.uint8)
-    with whole_file(data, components.nbytes) as partial:
-        partial.write_bytes(components.tobytes())
-    metadata = {
-        "global": {
-            "core:version": SIGMF_VERSION,
-            "core:datatype": DATATYPES[datatype],
-            "core:sample_rate": scene.rate_hz,
-            "core:description": "synthetic scene; the annotations are the truth",
-            "core:extensions": [EXTENSION],
-        },
-        "captures": [{"core:sample_start": 0}],
-        "annotations": [_annotation(truth, scene) for truth in scene.truths],
-    }
-    metadata["annotations"].sort(key=lambda note: note["core:sample_start"])
-    with whole_file(meta) as partial:
-        partial.write_text(json.dumps(metadata, indent=1) + "\n")
+    notes = sorted(
+        (_annotation(truth, scene) for truth in scene.truths),
+        key=lambda note: note["core:sample_start"],
+    )
+    info = new_global(
+        scene.rate_hz,
+        datatype=DATATYPES[datatype],
+        description="synthetic scene; the annotations are the truth",
+    )
+    with creating(meta) as new_meta, creating(data, components.nbytes) as new_data:
+        new_data.write_bytes(components.tobytes())
+        write_metadata(new_meta, info, [{"core:sample_start": 0}], map(annotation_text, notes))
     return meta
 
 
@@ -63,7 +57,6 @@ def _annotation(truth: Truth, scene: Scene) -> dict:
         "core:freq_lower_edge": truth.low_hz,
         "core:freq_upper_edge": truth.high_hz,
         "core:label": truth.label,
-        "core:generator": generator(),
         "tsddae:snr_db": truth.snr_db,
         "tsddae:bursts_s": [list(burst) for burst in truth.bursts],
         **{f"tsddae:{key}": value for key, value in truth.details.items() if value is not None},
@@ -78,7 +71,7 @@ def read_truth(meta: Path) -> list[Truth]:
         OSError: when the file cannot be read.
     """
     try:
-        content = json.loads(meta.read_text())
+        content = json.loads(meta.read_text(encoding="utf-8"))
         rate_hz = content["global"]["core:sample_rate"]
         center_hz = content["captures"][0].get("core:frequency", 0.0)
         return [_truth(note, rate_hz, center_hz) for note in content["annotations"]]
