@@ -62,15 +62,16 @@ const ring_config& validated(const ring_config& config)
             "max_wait_s is " + std::to_string(config.max_wait_s) +
             ", but must be 0 or more seconds: use inf to wait for full batches");
 
-    const double bytes = static_cast<double>(config.window_samples) *
-                         config.batch_windows * config.capacity_batches *
-                         sizeof(gr_complex);
+    const double window_bytes =
+        static_cast<double>(config.window_samples) * sizeof(gr_complex) +
+        sizeof(window_info);
+    const double bytes = window_bytes * config.batch_windows * config.capacity_batches;
     if (bytes > storage_limit_bytes) {
         throw std::invalid_argument(
-            "window_samples * batch_windows * capacity_batches = " +
-            std::to_string(config.window_samples) + " * " +
-            std::to_string(config.batch_windows) + " * " +
-            std::to_string(config.capacity_batches) + " samples take " +
+            "capacity_batches * batch_windows = " +
+            std::to_string(config.capacity_batches) + " * " +
+            std::to_string(config.batch_windows) + " windows of window_samples = " +
+            std::to_string(config.window_samples) + " and their descriptions take " +
             std::to_string(std::llround(bytes / (1 << 20))) +
             " MiB, but the limit is 8192 MiB: use smaller or fewer batches");
     }
@@ -100,7 +101,7 @@ batch_store::batch_store(const ring_config& unchecked_config)
     const size_t capacity = config.capacity_batches;
     const size_t bytes = capacity * batch_samples * sizeof(gr_complex);
     d_samples.reset(static_cast<gr_complex*>(::operator new[](bytes, storage_alignment)));
-    // Touches every page, so that none is mapped while samples arrive.
+    // This touches every page, so that none is mapped while samples arrive.
     std::uninitialized_fill_n(d_samples.get(), capacity * batch_samples, gr_complex(0));
 
     d_batches.reserve(capacity);
@@ -141,7 +142,7 @@ void batch_store::put(const gr_complex* samples,
         d_free.pop_back();
         d_batches[*d_open].opened_at = clock::now();
         if (std::isfinite(pace.max_wait_s))
-            d_news.notify_all(); // who waits learns when this batch is due
+            d_news.notify_all(); // who waits in take() learns when this batch is due
     }
     stored_batch& batch = d_batches[*d_open];
     const size_t length = config.window_samples;
@@ -181,7 +182,7 @@ void batch_store::set_pace(const ring_pace& wanted)
     pace = wanted;
     if (d_open && d_batches[*d_open].windows >= static_cast<size_t>(pace.batch_windows))
         close_open_batch();
-    d_news.notify_all(); // who waits learns when a batch is due now
+    d_news.notify_all(); // who waits in take() learns when a batch is due now
 }
 
 void batch_store::drop_oldest_ready()
@@ -193,7 +194,8 @@ void batch_store::drop_oldest_ready()
     free_batch(oldest);
 }
 
-//! The newest batch is always kept, and all of a stream that has ended.
+//! Drop ready batches older than pace.max_age_s, but never the newest one, and none of
+//! a stream that has ended.
 void batch_store::drop_stale(clock::time_point now)
 {
     if (config.policy != overflow_policy::drop_oldest || closed)
@@ -209,7 +211,8 @@ void batch_store::notify_all()
     d_room.notify_all();
 }
 
-std::optional<size_t> batch_store::take(gr::thread::scoped_lock& lock, double timeout_s)
+std::optional<size_t> batch_store::wait_for_ready(gr::thread::scoped_lock& lock,
+                                                  double timeout_s)
 {
     if (!(timeout_s >= 0.0))
         throw std::invalid_argument("timeout_s is " + std::to_string(timeout_s) +
@@ -222,22 +225,24 @@ std::optional<size_t> batch_store::take(gr::thread::scoped_lock& lock, double ti
         if (d_open) {
             const clock::time_point due =
                 later(d_batches[*d_open].opened_at, pace.max_wait_s);
-            // Older batches go first, so an open one matters only when it is the only.
+            // Ready batches go first: the open one is due only when none is ready.
             if (d_ready.empty() && now >= due)
                 close_open_batch();
             wake_up = std::min(deadline, due);
         }
         drop_stale(now);
-        if (!d_ready.empty()) {
-            const size_t index = d_ready.front();
-            d_ready.erase(d_ready.begin());
-            counters.batches_taken++;
-            return index;
-        }
+        if (!d_ready.empty())
+            return d_ready.front();
         if (closed || now >= deadline)
             return std::nullopt;
         d_news.wait_until(lock, wake_up);
     }
+}
+
+void batch_store::take_oldest_ready()
+{
+    d_ready.erase(d_ready.begin());
+    counters.batches_taken++;
 }
 
 void batch_store::release(size_t index, bool classified)

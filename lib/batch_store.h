@@ -24,14 +24,14 @@ namespace gr {
 namespace tsddae {
 
 /*!
- * \brief The storage of a window_ring: its batches, its counters, the lock on both.
+ * \brief The storage of a window_ring: its batches, its counters and their lock.
  *
  * Each batch is free, open (being filled; at most one), ready, or taken:
  *
  *     free -> open -> ready -> taken -> free        (ready -> free when dropped)
  *
- * It is shared by the ring and by every batch in a consumer's hands. Every method
- * expects \p mutex to be held.
+ * The ring and every batch that a consumer holds share the storage. The caller of any
+ * method holds \p mutex.
  */
 class batch_store
 {
@@ -40,11 +40,11 @@ public:
         gr_complex* samples;           // (B, L), aligned to 64 bytes
         std::vector<window_info> info; // (B)
         size_t windows;                // how many of the B are filled
-        uint64_t samples_owned;        // what these windows own, see ring_counters
-        std::chrono::steady_clock::time_point opened_at; // when it got its first window
+        uint64_t samples_owned;        // by these windows, see ring_counters
+        std::chrono::steady_clock::time_point opened_at; // when its first window came
     };
 
-    explicit batch_store(const ring_config& config); //!< validates it
+    explicit batch_store(const ring_config& config); //!< \throws as window_ring does
 
     mutable gr::thread::mutex mutex;
     const ring_config config;
@@ -57,24 +57,27 @@ public:
 
     /* the producer's side */
 
-    //! A batch with room for a window exists now, or could be had under the policy.
-    //! Under overflow_policy::block, waits for it. False: closed, or drop the window.
+    //! Find room for a window, as the policy says; overflow_policy::block waits for it.
+    //! \returns false when the storage is closed or the window is to be dropped.
     bool make_room(gr::thread::scoped_lock& lock);
 
     //! Copy a window to the room that make_room() found.
     void put(const gr_complex* samples, const window_info& info, uint64_t samples_owned);
 
-    //! The open batch is handed out as it is.
+    //! Make the open batch ready, full or not.
     void close_open_batch();
 
-    //! Wake everybody, for a reason that is not a full or a free batch.
+    //! Wake every thread that waits, because \p closed has changed.
     void notify_all();
 
     /* the consumer's side */
 
-    std::optional<size_t> take(gr::thread::scoped_lock& lock, double timeout_s);
+    //! The oldest ready batch, which stays ready. Nothing after the timeout, or when the
+    //! storage is closed and empty.
+    std::optional<size_t> wait_for_ready(gr::thread::scoped_lock& lock, double timeout_s);
+    void take_oldest_ready();
     void release(size_t index, bool classified);
-    uint64_t discard();
+    uint64_t discard(); //!< \returns how many windows were dropped
 
     size_t ready() const { return d_ready.size(); }
     bool empty() const { return d_ready.empty() && !d_open; }
@@ -93,7 +96,7 @@ private:
 
     std::unique_ptr<gr_complex[], aligned_delete> d_samples;
     std::vector<stored_batch> d_batches;
-    std::vector<size_t> d_free;  // indices into d_batches; reserved, so they never
+    std::vector<size_t> d_free;  // indices into d_batches; both are reserved and never
     std::vector<size_t> d_ready; // allocate; oldest first
     std::optional<size_t> d_open;
 

@@ -13,7 +13,7 @@ namespace tsddae {
 
 namespace {
 
-//! A number that is not negative and has no fraction, signed or not.
+//! A whole number from 0 up, of a signed or an unsigned type.
 std::optional<uint64_t> whole(const pmt::pmt_t& value)
 {
     if (pmt::is_uint64(value))

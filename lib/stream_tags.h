@@ -20,12 +20,12 @@ struct tag_time {
     double frac_s;
 };
 
-//! The value of an rx_time tag: a tuple of a whole number and a fraction, in seconds.
-//! Nothing when it is anything else.
+//! The value of an rx_time tag: a tuple of whole seconds and a fraction of a second.
+//! Nothing when the value is anything else.
 std::optional<tag_time> time_of_tag(const pmt::pmt_t& value);
 
 //! The value of an rx_freq or rx_rate tag: a finite real number, in Hz.
-//! Nothing when it is anything else.
+//! Nothing when the value is anything else.
 std::optional<double> hz_of_tag(const pmt::pmt_t& value);
 
 } // namespace tsddae

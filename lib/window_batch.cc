@@ -23,9 +23,10 @@ window_batch::window_batch(std::shared_ptr<batch_store> store, size_t index)
 
 window_batch::~window_batch()
 {
+    if (d_released) // nobody else holds this handle any more: no lock is needed
+        return;
     gr::thread::scoped_lock lock(d_store->mutex);
-    if (!d_released)
-        d_store->release(d_index, false);
+    d_store->release(d_index, false);
 }
 
 gr_complex* window_batch::samples() const

@@ -15,7 +15,8 @@ namespace gr {
 namespace tsddae {
 
 namespace {
-const pmt::pmt_t rx_time_key() // not globals: pmt's symbol table must exist first
+// Not global variables: pmt's symbol table must exist before them.
+const pmt::pmt_t rx_time_key()
 {
     static const pmt::pmt_t key = pmt::mp("rx_time");
     return key;
@@ -58,14 +59,14 @@ bool window_batcher_impl::start()
     d_warned = false;
     d_longest_stall_s = 0.0;
     d_worked_at.reset();
-    d_ring->reopen(true); // sample numbers restart, so what tags said is over
+    d_ring->reopen(true); // sample numbers restart, so earlier tags no longer hold
     return true;
 }
 
 bool window_batcher_impl::stop()
 {
-    // The scheduler marks a block as done when its input ran out, not when it was
-    // interrupted. Nothing here may wait: this can run while an interruption unwinds.
+    // The scheduler marks a block as done when its input ran out, not when the block was
+    // interrupted. stop() must not wait: it can run while an interruption unwinds.
     d_stream_ended = stream_ended();
     d_ring->close();
     return true;
@@ -94,7 +95,7 @@ int window_batcher_impl::work(int noutput_items,
                                      static_cast<size_t>(noutput_items));
     if (taken == noutput_items)
         return taken;
-    consume(0, taken); // a consumer closed the ring: it wants no more
+    consume(0, taken); // a consumer closed the ring: it takes no more
     return WORK_DONE;
 }
 
@@ -103,12 +104,12 @@ size_t window_batcher_impl::push_with_tags(uint64_t first_sample,
                                            size_t n)
 {
     get_tags_in_range(d_tags, 0, first_sample, first_sample + n);
-    // Others would only cut the samples into pieces.
+    // Other tags would only cut the samples into pieces.
     d_tags.erase(std::remove_if(d_tags.begin(), d_tags.end(), is_foreign), d_tags.end());
     std::stable_sort(d_tags.begin(), d_tags.end(), tag_t::offset_compare);
     uint64_t at = first_sample;
     for (const tag_t& tag : d_tags) {
-        // Also without samples in between: this sets the ring's position.
+        // Even without samples in between, push() sets the ring's position.
         at += d_ring->push(at, samples + (at - first_sample), tag.offset - at);
         if (at != tag.offset)
             return at - first_sample; // closed
@@ -143,12 +144,14 @@ void window_batcher_impl::warn_of_malformed(const tag_t& tag)
     if (d_warned)
         return;
     d_warned = true;
-    d_logger->warn("ignored the tag {} = {} at sample {}: expected rx_time as a tuple of "
-                   "seconds (uint64) and their fraction (double), rx_freq and rx_rate as "
-                   "a double in Hz. Further ones are ignored silently.",
-                   pmt::write_string(tag.key),
-                   pmt::write_string(tag.value),
-                   tag.offset);
+    d_logger->warn(
+        "ignored the tag {} = {} at sample {}: expected rx_time as a tuple of "
+        "seconds (uint64) and their fraction (double), rx_freq and rx_rate as "
+        "a double in Hz. Further malformed tags of this run are ignored without "
+        "a warning.",
+        pmt::write_string(tag.key),
+        pmt::write_string(tag.value),
+        tag.offset);
 }
 
 } // namespace tsddae

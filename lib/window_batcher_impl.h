@@ -42,8 +42,8 @@ private:
     std::atomic<bool> d_stream_ended{ false };
     std::atomic<double> d_longest_stall_s{ 0.0 };
     std::optional<std::chrono::steady_clock::time_point> d_worked_at;
-    bool d_warned = false;     // of a malformed tag
-    std::vector<tag_t> d_tags; // of one work(); a member to keep its storage
+    bool d_warned = false;     // of a malformed tag, in this run
+    std::vector<tag_t> d_tags; // of one work(); a member, so that its storage is kept
 };
 
 } // namespace tsddae

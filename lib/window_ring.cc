@@ -19,10 +19,10 @@ namespace tsddae {
  * Positions are absolute sample numbers. While a span [first, end) is pushed,
  *
  *     d_start      first sample of the window being filled, [d_start, d_start + L)
- *     d_position   everything in front of it has been taken and counted
+ *     d_position   all samples in front of this one have been taken and counted
  *     d_carry      the samples [d_start, first), if the window began in front of the span
  *
- * With a hop longer than L, d_start lies behind d_position while a gap passes by.
+ * With a hop longer than L, d_start lies behind d_position while a gap passes.
  */
 
 class window_ring::producer
@@ -35,7 +35,7 @@ public:
                                    "one order, so only one thread may push them");
         ring.d_pushing = true;
     }
-    // Only reached with the lock held: a wait, interrupted or not, ends with it.
+    // The lock is held here: each wait, interrupted or not, ends with the lock held.
     ~producer() { d_ring.d_pushing = false; }
 
     gr::thread::scoped_lock lock;
@@ -77,7 +77,7 @@ size_t window_ring::push(uint64_t first_sample, const gr_complex* samples, size_
         d_info.power_dbfs = dbfs(power);
         const bool gated = !finite || d_info.power_dbfs < d_gate_dbfs;
 
-        // The only wait. Nothing of this window is taken before it is over.
+        // The only wait. No sample of this window counts as taken before it is over.
         bool room = false;
         try {
             room = !gated && store.make_room(self.lock);
@@ -124,7 +124,7 @@ const gr_complex* window_ring::window_at_start(uint64_t first_sample,
     return d_carry.data();
 }
 
-//! On to the next window; what it shares with the last span but one stays in d_carry.
+//! Go on to the next window. Its samples from earlier spans move to d_carry's front.
 void window_ring::slide(uint64_t first_sample)
 {
     const uint64_t next = d_start + d_hop;
@@ -135,8 +135,8 @@ void window_ring::slide(uint64_t first_sample)
     d_start = next;
 }
 
-//! Of a span of which \p n samples were taken, those of the window being filled
-//! move to d_carry.
+//! After \p n samples of a span were taken: copy those of the window being filled to
+//! d_carry.
 void window_ring::keep_rest(uint64_t first_sample, const gr_complex* samples, size_t n)
 {
     const uint64_t end = first_sample + n;
@@ -147,7 +147,7 @@ void window_ring::keep_rest(uint64_t first_sample, const gr_complex* samples, si
                     d_carry.begin() + (from - d_start));
 }
 
-//! Account for the samples up to \p sample: those in front of d_start are in a gap.
+//! Count the samples up to \p sample as taken. Those in front of d_start are in a gap.
 void window_ring::take_until(uint64_t sample)
 {
     const uint64_t taken = sample - d_position;
@@ -161,7 +161,7 @@ void window_ring::take_until(uint64_t sample)
     d_position = sample;
 }
 
-//! Flush the window being filled; the next one starts here.
+//! Flush the window being filled. The next window starts here.
 void window_ring::end_segment()
 {
     d_store->counters.samples_pending -= d_owned;
@@ -178,8 +178,33 @@ uint64_t window_ring::position() const
 
 void window_ring::mark_time(uint64_t full_s, double frac_s)
 {
+    constexpr double tolerance_samples = 1.5; // both as the header explains
+    constexpr double tolerance_s = 0.5e-6;
     producer self(*this);
+    if (d_info.has_time) {
+        const double samples = samples_since_time();
+        const double seconds = static_cast<int64_t>(full_s - d_info.rx_time_full_s) +
+                               (frac_s - d_info.rx_time_frac_s);
+        const double rate_hz =
+            std::isnan(d_info.rx_rate_hz) ? d_measured_rate_hz : d_info.rx_rate_hz;
+        d_measured_rate_hz = samples / seconds;
+        if (std::isfinite(rate_hz) && rate_hz > 0.0 &&
+            std::abs(seconds - samples / rate_hz) <=
+                std::max(tolerance_s, tolerance_samples / rate_hz))
+            return;
+    }
     end_segment();
+    set_time(full_s, frac_s);
+}
+
+double window_ring::samples_since_time() const
+{
+    return static_cast<int64_t>(d_position - d_info.rx_time_sample);
+}
+
+//! The clock starts at the next sample.
+void window_ring::set_time(uint64_t full_s, double frac_s)
+{
     d_info.has_time = 1;
     d_info.rx_time_full_s = full_s;
     d_info.rx_time_frac_s = frac_s;
@@ -201,6 +226,13 @@ void window_ring::mark_rate(double rate_hz)
     if (rate_hz == d_info.rx_rate_hz)
         return;
     end_segment();
+    if (d_info.has_time &&
+        d_info.rx_rate_hz > 0.0) { // what it shows here, at the old rate
+        const double frac_s =
+            d_info.rx_time_frac_s + samples_since_time() / d_info.rx_rate_hz;
+        const double whole_s = std::floor(frac_s);
+        set_time(d_info.rx_time_full_s + static_cast<int64_t>(whole_s), frac_s - whole_s);
+    }
     d_info.rx_rate_hz = rate_hz;
 }
 
@@ -214,15 +246,22 @@ void window_ring::reopen(bool forget_tags)
 {
     gr::thread::scoped_lock lock(d_store->mutex);
     d_store->closed = false;
-    if (forget_tags)
+    if (forget_tags) {
         d_info = window_info();
+        d_measured_rate_hz = d_info.rx_rate_hz; // unknown
+    }
 }
 
 window_batch::sptr window_ring::take(double timeout_s)
 {
     gr::thread::scoped_lock lock(d_store->mutex);
-    const auto index = d_store->take(lock, timeout_s);
-    return index ? std::make_shared<window_batch>(d_store, *index) : nullptr;
+    const auto index = d_store->wait_for_ready(lock, timeout_s);
+    if (!index)
+        return nullptr;
+    // Without memory for the handle the batch stays in the ring.
+    const auto batch = std::make_shared<window_batch>(d_store, *index);
+    d_store->take_oldest_ready();
+    return batch;
 }
 
 void window_ring::release(window_batch& batch, bool classified)

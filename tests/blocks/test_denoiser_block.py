@@ -131,7 +131,9 @@ def test_a_slow_reader_makes_a_replay_wait_and_loses_nothing(arguments):
 
 def test_a_slow_reader_makes_a_live_stream_drop(arguments):
     block = passing(denoiser(overflow="drop_oldest", capacity_batches=2, **arguments))
-    flowgraph = Flowgraph(blocks.null_source(NULL), block, SlowSink(np.complex64, 0.05))
+    flowgraph = Flowgraph(
+        vector_source(noise(100 * H), repeat=True), block, SlowSink(np.complex64, 0.05)
+    )
     flowgraph.start()
     until(lambda: block.counters()["windows_dropped"] > 1000)  # the source is not held up
     flowgraph.stop()
@@ -143,7 +145,9 @@ def test_a_slow_reader_makes_a_live_stream_drop(arguments):
 @pytest.mark.parametrize("infinite", [True, False])
 def test_stopping_while_everything_waits_for_a_reader(arguments, overflow, infinite):
     block = passing(denoiser(overflow=overflow, **arguments))
-    source = blocks.null_source(NULL) if infinite else vector_source(noise(3000 * H))
+    source = (
+        vector_source(noise(100 * H), repeat=True) if infinite else vector_source(noise(3000 * H))
+    )
     flowgraph = Flowgraph(source, block, SlowSink(np.complex64, 0.2))
     flowgraph.start()
     until(lambda: len(flowgraph.sink.items) > 1)
@@ -156,7 +160,10 @@ def test_stopping_while_everything_waits_for_a_reader(arguments, overflow, infin
 def test_what_feeds_it_ends_when_nobody_reads_on(arguments, overflow):
     block = passing(denoiser(overflow=overflow, **arguments))
     flowgraph = Flowgraph(
-        blocks.null_source(NULL), block, blocks.vector_sink_c(), between=[blocks.head(NULL, 9999)]
+        vector_source(noise(100 * H), repeat=True),
+        block,
+        blocks.vector_sink_c(),
+        between=[blocks.head(NULL, 9999)],
     )
     assert ended(flowgraph)
     assert len(output(flowgraph)) == 9999
@@ -195,7 +202,7 @@ def test_runs_again_with_a_reader_that_starts_late(arguments, monkeypatch):
 
 def test_stopped_and_started_again(arguments):
     block = passing(denoiser(**arguments))
-    flowgraph = Flowgraph(blocks.null_source(NULL), block, blocks.null_sink(NULL))
+    flowgraph = Flowgraph(vector_source(noise(100 * H), repeat=True), block, blocks.null_sink(NULL))
     for run in range(1, 6):
         flowgraph.start()
         until(lambda run=run: flowgraph.sink.nitems_read(0) > run * 1000)

@@ -117,7 +117,7 @@ def test_another_model_must_have_vectors_of_the_same_length(arguments, folder, t
     wide = OPTIONS | {"width": 24}
     save_model(tmp_path / "c", fill, task="amc", classes=("a", "b"), options=wide)
     block = embedding(**arguments)
-    flowgraph = Flowgraph(blocks.null_source(gr.sizeof_gr_complex), block, blocks.null_sink(4 * E))
+    flowgraph = Flowgraph(vector_source(noise(33 * L), repeat=True), block, blocks.null_sink(4 * E))
     flowgraph.start()
     try:
         block.set_model(str(tmp_path / "c"))

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import os
 import subprocess
 import sys
 import threading
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +24,8 @@ pytest.importorskip("gnuradio.gr", reason="GNU Radio 3.10 is not installed for t
 import pmt
 from gnuradio import blocks, gr
 
-from gr_tsddae.bindings import window_batcher, window_ring
+import gr_tsddae.blocks
+from gr_tsddae.bindings import DEFAULT_GATE_DBFS, window_batcher, window_ring
 
 INF = float("inf")
 POLICIES = ("block", "drop_oldest", "drop_newest")
@@ -47,6 +51,11 @@ def drain(ring: window_ring | window_batcher) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(samples), np.concatenate(info) if info else np.empty(0)
 
 
+def starts(ring: window_ring | window_batcher) -> list[int]:
+    """The numbers of the first samples of all windows that can be taken now."""
+    return [int(record["first_sample"]) for record in drain(ring)[1]]
+
+
 # --- cutting, against an oracle -------------------------------------------------------------------
 
 
@@ -65,24 +74,39 @@ def oracle(x, edges, length, hop, gate_dbfs):
 
 
 def mark(ring: window_ring, news: tuple[str, float], state: dict[str, float]) -> bool:
-    """Tells the ring what a tag would; returns whether that cuts, and keeps it in `state`."""
+    """Tell the ring what a tag would; return whether that cuts, and keep the news in `state`."""
     kind, value = news
-    if kind == "time":
-        ring.mark_time(int(value), value % 1)
-        state["time"], state["at"] = value, ring.position()
-        return True
     if kind == "gap":
         ring.mark_discontinuity()
         return True
+    # The clock starts at the time `full` + `frac` of sample `at`.
+    at = ring.position()
+    samples, rate = at - state.get("at", 0), state.get("rate", state.get("measured", np.nan))
+    if kind in ("time", "clock"):
+        full, frac = (value, 0.25) if kind == "time" else (state.get("full", 9.0), 0.5)
+        if kind == "clock" and rate > 0 and "full" in state:  # so many samples beside the clock
+            frac = state["frac"] + (samples + value) / rate
+        ring.mark_time(int(full), frac)  # its fraction may be 1 s or more, or negative
+        if "full" in state:
+            seconds = (full - state["full"]) + (frac - state["frac"])
+            state["measured"] = samples / seconds if seconds else np.nan
+            if rate > 0 and abs(seconds - samples / rate) <= max(0.5e-6, 1.5 / rate):
+                return False
+        state.update(full=full, frac=frac, at=at)
+        return True
     (ring.mark_freq if kind == "freq" else ring.mark_rate)(value)
     changed = state.get(kind) != value
+    if kind == "rate" and changed and "rate" in state and "full" in state:
+        whole, state["frac"] = divmod(state["frac"] + samples / rate, 1)
+        state["full"], state["at"] = state["full"] + whole, at
     state[kind] = value
     return changed
 
 
 NEWS = st.one_of(
-    st.tuples(st.sampled_from(["freq", "rate"]), st.sampled_from([1e6, 2.5e6])),
-    st.tuples(st.just("time"), st.sampled_from([3.25, 1e9 + 0.5])),
+    st.tuples(st.sampled_from(["freq", "rate"]), st.sampled_from([1e3, 2.5e6])),
+    st.tuples(st.just("time"), st.sampled_from([3.0, 1e9])),
+    st.tuples(st.just("clock"), st.sampled_from([0.0, 1.0, -1.4, 2.0, -5.0])),
     st.just(("gap", 0.0)),
 )
 
@@ -127,9 +151,10 @@ def test_any_chunking_any_hop_any_tags(
         known = expected_state[start]
         np.testing.assert_equal(record["rx_freq_hz"], known.get("freq", np.nan))
         np.testing.assert_equal(record["rx_rate_hz"], known.get("rate", np.nan))
-        assert record["has_time"] == ("time" in known)
-        if "time" in known:
-            assert record["rx_time_full_s"] + record["rx_time_frac_s"] == known["time"]
+        assert record["has_time"] == ("full" in known)
+        if "full" in known:
+            assert record["rx_time_full_s"] == known["full"]
+            assert record["rx_time_frac_s"] == pytest.approx(known["frac"], abs=1e-9)
             assert record["rx_time_sample"] == known["at"]
     counters = ring.counters()
     assert_adds_up(counters)
@@ -188,7 +213,7 @@ def contents(batch) -> list[int]:
     ),
 )
 def test_policies_against_a_model(batch_windows, capacity, policy, deeds):
-    ring = window_ring(2, 2, batch_windows, capacity, policy)
+    ring = window_ring(2, 2, batch_windows, capacity, policy, -INF)  # window 0 is silent
     model = Model(batch_windows, capacity, policy)
     held, pushed = [], 0
     for deed in deeds:
@@ -260,7 +285,7 @@ def test_a_forgotten_batch_is_dropped_and_its_storage_comes_back():
         del view
         gc.collect()
         assert ring.counters()["batches_taken"] == 0
-        ring.push(ring.position(), np.zeros(8, np.complex64))
+        ring.push(ring.position(), np.ones(8, np.complex64))
     assert ring.counters()["windows_dropped"] == 20
 
 
@@ -295,12 +320,34 @@ def test_a_released_batch_is_no_array_any_more():
         ({"gate_dbfs": float("nan")}, "gate_dbfs is NaN"),
         ({"max_wait_s": -1.0}, "max_wait_s is -1.0.*but must be 0 or more"),
         ({"batch_windows": 10**6, "window_samples": 10**6}, "limit is 8192 MiB: use smaller"),
+        ({"batch_windows": 2**25, "window_samples": 1}, "9216 MiB, but the limit is 8192 MiB"),
+        ({"capacity_batches": 2**27, "window_samples": 1}, "but the limit is 8192 MiB"),
     ],
 )
 @pytest.mark.parametrize("kind", [window_ring, window_batcher])
 def test_bad_arguments_are_named(kind, options, message):
     with pytest.raises(ValueError, match=message):
         kind(**{"window_samples": 128, "hop_samples": 128} | options)
+
+
+@pytest.mark.parametrize("kind", [window_ring, window_batcher])
+def test_digital_silence_is_gated_by_default(kind):
+    """No receiver is so quiet; and -inf gates nothing."""
+    assert kind(4, 4).gate_dbfs() == DEFAULT_GATE_DBFS == -200
+    for gate, gated in ({}, 1), ({"gate_dbfs": -INF}, 0):
+        ring = window_ring(4, 4, **gate)
+        ring.push(0, np.zeros(4, np.complex64))
+        ring.push(4, np.full(4, 1e-9, np.complex64))
+        assert ring.counters()["windows_gated"] == gated
+
+
+@pytest.mark.parametrize("name", ["anomaly_detector", "classifier", "denoiser", "embedding"])
+def test_every_block_and_companion_have_one_default_gate(name):
+    in_python = inspect.signature(getattr(gr_tsddae.blocks, name).__init__).parameters
+    assert in_python["gate_dbfs"].default == DEFAULT_GATE_DBFS
+    text = (Path(__file__).parents[2] / "grc" / f"tsddae_{name}.block.yml").read_text()
+    (gate,) = (p for p in yaml.safe_load(text)["parameters"] if p["id"] == "gate_dbfs")
+    assert float(gate["default"]) == DEFAULT_GATE_DBFS
 
 
 def test_only_complex64_is_pushed():
@@ -328,9 +375,60 @@ def test_take_waits_without_the_gil():
     assert got == [None] and time.monotonic() - began < 30
 
 
+LOOKS = {
+    "counters": lambda ring, batch: ring.counters(),
+    "closed": lambda ring, batch: ring.closed(),
+    "finished": lambda ring, batch: ring.finished(),
+    "position": lambda ring, batch: ring.position(),
+    "gate_dbfs": lambda ring, batch: ring.gate_dbfs(),
+    "set_gate_dbfs": lambda ring, batch: ring.set_gate_dbfs(-100.0),
+    "pace": lambda ring, batch: ring.pace(),
+    "set_pace": lambda ring, batch: ring.set_pace(1, 0.5),
+    "age_s": lambda ring, batch: batch.age_s,
+    "released": lambda ring, batch: batch.released,
+    "samples": lambda ring, batch: np.asarray(batch),
+    "info": lambda ring, batch: np.asarray(batch.info),
+    "release": lambda ring, batch: ring.release(batch),
+    "discard_pending": lambda ring, batch: ring.discard_pending(),
+    "close": lambda ring, batch: ring.close(),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+def test_who_waits_for_the_ring_holds_up_no_other_python_thread(look):
+    """The ring is locked while a long span is pushed; other threads run although one waits."""
+    ring = window_ring(4, 4, policy="drop_newest")
+    ring.push(0, np.ones(4, np.complex64))
+    batch, long_span = ring.take(0), np.ones(2**24, np.complex64)
+    events: list[str] = []
+
+    def push():
+        ring.push(4, long_span)
+        events.append("pushed")
+
+    def wait():
+        events.append("waiting")
+        look(ring, batch)
+        events.append("waited")
+
+    ticks = 0
+    for thread in (
+        pusher := threading.Thread(target=push),
+        waiter := threading.Thread(target=wait),
+    ):
+        thread.start()
+        time.sleep(0.005)
+    while "waited" not in events and "pushed" not in events:
+        time.sleep(0.001)
+        ticks += "waiting" in events and "waited" not in events and "pushed" not in events
+    pusher.join()
+    waiter.join()
+    assert ticks > 5, events
+
+
 def test_max_wait_hands_out_a_batch_that_is_not_full():
     ring = window_ring(4, 4, 100, max_wait_s=0.01)
-    ring.push(0, np.zeros(12, np.complex64))
+    ring.push(0, np.ones(12, np.complex64))
     assert len(ring.take(30)) == 3
 
 
@@ -359,7 +457,7 @@ class Consumer(gr.basic_block):
         gr.basic_block.__init__(self, "consumer", in_sig=None, out_sig=None)
         self.message_port_register_in(pmt.intern("drain"))
         self.set_msg_handler(pmt.intern("drain"), self.on_drain)
-        self.batcher, self.calls, self.starts = batcher, [], []
+        self.batcher, self.calls, self.starts, self.ends = batcher, [], [], []
 
     def on_drain(self, message):
         raise AssertionError("nothing ever comes here")
@@ -376,6 +474,7 @@ class Consumer(gr.basic_block):
             batch = self.batcher.take(1.0)
             if batch is not None:
                 self.starts += np.asarray(batch.info)["first_sample"].tolist()
+                self.ends += np.asarray(batch)[:, [0, -1]].real.astype(int).tolist()
                 batch.release()
             elif self.batcher.finished():
                 return
@@ -409,10 +508,12 @@ def test_a_stream_that_ends(hop_samples):
     for run in range(1, 4):
         top.source.rewind()
         top.consumer.starts.clear()
+        top.consumer.ends.clear()
         top.run()
         assert top.consumer.calls == ["start", "stop"] * run
         assert top.batcher.stream_ended() and top.batcher.finished()
         assert top.consumer.starts == list(range(0, len(x) - 63, hop_samples))
+        assert top.consumer.ends == [[start, start + 63] for start in top.consumer.starts]
         counters = top.batcher.counters()
         assert_adds_up(counters)
         assert counters["samples_in"] == run * len(x)
@@ -441,9 +542,9 @@ def test_tags_cut_the_stream_and_describe_its_windows():
     )
     top.run()
     samples, info = drain(top.batcher)
-    starts = [0, 10, 20, 30, 45, 55, 71, 81]
-    assert info["first_sample"].tolist() == starts
-    np.testing.assert_array_equal(samples, [x[s : s + 10] for s in starts])
+    expected = [0, 10, 20, 30, 45, 55, 71, 81]
+    assert info["first_sample"].tolist() == expected
+    np.testing.assert_array_equal(samples, [x[s : s + 10] for s in expected])
     assert info["rx_freq_hz"].tolist() == [433e6] * 6 + [868e6] * 2
     assert info["rx_rate_hz"].tolist() == [1e6] * 8
     assert info["has_time"].all() and set(info["rx_time_full_s"]) == {100}
@@ -457,7 +558,7 @@ def test_tags_cut_the_stream_and_describe_its_windows():
 def test_start_and_stop_many_times(policy, consumer):
     threads = thread_count()
     top = Flowgraph(
-        blocks.null_source(gr.sizeof_gr_complex),
+        blocks.vector_source_c([1] * 1024, True),
         consumer=consumer,
         window_samples=128,
         hop_samples=100,
@@ -521,15 +622,197 @@ def test_dropping_never_holds_up_the_stream():
         assert top.batcher.finished()
 
 
+def test_a_flowgraph_is_reconfigured_while_it_waits():
+    """lock() and unlock() end a wait of work() in the middle of its samples; none is lost."""
+    top = Flowgraph(
+        blocks.vector_source_c([1] * 1024, True), False,
+        window_samples=64, hop_samples=48, batch_windows=4, capacity_batches=3,
+    )  # fmt: skip
+    top.start()
+    windows = 0
+    for _ in range(20):
+        for _ in range(5):
+            if (batch := top.batcher.take(60)) is not None:
+                windows += len(batch)
+                batch.release()
+        top.lock()
+        top.unlock()
+    top.stop()
+    top.wait()
+    windows += len(starts(top.batcher))
+    counters = top.batcher.counters()
+    assert counters["windows_classified"] == windows > 100
+    assert counters["samples_pending"] == 0
+    assert_adds_up(counters)
+
+
+def test_another_start_counts_from_zero_and_forgets_tags():
+    tags = [tag(3, "rx_time", rx_time(1, 0.0)), tag(15, "rx_freq", pmt.from_double(1e8))]
+    top = Flowgraph(
+        blocks.vector_source_c([1] * 25, False, 1, tags), False,
+        window_samples=10, hop_samples=10, capacity_batches=8,
+    )  # fmt: skip
+    for _ in range(2):
+        top.source.rewind()
+        top.run()
+    info = drain(top.batcher)[1]
+    assert info["first_sample"].tolist() == [3, 15] * 2
+    assert info["rx_time_sample"].tolist() == [3] * 4
+    np.testing.assert_array_equal(info["rx_freq_hz"], [np.nan, 1e8] * 2)
+    assert top.batcher.counters()["samples_in"] == 50
+
+
+def test_a_stream_that_stood_still_tells_for_how_long():
+    top = Flowgraph(blocks.vector_source_c([1] * 100_000), False, window_samples=64, hop_samples=64)
+    assert top.batcher.longest_stall_s() == 0
+    top.start()
+    time.sleep(0.1)  # nobody takes: work() waits
+    while not top.batcher.finished():
+        top.batcher.take(0.1)
+    top.wait()
+    assert top.batcher.longest_stall_s() >= 0.05
+
+
 def test_a_consumer_may_end_the_flowgraph():
     top = Flowgraph(
-        blocks.null_source(gr.sizeof_gr_complex), False, window_samples=64, hop_samples=64
+        blocks.vector_source_c([1] * 1024, True), False, window_samples=64, hop_samples=64
     )
     top.start()
     assert len(top.batcher.take(30)) == 1
     top.batcher.close()
     top.wait()
     assert not top.batcher.stream_ended()
+
+
+# --- the receiver's clock -------------------------------------------------------------------------
+
+
+def starts_with_times(
+    times_s: list[tuple[int, float]], every: int, *, rate_hz: float | None, first_s: int = 0
+) -> list[int]:
+    """First samples of the windows (L = 128) of a ring that hears a time every so many samples.
+
+    Args:
+        times_s: whole seconds and their fraction, one for each stretch of `every` samples.
+    """
+    ring = window_ring(128, 128, 1, 256)
+    if rate_hz is not None:
+        ring.mark_rate(rate_hz)
+    for full_s, frac_s in times_s:
+        ring.mark_time(first_s + full_s, frac_s)
+        ring.push(ring.position(), np.ones(every, np.complex64))
+    ring.close()
+    return starts(ring)
+
+
+def test_times_that_agree_with_the_clock_do_not_cut():
+    """A receiver that tells its time every 100 samples: windows of 128 come all the same."""
+    times = [(0, n * 100 / 1e6) for n in range(30)]
+    assert starts_with_times(times, 100, rate_hz=1e6) == list(range(0, 3000 - 127, 128))
+
+
+def test_an_agreeing_time_leaves_what_is_known_of_the_windows():
+    ring = window_ring(128, 128, 1, 64)
+    ring.mark_rate(1e6)
+    for n in range(20):
+        ring.mark_time(7, 0.25 + n * 1e-4)
+        ring.push(ring.position(), np.ones(100, np.complex64))
+    info = drain(ring)[1]
+    assert set(info["rx_time_sample"]) == {0}
+    assert set(info["rx_time_full_s"]) == {7} and set(info["rx_time_frac_s"]) == {0.25}
+
+
+@pytest.mark.parametrize("rate_hz", [1e3, 1e6, 61.44e6])
+def test_times_rounded_to_a_double_or_to_a_sample_agree(rate_hz):
+    rng = np.random.default_rng(2)
+    now_s = 1_790_000_000
+    doubles = [float(now_s + n * 100 / rate_hz) for n in range(200)]  # steps of 0.24 us
+    times = [(int(t) - now_s, t % 1) for t in doubles]
+    every = list(range(0, 200 * 100 - 127, 128))
+    assert starts_with_times(times, 100, rate_hz=rate_hz, first_s=now_s) == every
+    rounded = np.arange(200) * 100 + rng.uniform(-0.5, 0.5, 200)  # behind a decimator
+    times = [(int(t), float(t % 1)) for t in rounded / rate_hz + 5]
+    assert starts_with_times(times, 100, rate_hz=rate_hz) == every
+
+
+@pytest.mark.parametrize("lost_samples", [2, 300, -50, 10**9])
+def test_a_time_that_jumps_cuts_there(lost_samples):
+    times = [(5, n * 1e-4 + (n >= 10) * lost_samples / 1e6) for n in range(20)]
+    before, behind = range(0, 1000 - 127, 128), range(1000, 2000 - 127, 128)
+    assert starts_with_times(times, 100, rate_hz=1e6) == [*before, *behind]
+
+
+def test_a_clock_that_runs_slowly_away_is_followed():
+    """100 ppm beside the rate it tells: every 15000 samples it starts anew, and is never wrong."""
+    rate_hz, ppm = 1e6, 100e-6
+    ring = window_ring(128, 128, 1, 1024)
+    ring.mark_rate(rate_hz)
+    for n in range(1000):
+        ring.mark_time(0, n * 1e-4 * (1 + ppm))
+        ring.push(ring.position(), np.ones(100, np.complex64))
+    info = drain(ring)[1]
+    assert len(info) > 770  # of 781 without a cut
+    since = info["first_sample"] - info["rx_time_sample"]
+    told_s = info["rx_time_full_s"] + info["rx_time_frac_s"] + since / rate_hz
+    true_s = info["first_sample"] / rate_hz * (1 + ppm)
+    assert np.abs(told_s - true_s).max() < 1.6 / rate_hz
+
+
+def test_without_a_rate_the_clock_is_measured():
+    """The second time cuts, since nothing says what it should be; so does one behind a gap."""
+    times = [(5, n * 1e-4 + (n >= 10) * 0.5) for n in range(20)]
+    assert starts_with_times(times, 100, rate_hz=None) == [
+        *range(100, 1000 - 127, 128),
+        *range(1100, 2000 - 127, 128),
+    ]
+
+
+def test_the_time_goes_on_where_the_rate_changes():
+    ring = window_ring(128, 128, 1, 64)
+    ring.mark_time(7, 0.75)
+    ring.mark_rate(1e3)
+    ring.push(0, np.ones(500, np.complex64))
+    ring.mark_rate(2e3)
+    ring.push(500, np.ones(128, np.complex64))
+    last = drain(ring)[1][-1]
+    assert last["first_sample"] == last["rx_time_sample"] == 500
+    assert (last["rx_time_full_s"], last["rx_time_frac_s"]) == (8, 0.25)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    pieces=st.lists(st.tuples(st.integers(1, 3000), st.integers(-3, 3)), max_size=30),
+    rate_hz=st.sampled_from([250e3, 1e6]),
+)
+def test_no_window_spans_a_gap_and_nothing_else_cuts(pieces, rate_hz):
+    """Against the truth: 40 samples, or twice, three times as many, are lost or come twice."""
+    ring = window_ring(64, 64, 1, 2048)
+    ring.mark_rate(rate_hz)
+    received, segments = 0, []  # samples since the start, with those that were lost
+    for count, lost in pieces:
+        if lost or not segments:
+            segments.append(ring.position())
+        received += 40 * lost
+        ring.mark_time(50 + received // int(rate_hz), received % int(rate_hz) / rate_hz)
+        ring.push(ring.position(), np.ones(count, np.complex64))
+        received += count
+    segments.append(ring.position())
+    expected = [n for edges in pairwise(segments) for n in range(edges[0], edges[1] - 63, 64)]
+    assert starts(ring) == expected
+
+
+def test_a_tag_of_time_every_hundred_samples_in_a_flowgraph():
+    tags = [tag(0, "rx_rate", pmt.from_double(1e6))]
+    tags += [tag(n, "rx_time", rx_time(100, n / 1e6)) for n in range(0, 2000, 100)]
+    top = Flowgraph(
+        blocks.vector_source_c(np.ones(2000, np.complex64), False, 1, tags),
+        consumer=False,
+        window_samples=128,
+        hop_samples=128,
+        capacity_batches=50,
+    )
+    top.run()
+    assert starts(top.batcher) == list(range(0, 2000 - 127, 128))
 
 
 # --- the packages around it -----------------------------------------------------------------------

@@ -16,43 +16,44 @@ namespace tsddae {
 /*!
  * \brief Where every sample and every window went since the ring was made.
  *
- * Never reset, and read under one lock, so at any moment, to the sample,
+ * The counters are never reset, and one lock guards them all. So at any moment, to the
+ * sample,
  *
  *     samples_in = samples_classified + samples_gated + samples_dropped
  *                + samples_flushed + samples_pending
  *     windows_in = windows_classified + windows_gated + windows_dropped
  *                + windows_pending
  *
- * A sample belongs to the first window that covers it. So the first window after
- * the start or after a discontinuity owns all its L samples, and each later one
- * owns min(hop, L): with overlapping windows nothing is counted twice.
+ * A sample belongs to the first window that covers it. So the first window after the
+ * start or after a discontinuity owns all its L samples, and each later window owns
+ * min(hop, L) samples. No sample counts twice, even where windows overlap.
  *
- * Samples that no window will ever cover are `flushed`: the tail in front of a
- * discontinuity or of the end of the stream that is too short for a window, and,
- * with a hop longer than a window, the gap between two windows (counted as it
- * arrives).
+ * Samples that no window will ever cover count as `flushed`. These are the samples in
+ * front of a discontinuity, or of the end of the stream, that are too few for a window.
+ * With a hop longer than a window, they are also the samples between two windows, each
+ * counted when it arrives.
  *
- * `pending` is everything still on its way: the window being filled, complete
- * windows waiting in a batch, and windows in batches that were taken and not yet
- * released. Only complete windows count in `windows_*`.
+ * `pending` samples are in the window being filled, in complete windows of a batch that
+ * nobody has taken, or in batches that were taken and not yet released. Only complete
+ * windows count in `windows_*`.
  */
 struct ring_counters {
     uint64_t samples_in = 0;
     uint64_t samples_classified = 0; //!< in batches released as classified
     uint64_t samples_gated = 0;      //!< in windows under the gate or not finite
-    uint64_t samples_dropped = 0;    //!< in windows lost to overflow or given up
+    uint64_t samples_dropped = 0;    //!< in windows lost to overflow, or discarded
     uint64_t samples_flushed = 0;    //!< in no window
-    uint64_t samples_pending = 0;    //!< still on their way
+    uint64_t samples_pending = 0;    //!< in windows whose fate is open
 
     uint64_t windows_in = 0;
     uint64_t windows_classified = 0;
     uint64_t windows_gated = 0;
     uint64_t windows_dropped = 0;
     uint64_t windows_pending = 0;
-    uint64_t windows_nonfinite = 0; //!< those of windows_gated that held NaN or Inf
+    uint64_t windows_nonfinite = 0; //!< the part of windows_gated with NaN or Inf
 
-    uint64_t batches_ready = 0; //!< full or closed batches that nobody has taken yet
-    uint64_t batches_taken = 0; //!< batches in a consumer's hands
+    uint64_t batches_ready = 0; //!< batches that take() can hand out
+    uint64_t batches_taken = 0; //!< batches that a consumer holds
 };
 
 } // namespace tsddae

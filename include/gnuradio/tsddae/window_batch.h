@@ -20,19 +20,19 @@ namespace tsddae {
 class batch_store;
 
 /*!
- * \brief A batch in the hands of a consumer: n windows of L samples.
+ * \brief A batch that a consumer holds: n windows of L samples.
  *
- * The samples lie in the ring's own storage and may be changed in place. They are
- * the consumer's until release(); after that the ring writes new windows there.
- * A batch that is destroyed without release() counts as dropped and gives its
- * storage back. It stays valid even when the ring is destroyed first.
+ * The samples lie in the ring's own storage. The consumer may change them in place until
+ * release(). Then the ring writes new windows there. A batch that is destroyed without
+ * release() counts as dropped and gives its storage back. A batch stays valid when its
+ * ring is destroyed first.
  */
 class TSDDAE_API window_batch
 {
 public:
     typedef std::shared_ptr<window_batch> sptr;
 
-    //! For the ring; consumers get batches from window_ring::take().
+    //! Only the ring calls this; consumers get batches from window_ring::take().
     window_batch(std::shared_ptr<batch_store> store, size_t index);
     ~window_batch();
     window_batch(const window_batch&) = delete;
@@ -60,7 +60,7 @@ public:
 
     bool released() const;
 
-    //! The ring's storage, to tell whose batch this is.
+    //! The storage of the ring that this batch came from.
     const batch_store* store() const { return d_store.get(); }
 
 private:

@@ -19,22 +19,23 @@ namespace tsddae {
 /*!
  * \brief A sink for one complex stream that fills a window_ring.
  *
- * It reads the stream tags rx_time (tuple of uint64 and double), rx_freq and rx_rate
- * (double); others, and values of another type, are ignored. Sample numbers are those
- * of the stream tags: they start at 0 each time the flowgraph starts or goes on after
- * lock() and unlock(), and what earlier tags said is forgotten then.
+ * The block reads the stream tags rx_time (tuple of uint64 and double), rx_freq and
+ * rx_rate (double). It ignores other tags, and values of another type. Sample numbers
+ * are those of the stream tags. They start at 0 each time the flowgraph starts or goes
+ * on after lock() and unlock(). The block then forgets the values of earlier tags.
  *
- * With overflow_policy::block, work() itself waits while the ring is full. Stopping
- * the flowgraph ends that wait, even when nobody ever takes a batch.
+ * With overflow_policy::block, work() itself waits while the ring is full. Stopping the
+ * flowgraph ends that wait, even when nobody ever takes a batch.
  *
  * The message port `drain` never carries a message. A block that consumes the batches
- * connects a message input to it: the scheduler then starts and stops that block with
- * this one, and knows that it is finished when this one is, even if no other port of
- * it is connected.
+ * connects a message input to `drain`. The scheduler then starts and stops both blocks
+ * together, and tells the consumer when the stream has ended, even if no other port of
+ * the consumer is connected.
  *
- * All start() calls of a flowgraph return before the first work(), in any order. So a
- * consumer whose worker thread begins in its own start() calls ring()->reopen() there,
- * or it may still see the end of the previous run.
+ * The scheduler calls start() of every block of a flowgraph, in any order, before the
+ * first work(). A consumer whose thread begins in its own start() must call
+ * ring()->reopen() there: else its thread may still find the ring closed by the run
+ * before.
  */
 class TSDDAE_API window_batcher : virtual public gr::sync_block
 {
@@ -46,13 +47,13 @@ public:
 
     virtual window_ring::sptr ring() const = 0;
 
-    //! True after the stream ran out by itself; false while it runs, after the user
-    //! stopped the flowgraph, or after the ring was closed by a consumer. Set before
-    //! the ring is closed, and before the scheduler tells the consumers at `drain`.
+    //! True after the stream ran out by itself. False while it runs, after the user
+    //! stopped the flowgraph, and after a consumer closed the ring. The value is set
+    //! before the ring is closed, and before the scheduler tells the consumers.
     virtual bool stream_ended() const = 0;
 
-    //! The longest time from one work() of this run of the flowgraph to the next, in
-    //! seconds: how long the stream stood still, if it is one that should not.
+    //! The longest time between two calls of work() in this run of the flowgraph, in
+    //! seconds. For a live stream, this is the longest time that it stood still.
     virtual double longest_stall_s() const = 0;
 };
 

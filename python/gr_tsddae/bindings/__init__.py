@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The C++ part of gr-tsddae: a stream cut into batches of windows."""
+"""The C++ core of gr-tsddae: cuts a stream into windows and keeps them in batches."""
 
 try:
-    import gnuradio.gr  # noqa: F401  first: it holds the base classes of our blocks
+    import gnuradio.gr  # noqa: F401  first, because it defines the blocks' base classes
 except ImportError as error:
     raise ImportError(
         f"GNU Radio cannot be imported ({error}): the blocks need GNU Radio 3.10. Install it "
@@ -10,7 +10,12 @@ except ImportError as error:
     ) from error
 
 try:
-    from gr_tsddae.bindings.tsddae_python import window_batch, window_batcher, window_ring
+    from gr_tsddae.bindings.tsddae_python import (
+        DEFAULT_GATE_DBFS,
+        window_batch,
+        window_batcher,
+        window_ring,
+    )
 except ImportError as error:
     raise ImportError(
         f"the compiled part of gr_tsddae cannot be imported ({error}): the blocks need it. "
@@ -18,4 +23,4 @@ except ImportError as error:
         "module for its interpreter (make setup)."
     ) from error
 
-__all__ = ["window_batch", "window_batcher", "window_ring"]
+__all__ = ["DEFAULT_GATE_DBFS", "window_batch", "window_batcher", "window_ring"]

@@ -15,12 +15,12 @@ using gr::tsddae::window_info;
 
 namespace {
 
-//! batch.info: one record per window, as a buffer that keeps its batch alive.
+//! batch.info: a buffer of one record per window, which keeps its batch alive.
 struct batch_info {
     window_batch::sptr batch;
 };
 
-// PEP 3118 for window_info; every field where C++ has it, so numpy needs no copy.
+// window_info by PEP 3118, with C++'s own layout, so that numpy needs no copy.
 char info_format[] = "T{=Q:first_sample:=d:power_dbfs:?:has_time:7x"
                      "=Q:rx_time_full_s:=d:rx_time_frac_s:=Q:rx_time_sample:"
                      "=d:rx_freq_hz:=d:rx_rate_hz:}";
@@ -34,6 +34,8 @@ struct array_view {
     Py_ssize_t shape[2];
     Py_ssize_t strides[2];
 };
+
+// Both wait for the ring's lock, so they are called without the GIL.
 
 array_view view_of(window_batch& batch)
 {
@@ -57,14 +59,19 @@ array_view view_of(batch_info& info)
 }
 
 /*
- * The buffer protocol by hand: pybind11's own lets no error out of it, and asking a
- * released batch for its samples must be one.
+ * The buffer protocol by hand, because the samples of a released batch must be an error,
+ * and pybind11's own buffer protocol cannot raise one.
  */
 template <class T>
 int get_buffer(PyObject* self, Py_buffer* buffer, int flags)
 {
     try {
-        auto view = std::make_unique<array_view>(view_of(py::cast<T&>(py::handle(self))));
+        auto view = std::make_unique<array_view>();
+        T& viewed = py::cast<T&>(py::handle(self));
+        {
+            const py::gil_scoped_release no_gil;
+            *view = view_of(viewed);
+        }
         const bool fortran = (flags & PyBUF_F_CONTIGUOUS) == PyBUF_F_CONTIGUOUS;
         if (fortran && view->ndim > 1)
             throw std::invalid_argument("batches are stored window after window");
@@ -104,7 +111,7 @@ py::custom_type_setup with_buffer()
     });
 }
 
-//! numpy turns to this when it got no buffer, and then swallows why: say it again.
+//! numpy calls __array__ when it got no buffer, and hides the reason: raise it again.
 py::object array_of(py::object self, py::args, py::kwargs)
 {
     py::object view =
@@ -118,6 +125,7 @@ py::object array_of(py::object self, py::args, py::kwargs)
 
 void bind_window_batch(py::module& m)
 {
+    using no_gil = py::call_guard<py::gil_scoped_release>;
     py::class_<batch_info>(m, "batch_info", with_buffer<batch_info>())
         .def("__len__", [](const batch_info& self) { return self.batch->windows(); })
         .def("__array__", array_of);
@@ -127,24 +135,25 @@ void bind_window_batch(py::module& m)
         "window_batch",
         with_buffer<window_batch>(),
         "A batch of windows from take(). numpy.asarray(batch) is its samples, complex64 "
-        "(n, L), and numpy.asarray(batch.info) what is known of each window, records "
-        "(n), "
-        "both without a copy. Read them before release(): then the ring writes new "
-        "windows there. A batch that is forgotten without release() counts as dropped.")
+        "(n, L). numpy.asarray(batch.info) describes the windows, records (n). Neither "
+        "is a copy: use them before release(), because the ring then writes new windows "
+        "there. A batch that is destroyed without release() counts as dropped.")
         .def("__len__", &window_batch::windows)
         .def("__array__", array_of)
         .def_property_readonly("window_samples", &window_batch::window_samples)
         .def_property_readonly(
             "info",
             [](const window_batch::sptr& self) { return batch_info{ self }; },
-            "Buffer of n records: first_sample, power_dbfs, has_time, rx_time_full_s, "
+            "A buffer of n records: first_sample, power_dbfs, has_time, rx_time_full_s, "
             "rx_time_frac_s, rx_time_sample, rx_freq_hz, rx_rate_hz (NaN: unknown).")
         .def_property_readonly("age_s",
-                               &window_batch::age_s,
+                               py::cpp_function(&window_batch::age_s, no_gil()),
                                "Seconds since the batch's first window was complete.")
-        .def_property_readonly("released", &window_batch::released)
+        .def_property_readonly("released",
+                               py::cpp_function(&window_batch::released, no_gil()))
         .def("release",
              &window_batch::release,
              py::arg("classified") = true,
-             "Give the storage back; the windows count as classified, or as dropped.");
+             no_gil(),
+             "Give the storage back. The windows count as classified, or as dropped.");
 }

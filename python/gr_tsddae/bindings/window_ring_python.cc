@@ -40,7 +40,7 @@ window_batch::sptr take(window_ring& ring, double timeout_s)
     const auto began = clock::now();
     while (true) {
         const std::chrono::duration<double> waited = clock::now() - began;
-        // A timeout that makes no sense goes through, for the ring to complain.
+        // A negative timeout or NaN passes through: the ring raises the error.
         const double left_s =
             timeout_s > 0.0 ? std::max(0.0, timeout_s - waited.count()) : timeout_s;
         window_batch::sptr batch;
@@ -55,9 +55,13 @@ window_batch::sptr take(window_ring& ring, double timeout_s)
     }
 }
 
-py::dict counters_dict(const ring_counters& c)
+py::dict counters_dict(const window_ring& ring)
 {
     using namespace py::literals;
+    const ring_counters c = [&] {
+        const py::gil_scoped_release no_gil;
+        return ring.counters();
+    }();
     return py::dict("samples_in"_a = c.samples_in,
                     "samples_classified"_a = c.samples_classified,
                     "samples_gated"_a = c.samples_gated,
@@ -76,7 +80,7 @@ py::dict counters_dict(const ring_counters& c)
 
 namespace {
 
-//! push() of a contiguous complex64 array (N)
+//! ring.push() of a contiguous complex64 array (N).
 size_t push(window_ring& ring, uint64_t first_sample, const py::buffer& samples)
 {
     const py::buffer_info info = samples.request();
@@ -94,7 +98,9 @@ size_t push(window_ring& ring, uint64_t first_sample, const py::buffer& samples)
 
 void bind_window_ring(py::module& m)
 {
-    constexpr double inf = std::numeric_limits<double>::infinity();
+    const ring_config defaults;
+    using no_gil = py::call_guard<py::gil_scoped_release>;
+    m.attr("DEFAULT_GATE_DBFS") = defaults.gate_dbfs;
     py::class_<window_ring, window_ring::sptr> cls(
         m,
         "window_ring",
@@ -117,11 +123,11 @@ void bind_window_ring(py::module& m)
             }),
             py::arg("window_samples"),
             py::arg("hop_samples"),
-            py::arg("batch_windows") = 1,
-            py::arg("capacity_batches") = 4,
-            py::arg("policy") = "block",
-            py::arg("gate_dbfs") = -inf,
-            py::arg("max_wait_s") = inf)
+            py::arg("batch_windows") = defaults.batch_windows,
+            py::arg("capacity_batches") = defaults.capacity_batches,
+            py::arg("policy") = overflow_policy_name(defaults.policy),
+            py::arg("gate_dbfs") = defaults.gate_dbfs,
+            py::arg("max_wait_s") = defaults.max_wait_s)
         .def("push",
              push,
              py::arg("first_sample"),
@@ -129,10 +135,32 @@ void bind_window_ring(py::module& m)
              "Append complex64 samples (N), the first of which has this number. Waits "
              "while the ring is full if the policy is 'block'. Returns how many were "
              "taken: fewer only when the ring is closed.")
-        .def("position", &window_ring::position, "Number of the sample expected next.")
-        .def("mark_time", &window_ring::mark_time, py::arg("full_s"), py::arg("frac_s"))
-        .def("mark_freq", &window_ring::mark_freq, py::arg("freq_hz"))
-        .def("mark_rate", &window_ring::mark_rate, py::arg("rate_hz"))
-        .def("mark_discontinuity", &window_ring::mark_discontinuity);
+        .def("position",
+             &window_ring::position,
+             no_gil(),
+             "Number of the sample that is expected next.")
+        .def("mark_time",
+             &window_ring::mark_time,
+             py::arg("full_s"),
+             py::arg("frac_s"),
+             no_gil(),
+             "The next sample was received at this time. A time within 1.5 samples or "
+             "0.5 us of the running clock changes nothing; any other is a "
+             "discontinuity. While no rate is known, it is measured between times.")
+        .def("mark_freq",
+             &window_ring::mark_freq,
+             py::arg("freq_hz"),
+             no_gil(),
+             "The next sample has this centre frequency; a change is a discontinuity.")
+        .def("mark_rate",
+             &window_ring::mark_rate,
+             py::arg("rate_hz"),
+             no_gil(),
+             "From the next sample on, this is the sample rate; a change is a "
+             "discontinuity.")
+        .def("mark_discontinuity",
+             &window_ring::mark_discontinuity,
+             no_gil(),
+             "The next sample does not follow the previous one.");
     def_ring_methods(cls, [](window_ring& self) -> window_ring& { return self; });
 }

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from gnuradio import gr
 
+from gr_tsddae.bindings import DEFAULT_GATE_DBFS
 from gr_tsddae.blocks.network.anomaly_worker import AnomalyWorker
 from gr_tsddae.blocks.network.block import WindowBlock
 from gr_tsddae.blocks.network.result_source import ResultQueue, ResultSource
@@ -37,7 +36,8 @@ class anomaly_detector(WindowBlock):
         capacity_batches: batches that may exist at once, waiting or worked on.
         overflow: what gives when network or reader are slower than the stream: "drop_oldest" or
             "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) are not looked at; -inf: none.
+        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) are not looked at;
+            the default leaves out digital silence only, -inf leaves out none.
         device: "auto", "cpu", "cuda", ...
         precision: "auto", "float32", "bfloat16".
         sample_rate_hz: used while no rx_rate tag was seen; 0: unknown.
@@ -59,7 +59,7 @@ class anomaly_detector(WindowBlock):
         max_wait_s: float = 0.1,
         capacity_batches: int = 8,
         overflow: str = "drop_oldest",
-        gate_dbfs: float = -math.inf,
+        gate_dbfs: float = DEFAULT_GATE_DBFS,
         device: str = "auto",
         precision: str = "auto",
         sample_rate_hz: float = 0.0,

@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import math
-
+from gr_tsddae.bindings import DEFAULT_GATE_DBFS
 from gr_tsddae.blocks.network.block import WindowBlock
 from gr_tsddae.blocks.network.classifier_worker import ClassifierWorker
 from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer
@@ -24,7 +23,8 @@ class classifier(WindowBlock):
         capacity_batches: batches that may exist at once, waiting or worked on.
         overflow: what gives when the network is slower than the stream: "drop_oldest" or
             "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) are not looked at; -inf: none.
+        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) are not looked at;
+            the default leaves out digital silence only, -inf leaves out none.
         decision_interval_s: stretch of stream that one decision is about. Needs a sample rate;
             while that is unknown a decision spans 65536 samples.
         confidence_threshold: decisions below it are labelled "unknown".
@@ -52,7 +52,7 @@ class classifier(WindowBlock):
         max_wait_s: float = 0.1,
         capacity_batches: int = 8,
         overflow: str = "drop_oldest",
-        gate_dbfs: float = -math.inf,
+        gate_dbfs: float = DEFAULT_GATE_DBFS,
         decision_interval_s: float = 0.1,
         confidence_threshold: float = 0.0,
         device: str = "auto",

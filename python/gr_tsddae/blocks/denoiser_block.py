@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from gnuradio import gr
 
-from gr_tsddae.bindings import window_batcher
+from gr_tsddae.bindings import DEFAULT_GATE_DBFS, window_batcher
 from gr_tsddae.blocks.network.block import WindowBlock
 from gr_tsddae.blocks.network.result_source import ResultQueue, ResultSource, Tag
 from gr_tsddae.blocks.network.stream_worker import StreamWorker
@@ -37,7 +37,8 @@ class denoiser(WindowBlock):
         capacity_batches: batches that may exist at once, waiting or worked on.
         overflow: what gives when network or reader are slower than the stream: "drop_oldest" or
             "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) become zeros; -inf: none.
+        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) become zeros; by
+            default digital silence only; -inf: none.
         device: "auto", "cpu", "cuda", ...
         precision: "auto", "float32", "bfloat16".
 
@@ -55,7 +56,7 @@ class denoiser(WindowBlock):
         max_wait_s: float = 0.1,
         capacity_batches: int = 8,
         overflow: str = "drop_oldest",
-        gate_dbfs: float = -math.inf,
+        gate_dbfs: float = DEFAULT_GATE_DBFS,
         device: str = "auto",
         precision: str = "auto",
     ):

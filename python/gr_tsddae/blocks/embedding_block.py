@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pmt
 from gnuradio import gr
 
-from gr_tsddae.bindings import window_batcher
+from gr_tsddae.bindings import DEFAULT_GATE_DBFS, window_batcher
 from gr_tsddae.blocks.network.block import WindowBlock
 from gr_tsddae.blocks.network.result_source import ResultQueue, ResultSource, Tag
 from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer
@@ -33,7 +31,8 @@ class embedding(WindowBlock):
         capacity_batches: batches that may exist at once, waiting or worked on.
         overflow: what gives when network or reader are slower than the stream: "drop_oldest" or
             "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) are not looked at; -inf: none.
+        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) are not looked at;
+            the default leaves out digital silence only, -inf leaves out none.
         device: "auto", "cpu", "cuda", ...
         precision: "auto", "float32", "bfloat16".
 
@@ -51,7 +50,7 @@ class embedding(WindowBlock):
         max_wait_s: float = 0.1,
         capacity_batches: int = 8,
         overflow: str = "drop_oldest",
-        gate_dbfs: float = -math.inf,
+        gate_dbfs: float = DEFAULT_GATE_DBFS,
         device: str = "auto",
         precision: str = "auto",
     ):

@@ -20,7 +20,6 @@ from torch import nn
 from gr_tsddae import zoo
 from gr_tsddae.data import Dataset, DatasetError
 from gr_tsddae.files import replacing, write_json
-from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.nets.diffusion import SCORE_DRAWS, SCORE_STEPS, STEPS, Diffusion
 from gr_tsddae.train.config import PretrainConfig
@@ -139,7 +138,8 @@ def scores(network: nn.Module, dataset: Dataset, config: AnomalyConfig) -> np.nd
     Returns:
         float64 (N, steps); higher is more anomalous.
     """
-    device = resolve_device(config.pretrain.trainer.device)
+    wanted = config.pretrain.trainer.device
+    device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
     network = network.to(device).eval()
     diffusion = Diffusion(ratio=config.pretrain.ratio, split=config.pretrain.split).to(device)
     scale = SCALINGS[config.scaling]

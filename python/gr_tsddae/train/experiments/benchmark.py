@@ -18,7 +18,6 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.bench import cost
 from gr_tsddae.bench.machine import device_name
 from gr_tsddae.files import write_json
-from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.train.config import FewshotConfig, NetworkChoice, OptimiserConfig, ProbeConfig
 from gr_tsddae.train.experiments import comparison, table
 from gr_tsddae.train.experiments.experiment import (
@@ -240,7 +239,10 @@ def _jobs(found: list[Entry]) -> list[Job]:
 
 def _measure(config: BenchmarkConfig, found: list[Entry], window_samples: int) -> None:
     """Costs of the networks that have a finished run; alone on the machine, if others let it."""
-    device = resolve_device(config.finetune.trainer.device)
+    device = config.finetune.trainer.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(device)
     path, name = config.out / COST_FILE, device_name(device)
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if known.get("device") != name:

@@ -16,7 +16,6 @@ import torch
 
 from gr_tsddae.data import DatasetError
 from gr_tsddae.files import write_json, write_text
-from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.train.experiments.jobs import Job, run_all
 from gr_tsddae.train.experiments.lsm_figure.point import (
     CONTENDERS,
@@ -112,7 +111,8 @@ class FewshotFigureConfig:
             raise ValueError(f"jobs is {self.jobs}: it must be at least 1")
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes is {self.minutes}: it must be over 0, or null")
-        resolve_device(self.device)
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device is 'cuda', but torch sees no GPU; use --device cpu")
 
 
 def fewshot_figure(config: FewshotFigureConfig) -> dict[str, Any]:
@@ -168,7 +168,9 @@ def check(config: FewshotFigureConfig) -> tuple[int, ...]:
 
 def jobs_of(config: FewshotFigureConfig, levels: tuple[int, ...]) -> list[Job]:
     """A job per point, by seed and SNR: whoever stops early has whole SNRs."""
-    device = resolve_device(config.device).type
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     wanted = dict.fromkeys(
         (PANELS[name].protocol, method)
         for name in sorted(config.panels)
@@ -191,7 +193,7 @@ def jobs_of(config: FewshotFigureConfig, levels: tuple[int, ...]) -> list[Job]:
 def work(config: FewshotFigureConfig, levels: tuple[int, ...], began: float) -> None:
     """One process's share of the points."""
     jobs = jobs_of(config, levels)
-    if resolve_device(config.device).type == "cuda":
+    if config.device != "cpu" and torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # TF32
     until = math.inf if config.minutes is None else began + 60 * config.minutes
     run_all(jobs, report=lambda: _write(config.out, content(config, jobs)), until=until)
