@@ -56,6 +56,15 @@ def _make(block, namespace):
     return window.made
 
 
+def test_a_dataset_of_another_package_is_a_name_typed_in(platform):
+    flowgraph = platform.make_flow_graph()
+    block = flowgraph.new_block("tsddae_rml_source")
+    block.params["kind"].set_value("npy-folder")
+    flowgraph.rewrite()
+    flowgraph.validate()
+    assert "kind='npy-folder'," in block.templates.render("make")
+
+
 _keep: list = []  # Qt's objects must outlive the blocks
 
 

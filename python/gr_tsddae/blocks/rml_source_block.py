@@ -28,7 +28,7 @@ class rml_source(gr.sync_block):
     (grc/tsddae_rml_source.block.yml).
 
     Args:
-        kind: kind of the dataset, see `gr_tsddae.data.KINDS`.
+        kind: kind of the dataset, see `gr_tsddae.data.kinds`.
         path: of its file or folder. Empty: the stream ends at once, and says why.
         options: of the kind's reader.
         order, seed, classes, snr_min_db, snr_max_db, snrs_db, part, split_seed, windows_per_key:

@@ -13,20 +13,16 @@ from typing import Any
 
 import yaml
 
-from gr_tsddae.data import KINDS, Dataset, DatasetError, open_dataset, reader_options
+from gr_tsddae.data import (
+    Dataset,
+    DatasetError,
+    description,
+    kinds,
+    open_dataset,
+    reader_options,
+)
 from gr_tsddae.data.selection import ORDERS, PARTS, Selection
 from gr_tsddae.data.to_file import write_recording
-
-_KINDS_HELP = {
-    "rml2016.10a": "RML2016.10a_dict.pkl, plain or .gz",
-    "rml2016.10b": "RML2016.10b.dat, plain or .gz",
-    "rml2016.04c": "2016.04C.multisnr.pkl, plain or .gz",
-    "rml2018.01a": "GOLD_XYZ_OSC.0001_1024.hdf5",
-    "npz": "numpy archive with X (N, 2, L), y class names (N,), snr in dB (N,)",
-    "techrec": "TechRec, a folder of .bin recordings",
-    "icarus": "ICARUS, LTE with and without an underlay",
-    "captures": "your recordings: a file or folder of SigMF, WAV or raw IQ",
-}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,7 +44,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_dataset(command: argparse.ArgumentParser) -> None:
-    command.add_argument("kind", metavar="KIND", choices=KINDS, help=f"one of {', '.join(KINDS)}")
+    command.add_argument(
+        "kind", metavar="KIND", choices=kinds(), help=f"one of {', '.join(kinds())}"
+    )
     command.add_argument("path", metavar="PATH", help="file or folder")
     command.add_argument(
         "--option",
@@ -105,11 +103,11 @@ def _add_to_file(commands: Any) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    asked = parser().parse_args(arguments)
-    if asked.command == "kinds":
-        print(_kinds())
-        return 0
     try:
+        asked = parser().parse_args(arguments)
+        if asked.command == "kinds":
+            print(_kinds())
+            return 0
         dataset = open_dataset(asked.kind, asked.path, **_options(asked.kind, asked.option))
         if asked.command == "to-file":
             print(_to_file(asked, dataset))
@@ -206,16 +204,12 @@ def _options(kind: str, given: list[str]) -> dict[str, Any]:
 
 def _kinds() -> str:
     lines = []
-    for kind in KINDS:
-        lines.append(f"{kind:<12}  {_KINDS_HELP[kind]}")
+    for kind in kinds():
         try:
-            known = reader_options(kind)
-        except (ImportError, DatasetError) as error:
-            lines.append(f"{'':<12}  not available here: {error}")
-            continue
-        if known:
-            pairs = ", ".join(f"{name}={default!r}" for name, default in known.items())
-            lines.append(f"{'':<12}  options: {pairs}")
+            known = ", ".join(f"{name}={value!r}" for name, value in reader_options(kind).items())
+            lines += [f"{kind:<12}  {description(kind)}", f"{'':<12}  options: {known}"]
+        except ValueError as error:
+            lines.append(f"{kind:<12}  not available here: {error}")
     return "\n".join(lines)
 
 

@@ -96,7 +96,7 @@ class Dataset:
     """Windows and what is known about each.
 
     Attributes:
-        kind: one of `data.KINDS`.
+        kind: one of `data.kinds()`.
         path: where it was read from, for messages and cards.
         store: the windows; `index` says which of them belong to this dataset, in this order.
         index: int64 (N,), rows of `store`.

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks by name. `nets/` knows tensors only: no files, no datasets, no GNU Radio."""
+"""Networks by name. This room knows tensors alone: no files, no datasets, no GNU Radio."""
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from gr_tsddae.plugins import VARIABLE, Registry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
     from gr_tsddae.nets.classifier import Classifier
     from gr_tsddae.nets.tsnet import TSNetConfig
 
+# The networks that can also be pre-trained by denoising.
+_TSNETS = ("tsnet-base", "tsnet-mini", "tsnet-nano", "tsnet-small")
 # name -> "module:Class" below gr_tsddae.nets, a `nets.classifier.Classifier`. This line is all that
-# a network needs to be known by name; docs/add-a-network.md tells the rest.
+# a network of this package needs to be known by name; docs/add-a-network.md tells the rest.
 _NETWORKS = {
+    **dict.fromkeys(_TSNETS, "tsnet:TSNet"),
     "amc-net": "baselines.amc_net:AMCNet",
     "cgdnn": "baselines.cgdnn:CGDNN",
     "cnn-lstm": "baselines.cnn_lstm:CNNLSTM",
@@ -33,8 +37,10 @@ _NETWORKS = {
     "transformer": "baselines.transformer:Transformer",
     "vgg": "baselines.vgg:VGG",
 }
-# The networks that can also be pre-trained by denoising: tsnet-<size>.
-_TSNETS = ("tsnet-base", "tsnet-mini", "tsnet-nano", "tsnet-small")
+_REGISTRY: Registry[type[Classifier]] = Registry(
+    "network", "gr_tsddae.networks", {n: f"{__name__}.{at}" for n, at in _NETWORKS.items()}
+)
+register = _REGISTRY.register
 
 
 def _configured(name: str, default: Any, options: Mapping[str, Any]) -> Any:
@@ -54,14 +60,26 @@ def _tsnet_config(name: str, options: Mapping[str, Any]) -> TSNetConfig:
     return _configured(name, SIZES[name.removeprefix("tsnet-")], options)
 
 
-def _class_of(name: str) -> type[Classifier]:
-    module, _, class_name = _NETWORKS[name].partition(":")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), class_name)
+def class_of(name: str) -> type[Classifier]:
+    """Import the class of a network that is no TS-Net.
+
+    Raises:
+        ValueError: it cannot be imported, or is no `Classifier`.
+    """
+    from gr_tsddae.nets.classifier import Classifier
+
+    network = _REGISTRY.load(name)
+    if not (isinstance(network, type) and issubclass(network, Classifier)):
+        raise ValueError(
+            f"the network {name!r} is {network!r}; it must be a class that derives from "
+            "gr_tsddae.nets.classifier.Classifier"
+        )
+    return network
 
 
 def names() -> list[str]:
-    """All network names, sorted."""
-    return sorted((*_TSNETS, *_NETWORKS))
+    """All network names, sorted: of this package, and of others that offer or registered some."""
+    return sorted(_REGISTRY.names())
 
 
 def denoisers() -> list[str]:
@@ -94,7 +112,7 @@ def create(name: str, *, class_count: int, window_samples: int = 128, **options:
         from gr_tsddae.nets.heads import TSNetClassifier
 
         return TSNetClassifier(_tsnet_config(name, options), class_count=class_count)
-    network = _class_of(name)
+    network = class_of(name)
     config = _configured(name, network.Config(), {"window_samples": window_samples, **options})
     return network(config, class_count=class_count)
 
@@ -148,4 +166,7 @@ def create_denoiser(name: str, **options: Any) -> nn.Module:
 
 def _check_name(name: str) -> None:
     if name not in names():
-        raise ValueError(f"no network is called {name!r}; there are: {', '.join(names())}")
+        raise ValueError(
+            f"no network is called {name!r}; there are: {', '.join(names())}; one from outside "
+            f"needs its package installed, or its module named in {VARIABLE}"
+        )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from gr_tsddae import nets
-from gr_tsddae.data import KINDS
+from gr_tsddae.data import kinds
 
 SYNTH = "synth"
 STOP_PATIENCE = 25  # epochs, of training a classifier
@@ -22,9 +22,8 @@ class NetworkChoice:
     """The network.
 
     Attributes:
-        name: One of tsnet-base (the paper's), tsnet-small, tsnet-mini, tsnet-nano; or a network it
-            is compared with: amc-net, cgdnn, cnn-lstm, cnn2, conv4, gru2, iqformer, lsm, mcnet,
-            msnet, resnet, resnet18, spectrum-fm, transformer, vgg.
+        name: Name of a network, e.g. tsnet-base (the paper's) or resnet; `python -m gr_tsddae.nets`
+            lists all.
         options: What differs from that network, e.g. {dropout: 0, layers: 3}: for a TS-Net width,
             layers, heads, feedforward, dropout and other fields of TSNetConfig.
     """
@@ -45,8 +44,8 @@ class DataConfig:
     """The windows.
 
     Attributes:
-        kind: "synth" (endless windows, made while training), or the kind of a dataset file:
-            rml2016.10a, rml2016.10b, rml2016.04c, rml2018.01a, npz, techrec, icarus, captures.
+        kind: "synth" (endless windows, made while training), or the kind of a dataset file, e.g.
+            rml2016.10a or captures; `python -m gr_tsddae.data kinds` lists all.
         path: File or folder of the dataset; none for synth.
         options: Options of the dataset's reader, e.g. {window_samples: 1024}; `python -m
             gr_tsddae.data kinds` lists them.
@@ -71,8 +70,10 @@ class DataConfig:
     shuffle_windows: int = 65_536
 
     def __post_init__(self) -> None:
-        if self.kind != SYNTH and self.kind not in KINDS:
-            raise ValueError(f"data.kind is {self.kind!r}; there are: {', '.join((SYNTH, *KINDS))}")
+        if self.kind != SYNTH and self.kind not in kinds():
+            raise ValueError(
+                f"data.kind is {self.kind!r}; there are: {', '.join((SYNTH, *kinds()))}"
+            )
         if (self.path is None) != (self.kind == SYNTH):
             wanted = "takes no" if self.kind == SYNTH else "needs a"
             raise ValueError(f"data.kind {self.kind} {wanted} data.path")

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from gr_tsddae import zoo
-from gr_tsddae.data import KINDS, UNLABELLED, Dataset, DatasetError, open_dataset
+from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, kinds, open_dataset
 from gr_tsddae.files import write_text
 from gr_tsddae.inference.metrics import metrics
 from gr_tsddae.train.measure.details import details, summary_lines
@@ -34,8 +34,8 @@ class EvaluateConfig:
     Attributes:
         model: Name of a model, or its folder.
         out: Folder to write to.
-        dataset: "synth" for fresh synthetic windows, or the kind of the file: rml2016.10a,
-            rml2016.10b, rml2016.04c, rml2018.01a, npz, techrec, icarus, captures.
+        dataset: "synth" for fresh synthetic windows, or the kind of the file, e.g. rml2016.10a or
+            captures; `python -m gr_tsddae.data kinds` lists all.
         path: File or folder of the data set; not for synth.
         recipe: Recipe of synth windows, see gr_tsddae.synth.RECIPES.
         windows: Windows per class and SNR, of synth.
@@ -85,8 +85,8 @@ class EvaluateConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.dataset != "synth" and self.dataset not in KINDS:
-            raise ValueError(f"no dataset {self.dataset!r}; there are: synth, {', '.join(KINDS)}")
+        if self.dataset != "synth" and self.dataset not in kinds():
+            raise ValueError(f"no dataset {self.dataset!r}; there are: synth, {', '.join(kinds())}")
         if (self.path is None) != (self.dataset == "synth"):
             wanted = "takes no" if self.dataset == "synth" else "needs a"
             raise ValueError(f"--dataset {self.dataset} {wanted} --path")

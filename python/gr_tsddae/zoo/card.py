@@ -220,7 +220,8 @@ def check(card: Card, path: Path) -> None:
         )
     if card.network not in nets.names():
         raise ModelMismatchError(
-            f"{path}: network {card.network!r} is not one of {', '.join(nets.names())}"
+            f"{path}: network {card.network!r} is not one of {', '.join(nets.names())}; one from "
+            "outside needs its package installed, or its module named in GR_TSDDAE_PLUGINS"
         )
 
 

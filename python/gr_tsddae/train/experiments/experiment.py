@@ -48,7 +48,7 @@ class DatasetConfig:
     """A network and the dataset it learns from.
 
     Attributes:
-        dataset: Kind of the file, e.g. rml2016.10a, rml2018.01a, techrec, icarus, npz, captures.
+        dataset: Kind of the file, e.g. rml2016.10a; `python -m gr_tsddae.data kinds` lists all.
         path: File or folder of the dataset.
         out: Folder to write to, one folder per training run in it. The same command resumes;
             several started with the same --out, one per GPU, share the runs among them.
