@@ -4,14 +4,25 @@
 import json
 import logging
 import math
+import os
+import tarfile
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from iq_files import FORMATS, edit_meta, expect, tone, write_sigmf
 
 from gr_tsddae.data import open_dataset
-from gr_tsddae.iq.captures import Annotation, CaptureError, open_capture
+from gr_tsddae.iq.captures import (
+    Annotation,
+    CaptureDamagedError,
+    CaptureError,
+    CaptureFormatError,
+    CaptureMissingError,
+    Segment,
+    open_capture,
+)
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.iq.sigmf.model_annotation import ModelAnnotation
 from gr_tsddae.iq.sigmf.read import annotated_samples
@@ -130,3 +141,215 @@ def test_what_is_ignored_is_logged(tmp_path, caplog):
         f"{meta}: ignored lab:gain, which is inf",
         f"{meta}: ignored core:frequency, which is nan",
     ]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("ask", [".sigmf-meta", ".sigmf-data"])
+def test_sigmf_pair_round_trip(tmp_path, name, ask):
+    has_order = name.endswith("_be") or name in ("ci8", "cu8")
+    meta = write_sigmf(tmp_path, tone(), name if has_order else name + "_le", sample_rate=2e6)
+    capture = open_capture(meta.with_suffix(ask))
+    np.testing.assert_allclose(capture.read(0, 100), tone(), atol=FORMATS[name][3] * 1.5 + 1e-6)
+    assert capture.format == f"sigmf {name}"
+    assert (capture.sample_rate_hz, capture.center_frequency_hz) == (2e6, None)
+    assert capture.segments == (Segment(0),)
+
+
+def test_sigmf_archive_is_mapped_in_place(tmp_path):
+    meta = write_sigmf(tmp_path, tone(), sample_rate=2e6)
+    archive = tmp_path / "rec.sigmf"
+    with tarfile.open(archive, "w") as tar:
+        for file in (meta, meta.with_suffix(".sigmf-data")):
+            tar.add(file, arcname=f"rec/{file.name}")
+    capture = open_capture(archive)
+    assert capture.data_path == archive
+    np.testing.assert_array_equal(capture.read(7, 50), tone()[7:57])
+
+
+def test_segments_behind_the_end_of_a_recording_cut_short(tmp_path):
+    meta = write_sigmf(
+        tmp_path,
+        tone(1000),
+        captures=[
+            {"core:sample_start": 0, "core:frequency": 434e6},
+            {"core:sample_start": 1000, "core:frequency": 435e6},
+        ],
+    )
+    with open_capture(meta) as capture:
+        assert [s.frequency_hz for s in capture.segments] == [434e6]
+
+
+def test_segments_annotations_and_offset(tmp_path):
+    meta = write_sigmf(
+        tmp_path,
+        tone(1000),
+        sample_rate=1000.0,
+        offset=5000,
+        captures=[
+            {"core:sample_start": 5400, "core:frequency": 434e6},
+            {
+                "core:sample_start": 5000,
+                "core:frequency": 433e6,
+                "core:datetime": "2024-05-17T12:30:15.123456789Z",
+            },
+        ],
+        annotations=[
+            {"core:sample_start": 5900, "core:sample_count": 500, "core:label": "late"},
+            {"core:sample_start": 5100, "core:label": "open", "core:generator": "gr-tsddae 1"},
+            {"core:sample_start": 5200, "core:sample_count": 10, "core:comment": "no label"},
+            {"core:sample_start": 6000, "core:sample_count": 10, "core:label": "outside"},
+        ],
+    )
+    capture = open_capture(meta)
+    assert [segment.first_sample for segment in capture.segments] == [0, 400]
+    assert capture.center_frequency_hz == 433e6
+    assert [capture.center_frequency_at(n) for n in (0, 399, 400, 999)] == [433e6] * 2 + [434e6] * 2
+    assert capture.annotations == (
+        Annotation(100, 300, "open", "gr-tsddae 1"),  # to the end of its segment
+        Annotation(900, 100, "late"),  # cut at the end of the file
+    )
+    assert capture.start_time == "2024-05-17T12:30:15.123456789Z"
+    assert capture.time_at(250) == pytest.approx(1715949015.123456 + 0.25, abs=1e-6)
+    assert capture.time_at(400) is None  # the second segment has no time
+
+
+def test_a_tuning_that_starts_late(tmp_path):
+    late = [{"core:sample_start": 50, "core:frequency": 1e6}]
+    capture = open_capture(write_sigmf(tmp_path, tone(), captures=late))
+    assert capture.center_frequency_at(49) is None
+    assert capture.center_frequency_at(50) == 1e6
+
+
+def test_missing_sections_are_forgiven(tmp_path):
+    meta = write_sigmf(tmp_path, tone())
+
+    def bare(metadata):
+        del metadata["captures"], metadata["annotations"], metadata["global"]["core:version"]
+
+    edit_meta(meta, bare)
+    assert open_capture(meta).segments == (Segment(0),)
+
+
+def test_non_conforming_dataset(tmp_path):
+    meta = write_sigmf(tmp_path, tone(), trailing_bytes=3)
+    data = meta.with_suffix(".sigmf-data")
+    (tmp_path / "rec.bin").write_bytes(b"head" + data.read_bytes() + b"end")
+    data.unlink()
+
+    def refer(metadata):
+        metadata["global"]["core:dataset"] = "rec.bin"
+        metadata["captures"][0]["core:header_bytes"] = 4
+        del metadata["global"]["core:sha512"]
+
+    edit_meta(meta, refer)
+    capture = open_capture(meta)
+    assert (capture.header_bytes, capture.trailing_bytes) == (4, 3)
+    np.testing.assert_array_equal(capture.read(0, 100), tone())
+
+
+def test_checksum(tmp_path):
+    meta = write_sigmf(tmp_path, tone())
+    data = meta.with_suffix(".sigmf-data")
+    data.write_bytes(data.read_bytes()[:-1] + b"x")
+    expect(CaptureDamagedError, r"core:sha512 \w{8}\.\.\., found \w{8}.*copy it again", meta)
+    assert open_capture(meta, verify=False).sample_count == 100
+
+
+def test_metadata_cannot_point_out_of_its_folder(tmp_path):
+    meta = write_sigmf(tmp_path, tone())
+    edit_meta(meta, lambda m: m["global"].update({"core:dataset": "../../secret.bin"}))
+    with pytest.raises(CaptureError):
+        open_capture(meta)
+
+
+def test_sigmf_halves(tmp_path):
+    meta = write_sigmf(tmp_path, tone())
+    data = meta.with_suffix(".sigmf-data")
+    kept = meta.read_bytes()
+    meta.unlink()
+    expect(CaptureMissingError, "rec.sigmf-meta is not beside it; put both", data)
+    meta.write_bytes(kept)
+    data.unlink()
+    expect(CaptureMissingError, "rec.sigmf-data is not beside it; put both", meta)
+    edit_meta(meta, lambda m: m["global"].update({"core:metadata_only": True}))
+    expect(CaptureMissingError, "published without samples", meta)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"{", "is not JSON"),
+        (b"\xff\xfe\x00", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"[]", "no 'global' object"),
+        (b'{"global": 3}', "no 'global' object"),
+        (b'{"global": {}}', "not valid SigMF: global: 'core:datatype' is a required property"),
+        (b'{"global": {"core:datatype": "cf99"}}', "not valid SigMF: global.core:datatype"),
+    ],
+)
+def test_broken_metadata(tmp_path, text, message):
+    meta = write_sigmf(tmp_path, tone())
+    meta.write_bytes(text)
+    expect(CaptureDamagedError, message, meta)
+
+
+@pytest.mark.parametrize(
+    ("section", "value", "message"),
+    [
+        ("global", {"core:datatype": "cf32_le", "core:sample_rate": "fast"}, "core:sample_rate"),
+        ("global", {"core:datatype": "cf32_le", "core:sample_rate": 0}, "core:sample_rate"),
+        ("captures", 7, "captures"),
+        ("captures", [{"core:frequency": 1}], "core:sample_start"),
+        ("captures", ["x"], "captures.0"),
+        ("annotations", [{"core:sample_start": -1}], "annotations.0.core:sample_start"),
+    ],
+)
+def test_invalid_fields_are_named(tmp_path, section, value, message):
+    meta = write_sigmf(tmp_path, tone())
+    edit_meta(meta, lambda m: m.update({section: value}))
+    expect(CaptureDamagedError, rf"not valid SigMF: .*{message}.*; mend this field", meta)
+
+
+def test_sigmf_that_is_not_one_complex_channel(tmp_path):
+    meta = write_sigmf(tmp_path, tone())
+    edit_meta(meta, lambda m: m["global"].update({"core:datatype": "rf32_le"}))
+    expect(CaptureFormatError, r"holds real samples \(rf32_le\) where complex", meta)
+    edit_meta(meta, lambda m: m["global"].update({"core:datatype": "cf32_le"}))
+    edit_meta(meta, lambda m: m["global"].update({"core:num_channels": 2}))
+    expect(CaptureFormatError, "interleaves 2 channels where 1 is expected", meta)
+
+
+def test_header_bytes(tmp_path):
+    captures = [{"core:sample_start": 0}, {"core:sample_start": 9, "core:header_bytes": 4}]
+    expect(
+        CaptureFormatError,
+        "header bytes between its segments",
+        write_sigmf(tmp_path, tone(), captures=captures),
+    )
+    captures = [{"core:sample_start": 0, "core:header_bytes": 801}]
+    expect(
+        CaptureDamagedError,
+        "holds 800 bytes, fewer than the 801 header and 0 trailing",
+        write_sigmf(tmp_path, tone(), captures=captures),
+    )
+
+
+def test_archive_mistakes(tmp_path):
+    path = tmp_path / "rec.sigmf"
+    path.write_bytes(b"not a tar archive at all" * 100)
+    expect(CaptureDamagedError, "is not an uncompressed SigMF archive", path)
+    path.write_bytes(b"")
+    expect(CaptureDamagedError, "is not an uncompressed SigMF archive", path)
+    meta = write_sigmf(tmp_path, tone(5000))
+    with tarfile.open(path, "w") as tar:
+        tar.add(meta, arcname="rec.sigmf-meta")
+    expect(CaptureMissingError, "has no rec.sigmf-data in it", path)
+    with tarfile.open(path, "w") as tar:
+        tar.add(meta, arcname="a.sigmf-meta")
+        tar.add(meta, arcname="b.sigmf-meta")
+    expect(CaptureFormatError, "holds 2 recordings where 1 is expected", path)
+    with tarfile.open(path, "w") as tar:
+        tar.add(meta, arcname="rec.sigmf-meta")
+        tar.add(meta.with_suffix(".sigmf-data"), arcname="rec.sigmf-data")
+    os.truncate(path, path.stat().st_size // 2)
+    expect(CaptureDamagedError, "copy it again", path)

@@ -9,6 +9,8 @@ rx_freq. A new header comes with every tag, and after a million samples; each st
 from __future__ import annotations
 
 import datetime
+import logging
+import math
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -28,6 +30,8 @@ from gr_tsddae.iq.formats.capture_errors import (
 from gr_tsddae.iq.formats.pmt_reader import DICT, PAIR, SYMBOL, parse
 from gr_tsddae.iq.formats.sample_format import SampleFormat
 from gr_tsddae.iq.receiver_time import UNIX_TIME_FROM_S, receiver_time
+
+log = logging.getLogger(__name__)
 
 SUFFIX = ".hdr"
 
@@ -80,7 +84,7 @@ def is_file_meta(path: Path) -> bool:
 
 
 def open_file_meta(path: Path) -> Capture:
-    """Opens a recording of GNU Radio's File Meta Sink.
+    """Open a recording of GNU Radio's File Meta Sink.
 
     Args:
         path: the file with the samples, or its NAME.hdr.
@@ -205,7 +209,7 @@ def _assemble(
         header_bytes=held[0][1],
         trailing_bytes=file_bytes - held[-1][1] - held[-1][2],
         segments=tuple(
-            Segment(first, _frequency_hz(info), _datetime(info))
+            Segment(first, _frequency_hz(info, where), _datetime(info))
             for first, (info, _, _) in zip(firsts, held, strict=True)
         ),
         segment_bytes=tuple(begin for _, begin, _ in held),
@@ -215,17 +219,21 @@ def _assemble(
 def _sample_format(info: dict[str, Any], where: Path) -> SampleFormat:
     if not info.get("cplx"):
         raise CaptureFormatError(f"{where} holds real samples where complex IQ is needed")
-    name = _FORMAT_OF_TYPE.get(info.get("type"))
+    kind = info.get("type")
+    name = _FORMAT_OF_TYPE.get(kind) if type(kind) is int else None
     if name is None:
         raise CaptureFormatError(
-            f"{where} stores samples of type {info.get('type')!r}, which is not known; "
+            f"{where} stores samples of type {kind!r}, which is not known; "
             "record float or short samples"
         )
     return SampleFormat.parse(name)
 
 
-def _frequency_hz(info: dict[str, Any]) -> float | None:
+def _frequency_hz(info: dict[str, Any], where: Path) -> float | None:
     value = info.get("rx_freq")
+    if isinstance(value, float) and not math.isfinite(value):
+        log.warning("%s: ignored rx_freq, which is %s", where, value)
+        return None
     return float(value) if isinstance(value, (int, float)) else None
 
 

@@ -2,7 +2,7 @@
 """IQ WAV: two channels, I left and Q right, as SDR programs write them.
 
 The RIFF chunks are walked here, not by a library, because only the place of the samples is wanted:
-they are then mapped like those of any other file. Recorders that stop without finishing the header
+they are then read like those of any other file. Recorders that stop without finishing the header
 leave a data size of 0 or 0xFFFFFFFF; the rest of the file is taken then.
 """
 
@@ -22,6 +22,7 @@ from gr_tsddae.iq.formats.sample_format import SampleFormat
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _SIZE_UNKNOWN = (0, 0xFFFFFFFF)
+_CHUNK_LIMIT_BYTES = 256  # more than is read of any chunk but the samples
 
 # PCM of 8 bits is unsigned around 128 by the definition of WAV.
 _FORMATS = {
@@ -44,7 +45,7 @@ class _Chunks:
 
 
 def open_wav(path: Path) -> Capture:
-    """Opens an IQ WAV file (RIFF or RF64).
+    """Open an IQ WAV file (RIFF or RF64).
 
     Raises:
         CaptureFormatError: If it has not two channels, or a sample type other than PCM of 8, 16 or
@@ -91,28 +92,29 @@ def open_wav(path: Path) -> Capture:
 
 
 def _walk(file: BinaryIO, file_bytes: int, path: Path) -> _Chunks:
-    """Reads the chunks before the samples, and the place of the samples."""
+    """Read the chunks before the samples, and find the samples."""
     riff, _, wave = struct.unpack("<4sI4s", file.read(12))
     if riff not in (b"RIFF", b"RF64") or wave != b"WAVE":
         raise CaptureDamagedError(
             f"{path} is not a WAV file in spite of its name; give dtype= if it is raw IQ"
         )
     chunks, rf64_data_bytes = _Chunks(), None
-    while chunks.data_start is None and file.tell() + 8 <= file_bytes:
+    while file.tell() + 8 <= file_bytes:
         name, size = struct.unpack("<4sI", file.read(8))
         start = file.tell()
         if name == b"ds64":
             rf64_data_bytes = struct.unpack("<QQ", file.read(16))[1]
         elif name == b"fmt ":
-            chunks.format_fields = _read_format(file.read(size))
+            chunks.format_fields = _read_format(file.read(min(size, _CHUNK_LIMIT_BYTES)))
         elif name == b"auxi":
-            chunks.segment = _read_tuning(file.read(size))
+            chunks.segment = _read_tuning(file.read(min(size, _CHUNK_LIMIT_BYTES)))
         elif name == b"data":
             room = file_bytes - start
             if size == 0xFFFFFFFF and rf64_data_bytes is not None:
                 size = rf64_data_bytes
             chunks.data_start = start
             chunks.data_bytes = room if size in _SIZE_UNKNOWN or size > room else size
+            return chunks
         file.seek(start + size + size % 2)
     return chunks
 

@@ -226,6 +226,45 @@ def test_no_damage_is_a_crash(tmp_path_factory, data):
         assert "\n" not in str(error)
 
 
+def real(value):
+    return b"\x04" + struct.pack(">d", value)
+
+
+VALUES = st.sampled_from(
+    [
+        b"\x00", b"\x01", b"\x06", symbol("x"), dictionary(a=b"\x06"),
+        *(b"\x03" + struct.pack(">i", n) for n in (-1, 0, 5, 7)),
+        *(b"\x0b" + struct.pack(">Q", n) for n in (0, 80, 2**63, 2**64 - 1)),
+        *map(real, (float("nan"), float("inf"), -1.0, 0.0, 1e6, 1e308)),
+        b"\x05" + struct.pack(">dd", 1, 2), b"\x07" + real(1.0) + real(float("nan")),
+        b"\x0c" + struct.pack(">I", 2) + b"\x0b" + struct.pack(">Q", 2**64 - 1) + real(0.5),
+    ]
+)  # fmt: skip
+KEYS = ("bytes", "cplx", "type", "size", "rx_time", "rx_rate", "rx_freq")
+
+
+@settings(max_examples=300, deadline=None)
+@given(changes=st.dictionaries(st.sampled_from(KEYS), VALUES, min_size=1, max_size=3))
+def test_values_of_the_wrong_kind_are_no_crash(tmp_path_factory, changes):
+    fields = {
+        "bytes": b"\x0b" + struct.pack(">Q", 80), "cplx": b"\x00",
+        "type": b"\x03" + struct.pack(">i", 5), "size": b"\x03" + struct.pack(">i", 8),
+        "rx_rate": real(1e6),
+    } | changes  # fmt: skip
+    strt = len(dictionary(strt=b"\x0b" + bytes(8), **fields))
+    content = dictionary(strt=b"\x0b" + struct.pack(">Q", strt), **fields) + bytes(80)
+    path = tmp_path_factory.mktemp("values") / "a.dat"
+    path.write_bytes(content)
+    try:
+        with open_capture(path) as capture:
+            capture.read(0, capture.sample_count)
+            frequency_hz = capture.center_frequency_hz
+            assert frequency_hz is None or np.isfinite(frequency_hz)
+            capture.time_at(9)
+    except CaptureError as error:
+        assert "\n" not in str(error)
+
+
 WRITE = """
 import sys
 import numpy as np
