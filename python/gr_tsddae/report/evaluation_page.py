@@ -3,53 +3,14 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gr_tsddae.files import write_bytes, write_text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1f2933; --soft: #5d6b79; --line: #d5dbe1;
-  --paper: #ffffff; --tile: #f3f6f9; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e9ee; --soft: #9fadba; --line: #38434e;
-  --paper: #14191f; --tile: #1e252d; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 78rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
-h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.75rem 0 .75rem; }
-p { margin: .4rem 0; max-width: 46rem; }
-.soft, figcaption { color: var(--soft); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem;
-  margin: 1.5rem 0; }
-.tile { background: var(--tile); border-radius: .5rem; padding: .8rem 1rem; }
-.tile b { display: block; font-size: 1.6rem; line-height: 1.25; font-variant-numeric: tabular-nums;
-  white-space: nowrap; }
-.tile span { font-size: .85rem; color: var(--soft); }
-figure { margin: 1rem 0 0; }
-figure svg { display: block; max-width: 100%; height: auto; color: var(--ink); }
-figcaption { font-size: .9rem; margin-top: .25rem; max-width: 46rem; }
-.pair { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
-.pair figure { flex: 1 1 32rem; min-width: 0; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .9rem .3rem 0; text-align: right; border-bottom: 1px solid var(--line); }
-th { font-weight: 600; } th:first-child, td:first-child, .words td { text-align: left; }
-.words td { vertical-align: top; overflow-wrap: anywhere; }
-.words td:first-child { color: var(--soft); white-space: nowrap; }
-pre { background: var(--tile); padding: .8rem 1rem; border-radius: .5rem; white-space: pre-wrap;
-  overflow-wrap: anywhere; font-size: .85rem; }
-@media print { :root { --ink: #000; --soft: #444; --line: #bbb; --paper: #fff; --tile: #f3f6f9; }
-  body { max-width: none; padding: 0; font-size: 11pt; }
-  figure, .tile, tr { break-inside: avoid; } h2 { break-after: avoid; } }
-"""
+from gr_tsddae.files import write_text
+from gr_tsddae.report.drawing import save_png, to_svg
+from gr_tsddae.report.page import html_page, html_table
 
 _CLASSES_SIDE_BY_SIDE = 14  # larger confusion matrices need the whole width
 
@@ -68,15 +29,15 @@ def write_report(folder: Path, result: dict[str, Any], maps: Iterable[Any] = ())
     """Write report.html and one PNG per picture.
 
     Args:
-        folder: exists.
-        result: content of metrics.json, see `train.evaluate.evaluate_dataset`.
-        maps: see `evaluation_plots.figures`.
+        folder: An existing folder.
+        result: Content of metrics.json, see `train.evaluate.evaluate_dataset`.
+        maps: See `evaluation_plots.figures`.
 
     Returns:
         The path of the page.
 
     Raises:
-        RuntimeError: when matplotlib is not installed.
+        RuntimeError: matplotlib is not installed.
     """
     try:
         from gr_tsddae.report.evaluation_plots import figures
@@ -88,28 +49,25 @@ def write_report(folder: Path, result: dict[str, Any], maps: Iterable[Any] = ())
         ) from error
     pictures = {}
     for name, figure in drawn.items():
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=150, facecolor="white")
-        write_bytes(folder / f"{name}.png", buffer.getvalue())
-        pictures[name] = _svg(figure)
+        save_png(figure, folder / f"{name}.png")
+        pictures[name] = to_svg(figure)
     page = render_page(result, pictures)
     write_text(folder / "report.html", page)
     return folder / "report.html"
 
 
 def render_page(result: dict[str, Any], pictures: dict[str, str]) -> str:
-    """The page: everything in it that comes from files is escaped.
+    """Write the page as text; whatever comes from files is escaped.
 
     Args:
-        result: content of metrics.json.
-        pictures: name -> SVG element, from `evaluation_plots`.
+        result: Content of metrics.json.
+        pictures: Name -> SVG element, from `evaluation_plots`.
     """
     data, level_name = result["dataset"], result["level_name"] or "SNR"
     title = f"{result['model']} on {data['kind']}"
     confusions = [name for name in pictures if name.startswith("confusion_")]
     small = len(result["classes"]) <= _CLASSES_SIDE_BY_SIDE
     sections = [
-        f"<h1>{escape(title)}</h1>",
         f'<p class="soft">{escape(_what(result))}</p>',
         _tiles(result, level_name),
         _mistakes(result, level_name),
@@ -123,13 +81,7 @@ def render_page(result: dict[str, Any], pictures: dict[str, str]) -> str:
         "<h2>Data</h2>" + _words(data | _skipped(result)),
         "<h2>Make it again</h2>" + f"<pre>{escape(result['command'])}</pre>",
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(part for part in sections if part)
-        + "\n</body>\n</html>\n"
-    )
+    return html_page(title, "\n".join(part for part in sections if part))
 
 
 def _what(result: dict[str, Any]) -> str:
@@ -197,18 +149,14 @@ def _section(title: str, pictures: dict[str, str], names: list[str], *, pair: bo
 
 
 def _class_table(result: dict[str, Any]) -> str:
-    rows = []
+    lines = [("Class", "Windows", "Recall", "Precision", "F1")]
     for name, counts in zip(result["classes"], result["confusion"], strict=True):
         if name not in result["recall"]:
             continue
         recall, precision = result["recall"][name], result["precision"][name]
         f1 = 2 * recall * precision / (recall + precision) if recall + precision else 0.0
-        cells = (f"{sum(counts):,}", _percent(recall), _percent(precision), f"{f1:.3f}")
-        rows.append(
-            f"<tr><td>{escape(name)}</td>" + "".join(f"<td>{c}</td>" for c in cells) + "</tr>"
-        )
-    head = "".join(f"<th>{x}</th>" for x in ("Class", "Windows", "Recall", "Precision", "F1"))
-    return f'<div class="scroll"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+        lines.append((name, f"{sum(counts):,}", _percent(recall), _percent(precision), f"{f1:.3f}"))
+    return html_table(lines)
 
 
 def _words(entries: dict[str, Any]) -> str:
@@ -231,24 +179,6 @@ def _words(entries: dict[str, Any]) -> str:
 
 def _skipped(result: dict[str, Any]) -> dict[str, Any]:
     return {"windows left out": result["skipped"] or "none"}
-
-
-def _svg(figure: Figure) -> str:
-    """The figure as an SVG element without background, whose ink is the page's text colour."""
-    from matplotlib import rc_context
-
-    from gr_tsddae.report.evaluation_plots import INK
-
-    buffer = io.StringIO()
-    # Letters as outlines: the picture is the same wherever it is shown.
-    with rc_context({"svg.fonttype": "path", "svg.hashsalt": None}):
-        figure.savefig(buffer, format="svg", transparent=True, dpi=150)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"(?s)<metadata>.*?</metadata>", "", text)
-    # matplotlib writes each text beside its outline as a comment, which a label could end.
-    text = re.sub(r"(?s)<!--.*?-->", "", text)
-    return text.replace(INK, "currentColor")
 
 
 def _percent(share: float) -> str:

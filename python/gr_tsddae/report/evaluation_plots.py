@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pictures of an evaluation: each takes the content of metrics.json and gives a figure."""
+"""The pictures of an evaluation: each function draws a figure from the content of metrics.json."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gr_tsddae.labels import NOISE
-from gr_tsddae.report.timeline import _COLOURS, _NOISE_COLOUR
+from gr_tsddae.report.drawing import COLOURS, GRID, INK, NOISE_COLOUR, draw_grid, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INK = "#333333"  # of text and axes; the page replaces it by its own text colour
-_GRID = "#9aa0a6"
 _BLUE, _LINE, _ORANGE = "#27496d", "#4477aa", "#ee7733"
 _CELL_INK = "#1f2a36"  # on light cells, whatever the colour of the page
 _DARK_CELL = 0.55  # from this share on, a cell of the blue map needs white figures
@@ -24,11 +22,11 @@ _MARKERS = "osD^vP"
 
 
 def figures(result: dict[str, Any], maps: Iterable[Any]) -> dict[str, Figure]:
-    """All pictures there is something for.
+    """Draw all pictures for which there are numbers.
 
     Args:
-        result: content of metrics.json.
-        maps: objects with `title`, `points` (n, 2) and `label` (n,).
+        result: Content of metrics.json.
+        maps: Objects with `title`, `points` (n, 2) and `label` (n,).
 
     Returns:
         File name without suffix -> figure, in the order of a report.
@@ -51,11 +49,11 @@ def figures(result: dict[str, Any], maps: Iterable[Any]) -> dict[str, Figure]:
 
 
 def accuracy_over_snr(result: dict[str, Any]) -> Figure:
-    """Accuracy per level with its 95 % interval; the best level is marked."""
+    """Draw the accuracy per level with its 95 % interval; mark the best level."""
     levels = [int(level) for level in result["accuracy_per_snr"]]
     share = 100 * np.array(list(result["accuracy_per_snr"].values()))
     low, high = 100 * np.array(list(result["accuracy_per_snr_interval"].values())).T
-    figure, axis = _figure(7.6, 4.2)
+    figure, axis = new_figure(7.6, 4.2)
     axis.fill_between(levels, low, high, color=_LINE, alpha=0.22, linewidth=0)
     axis.plot(levels, share, color=_LINE, linewidth=2, marker="o", markersize=4.5)
     best = int(np.argmax(share))
@@ -70,7 +68,7 @@ def accuracy_over_snr(result: dict[str, Any]) -> Figure:
         color=INK,
     )
     average = 100 * result["average_over_snr"]
-    axis.axhline(average, color=_GRID, linewidth=1, linestyle=(0, (5, 4)))
+    axis.axhline(average, color=GRID, linewidth=1, linestyle=(0, (5, 4)))
     axis.text(
         0.01,
         average + 1.2,
@@ -84,19 +82,19 @@ def accuracy_over_snr(result: dict[str, Any]) -> Figure:
     axis.set_xlabel(f"{_level_name(result)} [dB]")
     axis.set_ylabel("Accuracy [%]")
     axis.margins(x=0.02)
-    _grid(axis)
+    draw_grid(axis)
     return figure
 
 
 def recall_over_snr(result: dict[str, Any]) -> Figure:
-    """How often each class is recognised at each level, as a map of percentages."""
+    """Draw how often each class is recognised at each level, as a map of percentages."""
     levels = [int(level) for level in result["accuracy_per_snr"]]
     names = list(result["recall_per_snr"])
     share = np.full((len(names), len(levels)), np.nan)
     for row, name in enumerate(names):
         for level, value in result["recall_per_snr"][name].items():
             share[row, levels.index(int(level))] = value
-    figure, axis = _figure(max(5.0, 1.8 + 0.42 * len(levels)), 1.4 + 0.34 * len(names))
+    figure, axis = new_figure(max(5.0, 1.8 + 0.42 * len(levels)), 1.4 + 0.34 * len(names))
     _cells(axis, share)
     axis.set_xticks(np.arange(len(levels)) + 0.5, [_signed(level) for level in levels])
     axis.set_yticks(np.arange(len(names)) + 0.5, [_plain(name) for name in names])
@@ -106,13 +104,13 @@ def recall_over_snr(result: dict[str, Any]) -> Figure:
 
 
 def confusion(matrix: list[list[int]], classes: list[str], title: str) -> Figure:
-    """Percentages of each true class that were called each class; rows sum to 100."""
+    """Draw the percentages of each true class that were called each class; rows sum to 100."""
     counts = np.array(matrix, float)
     held = counts.sum(1) > 0
     share = counts / np.where(held, counts.sum(1), np.nan)[:, None]
     names = [_plain(name) for name in classes]
     size = 2.0 + 0.46 * len(classes)
-    figure, axis = _figure(max(4.2, size), max(3.6, size - 0.4))
+    figure, axis = new_figure(max(4.2, size), max(3.6, size - 0.4))
     _cells(axis, share)
     axis.set_aspect("equal")
     axis.set_xticks(
@@ -126,15 +124,15 @@ def confusion(matrix: list[list[int]], classes: list[str], title: str) -> Figure
 
 
 def reliability(result: dict[str, Any]) -> Figure:
-    """Accuracy against confidence; under it, how many windows have which confidence."""
+    """Draw accuracy against confidence; under it, how many windows have which confidence."""
     bins = result["reliability"]
-    figure, (axis, below) = _figure(5.4, 5.4, rows=2, height_ratios=(3, 1), sharex=True)
+    figure, (axis, below) = new_figure(5.4, 5.4, rows=2, height_ratios=(3, 1), sharex=True)
     left = [b["low"] for b in bins]
     width = [b["high"] - b["low"] for b in bins]
     accuracy = [b["accuracy"] for b in bins]
     axis.bar(left, accuracy, width, align="edge", color="#77aadd", edgecolor="white", linewidth=0.8)
     axis.plot([b["confidence"] for b in bins], accuracy, "o", color=_BLUE, markersize=4.5, zorder=3)
-    axis.plot([0, 1], [0, 1], color=_GRID, linestyle=(0, (5, 4)), linewidth=1.2)
+    axis.plot([0, 1], [0, 1], color=GRID, linestyle=(0, (5, 4)), linewidth=1.2)
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1.02)
     axis.set_ylabel("Accuracy")
@@ -149,17 +147,17 @@ def reliability(result: dict[str, Any]) -> Figure:
         color=INK,
     )
     share = [100 * b["windows"] / result["windows"] for b in bins]
-    below.bar(left, share, width, align="edge", color=_GRID, edgecolor="white", linewidth=0.8)
+    below.bar(left, share, width, align="edge", color=GRID, edgecolor="white", linewidth=0.8)
     below.set_ylabel("Windows [%]")
     below.set_xlabel("Confidence")
     for each in (axis, below):
-        _grid(each)
+        draw_grid(each)
     return figure
 
 
 def roc(result: dict[str, Any]) -> Figure:
-    """Detections against false alarms, one curve per level."""
-    figure, axis = _figure(5.4, 5.2)
+    """Draw detections against false alarms, one curve per level."""
+    figure, axis = new_figure(5.4, 5.2)
     levels = sorted((level for level in result["roc"] if level != "all"), key=int)
     for number, level in enumerate(levels or ["all"]):
         curve = result["roc"][level]
@@ -167,12 +165,12 @@ def roc(result: dict[str, Any]) -> Figure:
         axis.plot(
             curve["false_positive_share"],
             curve["true_positive_share"],
-            color=_COLOURS[number % len(_COLOURS)],
-            linestyle=("-", "--", "-.", ":")[number // len(_COLOURS) % 4],
+            color=COLOURS[number % len(COLOURS)],
+            linestyle=("-", "--", "-.", ":")[number // len(COLOURS) % 4],
             linewidth=2,
             label=f"{where}: AUC {curve['auc']:.4f}",
         )
-    axis.plot([0, 1], [0, 1], color=_GRID, linestyle=(0, (5, 4)), linewidth=1)
+    axis.plot([0, 1], [0, 1], color=GRID, linestyle=(0, (5, 4)), linewidth=1)
     axis.set_aspect("equal")
     axis.set_xlim(-0.02, 1.02)
     axis.set_ylim(-0.02, 1.02)
@@ -186,15 +184,15 @@ def roc(result: dict[str, Any]) -> Figure:
         title=_level_name(result) if levels else None,
     )
     legend.get_title().set_color(INK)
-    _grid(axis)
+    draw_grid(axis)
     return figure
 
 
 def feature_maps(maps: list[Any], classes: list[str]) -> Figure:
-    """What the network sees, laid out in a plane: neighbours look alike to it."""
+    """Draw features laid out in a plane: neighbours look alike to the network."""
     from matplotlib.lines import Line2D
 
-    figure, axes = _figure(4.1 * len(maps), 4.9, columns=len(maps))
+    figure, axes = new_figure(4.1 * len(maps), 4.9, columns=len(maps))
     axes = np.atleast_1d(axes)
     styles = _class_styles(classes)
     for axis, each in zip(axes, maps, strict=True):
@@ -209,7 +207,7 @@ def feature_maps(maps: list[Any], classes: list[str]) -> Figure:
         axis.set_xticks([])
         axis.set_yticks([])
         for spine in axis.spines.values():
-            spine.set(visible=True, color=_GRID, linewidth=0.8)
+            spine.set(visible=True, color=GRID, linewidth=0.8)
     held = sorted({int(index) for each in maps for index in np.unique(each.label)})
     figure.legend(
         handles=[
@@ -225,35 +223,8 @@ def feature_maps(maps: list[Any], classes: list[str]) -> Figure:
     return figure
 
 
-def _figure(
-    width: float, height: float, *, rows: int = 1, columns: int = 1, **settings: Any
-) -> tuple[Figure, Any]:
-    """A figure of its own, without pyplot: no window system, and nothing kept after the call."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, **settings)
-    for axis in np.atleast_1d(axes):
-        axis.set_facecolor("none")
-        axis.tick_params(colors=INK, labelsize=9.5, length=3)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.spines[["left", "bottom"]].set_color(_GRID)
-        for text in (axis.xaxis.label, axis.yaxis.label, axis.title, axis._left_title):
-            text.set_color(INK)
-        axis.xaxis.label.set_fontsize(10.5)
-        axis.yaxis.label.set_fontsize(10.5)
-    return figure, axes
-
-
-def _grid(axis: Any) -> None:
-    axis.grid(color=_GRID, alpha=0.25, linewidth=0.8)
-    axis.set_axisbelow(True)
-
-
 def _cells(axis: Any, share: np.ndarray) -> None:
-    """Shares (rows, columns) as blue cells with their percentage; NaN is left blank."""
+    """Draw shares (rows, columns) as blue cells with their percentage; leave NaN blank."""
     axis.pcolormesh(
         np.ma.masked_invalid(share), cmap="Blues", vmin=0, vmax=1, edgecolors="white", linewidth=0.7
     )
@@ -274,12 +245,12 @@ def _cells(axis: Any, share: np.ndarray) -> None:
 
 
 def _class_styles(classes: list[str]) -> list[tuple[str, str]]:
-    """Colour and marker per class; beyond twelve classes colours come again with other markers."""
+    """Choose colour and marker per class; from the thirteenth on, colours come again."""
     styles = []
     for index, name in enumerate(classes):
-        repeat, colour = divmod(index, len(_COLOURS))
+        repeat, colour = divmod(index, len(COLOURS))
         marker = _MARKERS[(index + repeat) % len(_MARKERS)]
-        styles.append((_NOISE_COLOUR if name == NOISE else _COLOURS[colour], marker))
+        styles.append((NOISE_COLOUR if name == NOISE else COLOURS[colour], marker))
     return styles
 
 
@@ -288,10 +259,10 @@ def _level_name(result: dict[str, Any]) -> str:
 
 
 def _signed(level: int | str) -> str:
-    """A level with a true minus sign instead of a leading hyphen."""
+    """Write a level with a true minus sign instead of a leading hyphen."""
     return re.sub("^-", "−", str(level))
 
 
 def _plain(text: str) -> str:
-    """Text as it is: matplotlib would take what stands between two dollars for a formula."""
+    """Escape dollars: matplotlib would take the text between two of them for a formula."""
     return text.replace("$", r"\$")

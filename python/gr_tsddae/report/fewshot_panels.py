@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gr_tsddae.files import write_bytes
-from gr_tsddae.report.evaluation_plots import _figure, _grid
+from gr_tsddae.report.drawing import draw_grid, new_figure, save_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,19 +22,17 @@ _MARKERS = "osD^"
 
 def write_figure(path: Path, content: Mapping[str, Any]) -> None:
     """Write the panels as a PNG."""
-    buffer = io.BytesIO()
-    panels(content).savefig(buffer, format="png", dpi=150, facecolor="white")
-    write_bytes(path, buffer.getvalue())
+    save_png(panels(content), path)
 
 
 def panels(content: Mapping[str, Any]) -> Figure:
-    """Mean accuracy of every line, and a band of one standard deviation; 1-shot is dashed.
+    """Draw every line's mean accuracy with a band of one standard deviation; 1-shot is dashed.
 
     Args:
-        content: of figure.json.
+        content: Of figure.json.
     """
     named = content["panels"]
-    figure, axes = _figure(5.2 * len(named), 4.9, columns=len(named))
+    figure, axes = new_figure(5.2 * len(named), 4.9, columns=len(named))
     axes = np.atleast_1d(axes)
     for axis, (name, panel) in zip(axes, named.items(), strict=True):
         rivals = dict.fromkeys(
@@ -61,7 +57,7 @@ def panels(content: Mapping[str, Any]) -> Figure:
         axis.set_title(f"({name}) {panel['title']}", fontsize=11, loc="left")
         axis.set_xlabel("SNR (dB)")
         axis.set_ylim(0, 100)
-        _grid(axis)
+        draw_grid(axis)
         if panel["lines"]:
             axis.legend(fontsize=7.5, frameon=False, handlelength=3.4, ncols=2, loc="upper center",
                         bbox_to_anchor=(0.5, -0.14))  # fmt: skip

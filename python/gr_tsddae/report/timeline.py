@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One picture of a whole capture: spectrogram, what was recognised when, and how surely."""
+"""One picture of a whole capture: spectrogram, recognised labels over time, confidence."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gr_tsddae.files import replacing
 from gr_tsddae.iq.sigmf.model_annotation import merged
 from gr_tsddae.iq.sigmf.opinion import is_opinion
 from gr_tsddae.labels import NOISE, UNKNOWN
+from gr_tsddae.report.drawing import COLOURS, INK, NOISE_COLOUR
 
 if TYPE_CHECKING:
     from gr_tsddae.iq.formats.capture import Annotation, Capture
@@ -22,33 +23,17 @@ if TYPE_CHECKING:
 
 MAX_COLUMNS = 1500
 
-# Twelve hues that stay apart under the common kinds of colour blindness (Paul Tol's muted set and
-# three of his vibrant one); from the thirteenth class on they come again, hatched.
-_COLOURS = (
-    "#332288",
-    "#ee7733",
-    "#44aa99",
-    "#cc6677",
-    "#88ccee",
-    "#882255",
-    "#ddcc77",
-    "#117733",
-    "#aa4499",
-    "#0077bb",
-    "#999933",
-    "#cc3311",
-)
+# From the thirteenth class on, colours come again, hatched.
 _HATCHES = ("", "////", "....", "xxxx")
-_NOISE_COLOUR = "#66707c"
-_GREY, _INK = "#d9d9d9", "#333333"
+_GREY = "#d9d9d9"
 _FRAMES_PER_COLUMN = 8
-_DYNAMIC_RANGE_DB = 50.0  # what lies further below the strongest bins is black
+_DYNAMIC_RANGE_DB = 50.0  # bins further below the strongest ones are black
 
 
 def spectrogram(
     capture: Capture, *, max_columns: int = MAX_COLUMNS, fft_size: int = 512
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Power over time and frequency, in memory that does not grow with the capture.
+    """Compute power over time and frequency, in memory that does not grow with the capture.
 
     Each column is the mean of a few Hann-windowed frames spread over its share of the capture.
 
@@ -84,37 +69,42 @@ def plot_timeline(
     title: str | None = None,
     confidence_threshold: float | None = None,
 ) -> Path:
-    """Draws a capture and its decisions into a PNG.
+    """Draw a capture and its decisions into a PNG.
 
-    From top to bottom: spectrogram; the label of every stretch, one colour per class; the labels
-    that came with the capture, if any; confidence. Decisions called `unknown` or below the
+    From top to bottom: the spectrogram; the decided labels, one colour per class; the labels that
+    came with the capture, if any; the confidence. Decisions called `unknown` or below the
     threshold are grey and hatched.
 
     Args:
-        capture: What was recognised, of any length.
+        capture: Of any length.
         decisions: In any order.
-        path: The PNG to write; its folder is made.
+        path: The PNG to write; a missing folder is made.
         classes: All classes of the model; their order fixes their colours from picture to picture.
-        title: Headline; None takes the file name.
-        confidence_threshold: Confidence that a label needs to be believed, 0 to 1; None believes
-            every label.
+        title: Headline; None for the file name.
+        confidence_threshold: Confidence below which a label is not believed, 0 to 1; None
+            believes every label.
 
     Returns:
         The path of the PNG.
 
     Raises:
-        RuntimeError: If matplotlib is not installed.
+        RuntimeError: matplotlib is not installed.
     """
-    figure_class = _import_figure()
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise RuntimeError(
+            "drawing a timeline needs matplotlib; run: pip install matplotlib"
+        ) from error
     decisions = sorted(decisions, key=lambda decision: decision.first_sample)
     truth = [each for each in capture.annotations if not is_opinion(each.generator)]
     heights = [6.0, 0.9, *([0.55] if truth else []), 1.8]
-    figure = figure_class(figsize=(12, 1.6 + 0.72 * sum(heights)), dpi=110, layout="constrained")
+    figure = Figure(figsize=(12, 1.6 + 0.72 * sum(heights)), dpi=110, layout="constrained")
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     scale = _TimeScale(capture)
     colours = _Colours(classes)
 
-    _draw_spectrogram(axes[0], capture, scale)  # also sets the time axis of all
+    _draw_spectrogram(axes[0], capture, scale)  # also sets the time axis of all rows
     believed = merged(_Believed(decision, confidence_threshold) for decision in decisions)
     used = _draw_labels(axes[1], "decided", believed, scale, colours)
     if truth:
@@ -126,7 +116,7 @@ def plot_timeline(
         title or capture.path.name.removesuffix(".sigmf-meta"),
         fontsize=13,
         fontweight="bold",
-        color=_INK,
+        color=INK,
     )
     _draw_legend(figure, colours.ordered(used), colours)
     path = Path(path)
@@ -136,26 +126,8 @@ def plot_timeline(
     return path
 
 
-def _import_figure() -> Any:
-    """The figure class alone: no pyplot, so no window system and nothing kept after the call."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RuntimeError(
-            "drawing a timeline needs matplotlib; run: pip install matplotlib"
-        ) from error
-
-    def make(**settings: Any) -> Figure:
-        figure = Figure(**settings)
-        FigureCanvasAgg(figure)
-        return figure
-
-    return make
-
-
 class _TimeScale:
-    """Sample numbers -> seconds, or samples where the rate is not known."""
+    """Converts sample numbers to seconds, or to samples where the rate is not known."""
 
     def __init__(self, capture: Capture) -> None:
         rate_hz, duration_s = capture.sample_rate_hz, capture.duration_s
@@ -181,23 +153,23 @@ class _Colours:
         self._order = {label: place for place, label in enumerate(classes)}
 
     def style(self, label: str) -> dict[str, Any]:
-        """Face colour, hatch and edge: grey hatched for unknown, white for what no model says."""
+        """Choose face, hatch and edge: grey hatched for unknown, white for names of no class."""
         if label == UNKNOWN:
             return {"facecolor": _GREY, "hatch": "////", "edgecolor": "#9a9a9a", "linewidth": 0}
         if label == NOISE:
-            return {"facecolor": _NOISE_COLOUR, "linewidth": 0}
+            return {"facecolor": NOISE_COLOUR, "linewidth": 0}
         if label not in self._order:
-            return {"facecolor": "white", "edgecolor": _INK, "linewidth": 0.8}
-        repeat, colour = divmod(self._order[label], len(_COLOURS))
+            return {"facecolor": "white", "edgecolor": INK, "linewidth": 0.8}
+        repeat, colour = divmod(self._order[label], len(COLOURS))
         return {
-            "facecolor": _COLOURS[colour],
+            "facecolor": COLOURS[colour],
             "hatch": _HATCHES[repeat % len(_HATCHES)],
             "edgecolor": "white",
             "linewidth": 0,
         }
 
     def ordered(self, labels: set[str]) -> list[str]:
-        """Known classes in the model's order, then the rest by name, `unknown` last."""
+        """Sort the known classes in the model's order, then the rest by name, `unknown` last."""
         last = len(self._order)
         return sorted(labels, key=lambda x: (x == UNKNOWN, self._order.get(x, last), x))
 
@@ -208,13 +180,13 @@ class _Believed:
     def __init__(self, decision: DecisionLike, threshold: float | None) -> None:
         self.first_sample, self.sample_count = decision.first_sample, decision.sample_count
         self.confidence, self.model = decision.confidence, ""
-        self.center_frequency_hz = self.sample_rate_hz = None  # of no matter for a label
+        self.center_frequency_hz = self.sample_rate_hz = None  # not used for a label
         doubted = threshold is not None and not decision.confidence >= threshold
         self.label = UNKNOWN if doubted else decision.label
 
 
 def _frames(capture: Capture, start: int, end: int, fft_size: int) -> np.ndarray:
-    """A few frames spread evenly from `start` to `end`: (frames, fft_size) complex64."""
+    """Read a few frames spread evenly from `start` to `end`: (frames, fft_size) complex64."""
     room = end - start - fft_size
     count = max(1, min(_FRAMES_PER_COLUMN, 1 + max(0, room) // fft_size))
     frames = np.zeros((count, fft_size), np.complex64)
@@ -251,7 +223,7 @@ def _draw_spectrogram(axis: Any, capture: Capture, scale: _TimeScale) -> None:
     axis.set_ylabel(name)
     axis.axhline(0, color="white", linewidth=0.5, alpha=0.35, linestyle=(0, (6, 6)))
     notes = [_frequency_text(capture.center_frequency_hz), _rate_text(capture, unit)]
-    axis.set_title("   ".join(note for note in notes if note), fontsize=9, color=_INK, loc="left")
+    axis.set_title("   ".join(note for note in notes if note), fontsize=9, color=INK, loc="left")
 
 
 def _frequency_text(frequency_hz: float | None) -> str:
@@ -294,7 +266,7 @@ def _draw_labels(
                 ha="center",
                 va="center",
                 fontsize=9,
-                color="white" if luminance < 0.55 else _INK,
+                color="white" if luminance < 0.55 else INK,
                 clip_on=True,
             )
     return {span.label for span in spans}
@@ -307,7 +279,7 @@ def _draw_confidence(
     colours: _Colours,
     threshold: float | None,
 ) -> None:
-    """Draws confidence as steps, one per decision, and the threshold as a dashed line."""
+    """Draw confidence as steps, one per decision, and the threshold as a dashed line."""
     axis.set_ylim(0, 1.05)
     axis.set_yticks([0, 0.5, 1])
     axis.set_ylabel("confidence")
@@ -334,7 +306,7 @@ def _draw_confidence(
 
 
 def _contiguous(decisions: Sequence[DecisionLike]) -> list[list[DecisionLike]]:
-    """Groups decisions between which there is no gap."""
+    """Group decisions between which there is no gap."""
     groups: list[list[DecisionLike]] = []
     end = None
     for decision in decisions:

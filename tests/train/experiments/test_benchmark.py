@@ -4,7 +4,6 @@
 import csv
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 import time
@@ -18,12 +17,8 @@ from gr_tsddae.train import __main__ as command
 from gr_tsddae.train import finetune
 from gr_tsddae.train.config import OptimiserConfig, TrainerConfig, plain
 from gr_tsddae.train.experiments import benchmark as module
-from gr_tsddae.train.experiments import workers
 from gr_tsddae.train.experiments.benchmark import BenchmarkConfig, benchmark, entries, own_objective
-from gr_tsddae.train.experiments.comparison import findings
 from gr_tsddae.train.experiments.experiment import ClassifierSettings, PretrainSettings
-from gr_tsddae.train.experiments.published import compared
-from gr_tsddae.train.experiments.table import Row
 from gr_tsddae.train.run.lock import claimed
 
 ONCE = TrainerConfig(epochs=1, device="cpu", precision="32")
@@ -180,79 +175,6 @@ def wait_for(condition, timeout_s=60.0):
     while not condition():
         assert time.monotonic() < end_s
         time.sleep(0.05)
-
-
-def test_workers_share_gpus_and_processors(monkeypatch, tmp_path):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    assert workers.run_workers(tell, tmp_path, count=3) == [0, 0, 0]
-    told = sorted(path.read_text() for path in tmp_path.iterdir())
-    assert told == ["3", "3", "5"]
-
-
-def tell(folder):
-    (folder / str(os.getpid())).write_text(os.environ["CUDA_VISIBLE_DEVICES"])
-
-
-@dataclasses.dataclass
-class Known:
-    """A row with given figures."""
-
-    network: str
-    protocol: str
-    row: Row
-
-
-def known(network, published, *scores):
-    class Given(Row):
-        def figures(self):
-            return {"average": dict(enumerate(scores, 1))}
-
-    said = {} if published is None else {"average": published}
-    return Known(network, "scratch", Given(name=network, jobs={}, published=said))
-
-
-def test_findings_say_who_is_ahead_and_what_stands_the_other_way_round():
-    lines = findings(
-        [
-            known("a", 60.0, 50, 51, 52),
-            known("b", 50.0, 56, 57.2, 58),
-            known("c", 40.0, 49, 53, 50),
-        ],
-        "average",
-    )
-    text = "\n".join(lines)
-    assert "scratch: b is ahead with 57.07 (mean over 3 seeds)" in text
-    assert "b − a: +6.07, standard error 0.07 over 3 seeds" in text
-    assert "b − c: +6.40" in text
-    assert "Spearman +0.50; 1 of 3 pairs stand the other way round, 1 of them" in text
-    assert "beyond chance: b (scratch) over a (scratch)" in text
-
-
-def test_the_order_is_of_common_seeds_and_published_ties_have_none():
-    rows = [
-        known("a", 60.0, 50),
-        known("b", 50.0, 49, 60),  # ahead of a by its second seed alone
-        known("tied", 50.0, 40, 41),
-    ]
-    text = "\n".join(findings(rows, "average"))
-    assert "0 of 2 pairs stand the other way round" in text
-
-
-def test_one_seed_tells_no_chance():
-    text = "\n".join(findings([known("a", None, 50.0), known("b", None, 49.0)], "average"))
-    assert "a − b: +1.00; one seed, so chance cannot be told from effect" in text
-    assert "Spearman" not in text
-
-
-def test_published_figures():
-    assert compared("rml2016.10a", "iqformer", "scratch") == {"average": 64.05, "best": 93.77}
-    assert compared("techrec", "amc-net", "scratch") == {"average": 88.71, "best": 98.66}
-    assert compared("rml2016.10b", "spectrum-fm", "finetuned") == {"average": 53.12, "best": 76.28}
-    assert compared("rml2018.01a", "tsnet-base", "25-shot") == {"average": 43.95, "best": 67.43}
-    for network, protocol in (("spectrum-fm", "scratch"), ("lsm", "finetuned"),
-                              ("tsnet-nano", "finetuned"), ("tsnet-base", "scratch")):  # fmt: skip
-        assert compared("rml2016.10a", network, protocol) == {}
-    assert compared("npz", "cnn2", "scratch") == {}
 
 
 def test_every_network_of_the_registry_is_in_it(config):

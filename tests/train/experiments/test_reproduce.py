@@ -78,7 +78,7 @@ def test_a_row_is_run_and_compared(config, capsys):
     assert len(dates) == 12
     assert reproduce(config()) == content  # nothing is trained again
     assert dates == {path: path.stat().st_mtime_ns for path in out.rglob("model.safetensors")}
-    assert "all of the validation part" in content["note"]
+    assert "whole validation set" in content["note"]
     assert "shots" not in table_of(config(rows=("finetuned",)))["note"]
     with pytest.raises(ValueError, match=r"another configuration \(trainer\.epochs\)"):
         reproduce(config(finetune=ClassifierSettings(trainer=dataclasses.replace(ONCE, epochs=2))))

@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each part of TS-DDAE is worth (Table 2), and what LSM's lesson adds to it."""
+"""How much each part of TS-DDAE contributes (Table 2), and what LSM's lesson adds to it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from gr_tsddae.train.config import FewshotConfig, OptimiserConfig, PretrainSettings
+from gr_tsddae.train.config import PretrainSettings
 from gr_tsddae.train.experiments import table
-from gr_tsddae.train.experiments.experiment import ClassifierSettings, ExperimentConfig, few_shot
+from gr_tsddae.train.experiments.experiment import NOTE, SHOTS_NOTE, ShotsConfig
 from gr_tsddae.train.experiments.published import table_2
-from gr_tsddae.train.experiments.reproduce import NOTE, SHOTS_NOTE
 from gr_tsddae.train.experiments.table import Row
 
 CONTRAST_WEIGHT = 0.1  # makes both losses about as large when training starts
 
-# A single noise is not divided: what says how has no meaning there.
+# A single noise is not divided into two, so that the options of the division have no meaning.
 SINGLE_NOISE = {"objective": "single"} | {
     name: getattr(PretrainSettings, name) for name in ("ratio", "split", "weighted")
 }
@@ -38,31 +37,24 @@ PAPER = ("full", "without-temporal", "without-spectral", "without-interactive", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class AblateConfig(ExperimentConfig):
+class AblateConfig(ShotsConfig):
     """Pre-train and fine-tune without each part of TS-DDAE in turn (Table 2 of the paper).
 
     Attributes:
-        variants: Which rows: full, without-temporal, without-spectral, without-interactive,
-            single-noise; and what pre-training can have besides: contrast (contrast_weight 0.1),
-            views (turned crops), contrast-views (both).
-        shots: Windows per class and SNR of further rows, which are fine-tuned on so few.
-        finetuned: Whether there are rows that are fine-tuned on all windows.
-        fewshot: Training on few shots.
+        variants: Rows of the table: full, without-temporal, without-spectral, without-interactive,
+            single-noise. And additions to pre-training: contrast (contrast_weight 0.1), views
+            (turned crops), contrast-views (both).
+        shots: Add rows that are fine-tuned on so many windows per class and SNR.
+        finetuned: Have rows that are fine-tuned on all windows.
     """
 
     variants: tuple[str, ...] = PAPER
-    shots: tuple[int, ...] = ()
     finetuned: bool = True
-    fewshot: ClassifierSettings = field(
-        default_factory=lambda: ClassifierSettings(optimiser=OptimiserConfig(batch=128))
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.variants or set(self.variants) - set(VARIANTS):
             raise ValueError(f"variants is {list(self.variants)}: there are {', '.join(VARIANTS)}")
-        if len(set(self.shots)) < len(self.shots) or any(shots < 1 for shots in self.shots):
-            raise ValueError(f"shots is {list(self.shots)}: give different numbers of at least 1")
         if not self.finetuned and not self.shots:
             raise ValueError("finetuned is false and shots is empty: that leaves no row")
 
@@ -74,11 +66,9 @@ def ablate(config: AblateConfig) -> dict[str, Any]:
         The content of table.json.
 
     Raises:
-        ValueError: when data and configuration do not fit, or `config.out` holds other runs.
+        ValueError: Data and configuration do not fit, or `config.out` holds other runs.
     """
-    source = config.check()
-    if config.shots:
-        source.few_shot(max(config.shots))  # raises where a class has too few windows
+    config.check()
     rows = {
         (variant, shots): _row(config, variant, shots)
         for shots in ((None,) * config.finetuned + config.shots)
@@ -96,10 +86,9 @@ def _row(config: AblateConfig, variant: str, shots: int | None) -> Row:
     for seed in config.seeds:
         here = f"{variant}/seed-{seed}"
         start = config.pretrain_job(f"{here}/pretrained", seed=seed, options=options, **changes)
-        jobs[seed] = config.classifier_job(
-            f"{here}/{shots}-shot", seed=seed, start=start, part=config.fewshot, train=few_shot,
-            options=options, kind=FewshotConfig, shots=(shots,),
-        )  # fmt: skip
+        jobs[seed] = config.few_shot_job(
+            f"{here}/{shots}-shot", shots=shots, seed=seed, start=start, options=options
+        )
     return Row(name=f"{name} ({shots}-shot)", jobs=jobs)
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Anomalies without examples of them: what a denoiser of normal windows cannot denoise.
+"""Detect anomalies without examples of them: a denoiser of normal windows cannot denoise them.
 
-A denoiser pre-trained on normal windows alone knows what they look like. The score of a window is
-its denoising error, Eq. 7 averaged over fixed steps and fixed noises: the same for a window
-wherever and whenever it is scored.
+The score of a window is its denoising error, Eq. 7 averaged over fixed steps and fixed noises. It
+is the same for a window wherever and whenever it is scored.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from torch import nn
 from gr_tsddae import zoo
 from gr_tsddae.data import Dataset, DatasetError
 from gr_tsddae.files import replacing, write_json
+from gr_tsddae.inference.runner import resolve_device
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.nets.diffusion import SCORE_DRAWS, SCORE_STEPS, STEPS, Diffusion
 from gr_tsddae.train.config import PretrainConfig
@@ -37,14 +37,14 @@ class AnomalyConfig(DatasetConfig):
     """Detect anomalies by the denoising error of a network that has seen normal windows only.
 
     Attributes:
-        dataset: Kind of the file: icarus, or any with classes.
-        normal: The classes that are normal; all others are anomalies, which only the test part
-            needs. Their labels serve to leave them out of training, and to measure.
-        steps: Diffusion steps t at which windows are denoised; at small ones the noise is faint
-            and fine detail counts, at large ones coarse shape.
-        draws: Noises per step; the score's own randomness falls with their root.
+        dataset: Kind of the file: icarus, or any kind with classes.
+        normal: The normal classes. All others are anomalies, which only the test set needs: their
+            labels leave them out of training, and measure.
+        steps: Diffusion steps t at which windows are denoised. At small steps the noise is faint
+            and fine detail counts; at large steps coarse shape counts.
+        draws: Noises per step; the randomness of a score falls with their square root.
         batch: Windows per pass when scoring.
-        seed: Of training and of the noises.
+        seed: Seed of training and of the noises.
         pretrain: Pre-training of the denoiser.
     """
 
@@ -70,16 +70,16 @@ class AnomalyConfig(DatasetConfig):
 
 
 def anomaly(config: AnomalyConfig) -> dict[str, Any]:
-    """Pre-train on the normal windows of the training part, score the test part, and write it.
+    """Pre-train on the normal windows of the training set, score the test set, and write scores.
 
     `config.out` gets the denoiser (pretrained/), metrics.json, and scores.npz with score, anomaly
-    (bool), level_db and index (the window's number in the file) of every window of the test part.
+    (bool), level_db and index (the window's number in the file) of every window of the test set.
 
     Returns:
-        What metrics.json holds.
+        The content of metrics.json.
 
     Raises:
-        ValueError: when data and configuration do not fit, or the folder holds another run.
+        ValueError: Data and configuration do not fit, or the folder holds another run.
     """
     source = DatasetSource(config.data, labelled=True)
     if unknown := sorted(set(config.normal) - set(source.classes)):
@@ -93,7 +93,7 @@ def anomaly(config: AnomalyConfig) -> dict[str, Any]:
     test = source.dataset.select(source.test)
     anomalous = ~wanted[source.test]
     if anomalous.all() or not anomalous.any():
-        raise DatasetError(f"{config.path}: the test part needs normal windows and others")
+        raise DatasetError(f"{config.path}: the test set needs normal windows and others")
     job = Job(
         train=lambda pretraining: _pretrain(pretraining, source),
         config=config.pretraining(
@@ -101,7 +101,7 @@ def anomaly(config: AnomalyConfig) -> dict[str, Any]:
             "pretrained",
             seed=config.seed,
             options={},
-            # What it has seen is part of what it is: other classes, another run.
+            # Other normal classes are another run.
             name="denoiser-of-" + "+".join(config.normal).replace("/", "_"),
         ),
     )
@@ -120,26 +120,25 @@ def anomaly(config: AnomalyConfig) -> dict[str, Any]:
 
 
 def _pretrain(config: PretrainConfig, source: DatasetSource) -> None:
-    """`pretrain` on the windows a source has left."""
+    """Pre-train on the windows that a source has left."""
     pretrain_on(config, source, how="by denoising normal windows alone")
 
 
 @torch.inference_mode()
 def scores(network: nn.Module, dataset: Dataset, config: AnomalyConfig) -> np.ndarray:
-    """Denoising error of every window at every step, averaged over noises.
+    """Compute the denoising error of every window at every step, averaged over noises.
 
-    All windows meet the same noises, so that a score depends on its window alone.
+    All windows get the same noises, so that a score depends on its window alone.
 
     Args:
-        network: denoiser, (noisy (B, 2, L), step (B,)) -> two estimates (B, 2, L).
+        network: A denoiser, (noisy (B, 2, L), step (B,)) -> two estimates (B, 2, L).
         dataset: N windows.
-        config: names steps, noises and how the network was trained.
+        config: Names steps, noises and the pre-training.
 
     Returns:
         float64 (N, steps); higher is more anomalous.
     """
-    wanted = config.pretrain.trainer.device
-    device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+    device = resolve_device(config.pretrain.trainer.device)
     network = network.to(device).eval()
     diffusion = Diffusion(ratio=config.pretrain.ratio, split=config.pretrain.split).to(device)
     scale = SCALINGS[config.scaling]
@@ -148,17 +147,17 @@ def scores(network: nn.Module, dataset: Dataset, config: AnomalyConfig) -> np.nd
     ).to(device)
     found = np.empty((len(dataset), len(config.steps)))
     for start in range(0, len(dataset), config.batch):
-        part = slice(start, start + config.batch)
-        rows = scale(torch.from_numpy(dataset.rows(part)).to(device))
-        found[part] = diffusion.errors(network, rows, config.steps, noises).cpu().numpy()
+        some = slice(start, start + config.batch)
+        rows = scale(torch.from_numpy(dataset.rows(some)).to(device))
+        found[some] = diffusion.errors(network, rows, config.steps, noises).cpu().numpy()
     return found
 
 
 def _measure(
     per_step: np.ndarray, anomalous: np.ndarray, test: Dataset, config: AnomalyConfig
 ) -> dict[str, Any]:
-    label = torch.from_numpy(anomalous.astype(np.int64))
-    level = torch.from_numpy(test.level_db) if test.level_name else None
+    label = anomalous.astype(np.int64)
+    level = test.level_db if test.level_name else None
     score = per_step.mean(1)
 
     def auc(values: np.ndarray) -> float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the rows of a benchmark say: who is ahead, what pre-training does, and in which order."""
+"""Findings of a benchmark: who is ahead, what pre-training does, and in which order rows stand."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from gr_tsddae.train.experiments.table import Difference, Row, paired, verdict
 
-FEWEST = 3  # networks an order is worth speaking of
+FEWEST_ROWS = 3  # of an order that is worth a finding
 
 
 class Compared(Protocol):
-    """A row, and what it is of."""
+    """A row, and the network and protocol it is of."""
 
     network: str
     protocol: str
@@ -22,11 +22,11 @@ class Compared(Protocol):
 
 
 def findings(found: Sequence[Compared], column: str) -> list[str]:
-    """One line each; of what is finished.
+    """Write one line per finding, of the runs that are finished.
 
     Args:
-        found: the rows.
-        column: by which they are compared.
+        found: The rows.
+        column: The column by which they are compared.
     """
     lines: list[str | None] = []
     for protocol in dict.fromkeys(entry.protocol for entry in found):
@@ -42,7 +42,7 @@ def findings(found: Sequence[Compared], column: str) -> list[str]:
 
 
 def _ahead(protocol: str, among: Sequence[Compared], column: str) -> list[str]:
-    """The leader before each of the two behind it, who were chosen by these same figures."""
+    """Compare the leader with the two behind it; these same scores chose all three."""
     ranked = _ranked(among, column)
     if len(ranked) < 2:
         return []
@@ -67,21 +67,21 @@ def _told(difference: Difference) -> str:
 
 
 def _ranked(among: Iterable[Compared], column: str) -> list[tuple[str, float, dict[int, float]]]:
-    """Network, mean, seed -> figure; the best first."""
-    each = ((e.network, e.row.figures().get(column, {})) for e in among)
+    """Sort networks by their mean, the best first: network, mean, seed -> score."""
+    each = ((e.network, e.row.scores().get(column, {})) for e in among)
     named = [(name, statistics.fmean(scores.values()), scores) for name, scores in each if scores]
     return sorted(named, key=lambda entry: -entry[1])
 
 
 def _order(found: Sequence[Compared], column: str) -> list[str]:
-    """Whether the measured order is the published one, of the rows that have both."""
+    """Compare the measured order with the published one, of the rows that have both."""
     both: list[tuple[str, float, dict[int, float]]] = []
     for entry in found:
         said: Any = entry.row.published.get(column)
-        scores = entry.row.figures().get(column)
+        scores = entry.row.scores().get(column)
         if scores and isinstance(said, float):
             both.append((f"{entry.network} ({entry.protocol})", said, scores))
-    if len(both) < FEWEST:
+    if len(both) < FEWEST_ROWS:
         return []
     from scipy.stats import spearmanr
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the paper's experiments share: one base configuration, from which the runs are derived."""
+"""What the experiments share: one configuration, from which the training runs are derived."""
 
 from __future__ import annotations
 
@@ -17,25 +17,36 @@ from gr_tsddae.train.config import (
     OptimiserConfig,
     PretrainConfig,
     PretrainSettings,
+    ProbeConfig,
     TrainerConfig,
 )
 from gr_tsddae.train.evaluate import EvaluateConfig
 from gr_tsddae.train.experiments.jobs import Job
 from gr_tsddae.train.finetune import finetune, train_classifier
 from gr_tsddae.train.pretrain import pretrain
+from gr_tsddae.train.probe import probe
 from gr_tsddae.train.windows.sources import DatasetSource
 
 _Config = TypeVar("_Config", bound=FinetuneConfig)
 
+NOTE = (
+    "Test set, mean ± standard deviation over seeds of weights and order, one split. Published "
+    "figures are of tsnet-base on the released data; compare nothing else with them."
+)
+SHOTS_NOTE = (
+    "Rows with shots learn from few windows, but stop and are calibrated by the whole validation "
+    "set, whose labels someone with few shots would not have."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings:
-    """Training a classifier; keys and defaults are those of `finetune`.
+    """Training of a classifier; keys and defaults are those of `finetune`.
 
     Attributes:
         optimiser: The optimiser.
         trainer: The run; its seed is the experiment's.
-        calibrate: Scale the outputs by the temperature that fits the validation part best.
+        calibrate: Scale the outputs by the temperature that fits the validation set best.
     """
 
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
@@ -45,18 +56,18 @@ class ClassifierSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetConfig:
-    """A network and the dataset it learns from.
+    """A network and the data set it learns from.
 
     Attributes:
         dataset: Kind of the file, e.g. rml2016.10a; `python -m gr_tsddae.data kinds` lists all.
-        path: File or folder of the dataset.
-        out: Folder to write to, one folder per training run in it. The same command resumes;
-            several started with the same --out, one per GPU, share the runs among them.
-        options: Options of the dataset's reader.
-        split_seed: Of the split into training, validation and test part, the same for all seeds.
-        scaling: What a window's gain is before the network.
-        resident_gb: Windows that fit into so many GB stay on the device as one tensor.
-        network: The network; tsnet-base is the paper's and wants a GPU.
+        path: File or folder of the data set.
+        out: Folder to write to; each training run gets a folder in it. The same command resumes.
+            Several commands with the same --out, e.g. one per GPU, share the runs among them.
+        options: Options of the data set's reader.
+        split_seed: Seed of the split into training, validation and test set, the same for all runs.
+        scaling: How a window is scaled before it enters the network.
+        resident_gb: Keep windows that fit into so many GB on the device as one tensor.
+        network: The network; tsnet-base is the paper's and needs a GPU.
     """
 
     dataset: str
@@ -71,11 +82,11 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         if self.dataset == "synth":
             raise ValueError(
-                "dataset is synth: its windows never end; write a file of them with "
+                "dataset is synth, whose windows never end: write a file of them with "
                 "python -m gr_tsddae.synth"
             )
-        for name, part in vars(self).items():
-            trainer = getattr(part, "trainer", None)
+        for name, settings in vars(self).items():
+            trainer = getattr(settings, "trainer", None)
             if trainer and trainer.devices * trainer.nodes > 1:
                 raise ValueError(
                     f"{name}.trainer asks for several devices: here each run has one; start the "
@@ -84,7 +95,7 @@ class DatasetConfig:
 
     @property
     def data(self) -> DataConfig:
-        """The windows."""
+        """The data set as the training commands name it."""
         return DataConfig(
             kind=self.dataset,
             path=self.path,
@@ -96,19 +107,19 @@ class DatasetConfig:
 
     def pretraining(
         self,
-        part: PretrainSettings,
+        settings: PretrainSettings,
         folder: str,
         *,
         seed: int,
         options: dict[str, Any],
         **changes: Any,
     ) -> PretrainConfig:
-        """Pre-training in a folder of `out`; the changes are of the configuration's keys."""
-        return PretrainConfig(**self._run(part, folder, seed, options) | changes)
+        """Configure pre-training in a folder of `out`; the changes are of the configuration."""
+        return PretrainConfig(**self._run(settings, folder, seed, options) | changes)
 
     def classification(
         self,
-        part: ClassifierSettings,
+        settings: ClassifierSettings,
         folder: str,
         *,
         seed: int,
@@ -116,27 +127,28 @@ class DatasetConfig:
         kind: Callable[..., _Config] = FinetuneConfig,
         **changes: Any,
     ) -> _Config:
-        """As `pretraining`, for a classifier."""
-        return kind(**self._run(part, folder, seed, options) | changes)
+        """Configure the training of a classifier, like `pretraining`."""
+        return kind(**self._run(settings, folder, seed, options) | changes)
 
-    def _run(self, part: Any, folder: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
-        return {f.name: getattr(part, f.name) for f in dataclasses.fields(part)} | {
+    def _run(
+        self, settings: Any, folder: str, seed: int, options: dict[str, Any]
+    ) -> dict[str, Any]:
+        network = dataclasses.replace(self.network, options={**self.network.options, **options})
+        return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)} | {
             "name": f"{self.dataset}-{folder.replace('/', '-')}",
             "out": self.out / folder,
             "data": self.data,
-            "network": dataclasses.replace(
-                self.network, options={**self.network.options, **options}
-            ),
-            "trainer": dataclasses.replace(part.trainer, seed=seed),
+            "network": network,
+            "trainer": dataclasses.replace(settings.trainer, seed=seed),
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentConfig(DatasetConfig):
-    """Pre-training and fine-tuning, over some seeds.
+    """Pre-training and fine-tuning, with several seeds.
 
     Attributes:
-        seeds: Every run is repeated with each of them; 3 tell chance from effect, barely.
+        seeds: Repeat every run with each of these seeds; 3 can just tell an effect from chance.
         reports: Write an evaluation with pictures for every model.
         pretrain: Pre-training.
         finetune: Fine-tuning.
@@ -160,7 +172,7 @@ class ExperimentConfig(DatasetConfig):
     def pretrain_job(
         self, folder: str, *, seed: int, options: dict[str, Any] | None = None, **changes: Any
     ) -> Job:
-        """Pre-training as a job in a folder of `out`."""
+        """Make a job of pre-training in a folder of `out`."""
         config = self.pretraining(
             self.pretrain, folder, seed=seed, options=options or {}, **changes
         )
@@ -172,24 +184,24 @@ class ExperimentConfig(DatasetConfig):
         *,
         seed: int,
         start: Job | None,
-        part: ClassifierSettings | None = None,
+        settings: ClassifierSettings | None = None,
         train: Callable[[Any], Any] | None = None,
         options: dict[str, Any] | None = None,
         **changes: Any,
     ) -> Job:
-        """Training a classifier as a job, from the network of another job or from nothing.
+        """Make a job of training a classifier.
 
         Args:
-            folder: below `out`.
-            seed: of the run.
-            start: the job whose network to start from.
-            part: how to train; `self.finetune` when not given.
-            train: the command; `finetune` when not given.
-            options: of the network.
-            **changes: of the configuration.
+            folder: Below `out`.
+            seed: Of the run.
+            start: The job whose network to start from; None starts from nothing.
+            settings: How to train; `self.finetune` when not given.
+            train: The command; `finetune` when not given.
+            options: Of the network.
+            **changes: Of the configuration.
         """
         config = self.classification(
-            part or self.finetune,
+            settings or self.finetune,
             folder,
             seed=seed,
             options=options or {},
@@ -206,12 +218,12 @@ class ExperimentConfig(DatasetConfig):
     def tuned_jobs(
         self, folder: str, *, options: dict[str, Any] | None = None, **changes: Any
     ) -> dict[int, Job]:
-        """Seed -> fine-tuning of a network pre-trained with that seed.
+        """Make a job per seed: the fine-tuning of a network pre-trained with that seed.
 
         Args:
-            folder: below `out`.
-            options: of the network.
-            **changes: of the configuration of pre-training.
+            folder: Below `out`.
+            options: Of the network.
+            **changes: Of the configuration of pre-training.
         """
         jobs = {}
         for seed in self.seeds:
@@ -223,14 +235,13 @@ class ExperimentConfig(DatasetConfig):
         return jobs
 
     def check(self) -> DatasetSource:
-        """The windows, opened; raises now what would else be raised after hours."""
+        """Open the windows, to raise now what would otherwise be raised after hours."""
         return DatasetSource(self.data, labelled=True)
 
     def _evaluation(self, config: FinetuneConfig) -> EvaluateConfig | None:
-        """On the test part: detectors are compared by the area under the ROC, per SIR."""
+        """Ask for an evaluation on the test set: of detectors always, for the AUC per SIR."""
         if not self.reports and self.dataset != "icarus":
             return None
-        device = config.trainer.device
         return EvaluateConfig(
             model=str(config.out),
             out=config.out / "evaluation",
@@ -240,20 +251,79 @@ class ExperimentConfig(DatasetConfig):
             part="test",
             split_seed=self.split_seed,
             report=self.reports,
-            device=device,
+            device=config.trainer.device,
         )
 
 
-def require_ratio(part: PretrainSettings, instead: str) -> None:
-    """Raise ValueError when pre-training has no ratio to vary; `instead` says what to do."""
-    if part.objective != "noise":
+@dataclass(frozen=True, kw_only=True)
+class ShotsConfig(ExperimentConfig):
+    """An experiment that may have rows with few shots.
+
+    Attributes:
+        shots: Windows per class and SNR of the rows with few shots.
+        fewshot: Training on few shots.
+    """
+
+    shots: tuple[int, ...] = ()
+    fewshot: ClassifierSettings = field(
+        default_factory=lambda: ClassifierSettings(optimiser=OptimiserConfig(batch=128))
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.shots)) < len(self.shots) or any(shots < 1 for shots in self.shots):
+            raise ValueError(f"shots is {list(self.shots)}: give different numbers of at least 1")
+
+    @property
+    def has_shots(self) -> bool:
+        """Whether there are rows with few shots."""
+        return bool(self.shots)
+
+    def check(self) -> DatasetSource:
+        source = super().check()
+        if self.has_shots:
+            source.few_shot(max(self.shots))  # raises where a class has too few windows
+        return source
+
+    def few_shot_job(self, folder: str, *, shots: int, **settings: Any) -> Job:
+        """Make a job of training on few shots; the settings are those of `classifier_job`."""
+        return self.classifier_job(
+            folder, settings=self.fewshot, train=_few_shot, kind=FewshotConfig, shots=(shots,),
+            **settings,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolsConfig(ShotsConfig):
+    """An experiment whose rows differ in how a classifier is trained.
+
+    Attributes:
+        probe: Training on frozen features.
+    """
+
+    probe: ClassifierSettings = field(default_factory=ClassifierSettings)
+
+    def protocol_job(
+        self, protocol: str, folder: str, *, shots: int | None, **settings: Any
+    ) -> Job:
+        """Make a job of a protocol: "probe", few shots, or `finetune` for any other."""
+        if shots is not None:
+            return self.few_shot_job(folder, shots=shots, **settings)
+        if protocol == "probe":
+            settings |= {"settings": self.probe, "train": probe, "kind": ProbeConfig}
+        return self.classifier_job(folder, **settings)
+
+
+def require_ratio(pretrain: PretrainSettings, instead: str) -> None:
+    """Raise ValueError when pre-training has no ratio to vary; `instead` names the remedy."""
+    if pretrain.objective != "noise":
         raise ValueError(
-            f"pretrain.objective is {part.objective}, and only noise has a ratio: {instead}, or "
-            "give --pretrain.objective noise"
+            f"pretrain.objective is {pretrain.objective}, and only noise has a ratio: {instead}, "
+            "or give --pretrain.objective noise"
         )
 
 
-def few_shot(config: FewshotConfig) -> Any:
-    """`fewshot` for one number of shots, with the model in `config.out` itself."""
+def _few_shot(config: FewshotConfig) -> Any:
+    """Run `fewshot` for one number of shots, with the model in `config.out` itself."""
     (shots,) = config.shots
     return train_classifier(config, DatasetSource(config.data, labelled=True).few_shot(shots))

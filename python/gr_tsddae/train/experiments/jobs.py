@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A list of training runs, shared by as many processes as are started; none is run twice.
+"""A list of training runs that several processes share; none is run twice.
 
-A job lives in its own folder. While a process is at it, it holds the folder's lock, which dies with
-it; another one then takes the job over and goes on from its checkpoint. `job.json` is written last,
-and makes a job finished.
+A job has its own folder. The process that runs it holds the folder's lock, which dies with the
+process; another process then takes the job over and goes on from its checkpoint. `job.json` is
+written last, and makes a job finished.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class Job:
     """One training run.
 
     Attributes:
-        train: a command; it writes metrics.json, and resumes where it was stopped.
-        config: of the command; its `out` is the job's folder.
-        needs: what must be finished first.
-        evaluation: what to measure besides, when trained.
+        train: A command; it writes metrics.json, and resumes where it was stopped.
+        config: Of the command; its `out` is the job's folder.
+        needs: The job that must be finished first.
+        evaluation: A further measurement after the training.
     """
 
     train: Callable[[Any], Any]
@@ -53,18 +53,18 @@ class Job:
 
     @property
     def metrics_file(self) -> Path:
-        """Where the job's figures are."""
+        """The file with the job's scores."""
         return (self.evaluation.out if self.evaluation else self.folder) / METRICS_FILE
 
     def metrics(self) -> dict[str, Any]:
-        """Figures of a finished job."""
+        """Read the scores of a finished job."""
         return json.loads(self.metrics_file.read_text(encoding="utf-8"))
 
     def finished(self) -> bool:
-        """Whether the folder holds the figures of this very configuration.
+        """Tell whether the folder holds the scores of this very configuration.
 
         Raises:
-            ValueError: when it holds those of another one.
+            ValueError: The folder holds those of another configuration.
         """
         path = self.folder / RECORD_FILE
         try:
@@ -82,7 +82,7 @@ class Job:
         return self.metrics_file.exists()
 
     def given_up(self, since: float) -> bool:
-        """Whether it, or what it needs, has failed in any process since a time of `time.time`."""
+        """Tell whether the job, or the one it needs, has failed since a time of `time.time`."""
         if self.needs and self.needs.given_up(since):
             return True
         try:
@@ -115,18 +115,18 @@ def run_all(
     forgive_since: float | None = None,
     until: float = math.inf,
 ) -> None:
-    """Run what is not finished, in this order, as far as other processes leave it to this one.
+    """Run the jobs that are not finished, in this order, and wait for those of other processes.
 
     Args:
-        jobs: in distinct folders, each with what it needs among them.
-        report: called after each job this process has run.
-        forgive_since: None raises what a job raises. With a time of `time.time`, when the command
-            began, the others go on; jobs that have failed since are not tried again by anyone who
-            began earlier.
-        until: time of `time.time` after which no job is begun or waited for.
+        jobs: In distinct folders, each with the job it needs among them.
+        report: Called after each job this process has run.
+        forgive_since: None raises the error of a job. With a time of `time.time`, when the command
+            began, the other jobs go on; jobs that have failed since then are not tried again by
+            any process that began earlier.
+        until: Time of `time.time` after which no job is begun or waited for.
 
     Raises:
-        ValueError: when a folder holds another configuration, and what the commands raise.
+        ValueError: A folder holds another configuration. And whatever the commands raise.
     """
     waiting, told = list(jobs), False
     since = math.inf if forgive_since is None else forgive_since
@@ -139,7 +139,7 @@ def run_all(
             with claimed(job.folder) as mine:
                 if not mine:
                     continue
-                # Another process may have let go of it since.
+                # Another process may have finished it, or failed, since the last look.
                 if not job.finished() and not job.given_up(since):
                     try:
                         job.run()
@@ -152,7 +152,7 @@ def run_all(
                     else:
                         (job.folder / FAILED_FILE).unlink(missing_ok=True)
                         report()
-            break  # what could not start before may now
+            break  # a job that could not start before may start now
         else:
             if not told:
                 names = ", ".join(str(job.folder) for job in waiting)
@@ -162,7 +162,7 @@ def run_all(
 
 
 def distinct(jobs: Iterable[Job]) -> list[Job]:
-    """Jobs and what they need, each folder once, what is needed first."""
+    """List jobs and the jobs they need, each folder once, needed ones first."""
     found: dict[Path, Job] = {}
     for job in jobs:
         for each in (job.needs, job):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Figures of the paper (Liu, Wang, Wang, Shi: TS-DDAE), to be printed beside measured ones."""
+"""Scores of the paper (Liu, Wang, Wang, Shi: TS-DDAE), to be printed beside measured ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TABLE_2 = {
     "w/o interactive": ((62.92, 93.27), (65.09, 93.97), (87.87, 99.21)),
     "w/ single noise": ((63.01, 92.59), (65.12, 94.14), (89.27, 99.21)),
 }
-# Figure 5, of which the paper gives no numbers but its text.
+# Figure 5, for which the paper gives words and no numbers.
 FIGURE_5 = {"AUC 0 dB": "nearly 1.0", "AUC 5 dB": "nearly 1.0", "AUC 10 dB": "over 0.9"}
 
 RATIO_TEXT = "Fig. 4: best near 0.5 (its text; the paper uses 0.414)"
@@ -41,17 +41,17 @@ _LAYERS_TEXT = "Fig. 10: best with {} (its text; the paper uses 4)"
 
 
 def table_1(kind: str, row: str) -> dict[str, float | str]:
-    """What the paper says of a row; nothing where it says nothing."""
+    """Look up the paper's words or scores for a row; empty where it has none."""
     if kind == "icarus":
         return dict(FIGURE_5) if row == "TS-DDAE" else {}
     return _cell(_TABLE_1, _TABLE_1_KINDS, kind, row)
 
 
 def compared(kind: str, network: str, protocol: str) -> dict[str, float | str]:
-    """What Table 1 says of a network under a protocol of `benchmark`.
+    """Look up Table 1 for a network under a protocol of `benchmark`.
 
-    Of the networks compared with, SpectrumFM was pre-trained as its paper says, the others were
-    trained from nothing. Rows of TS-DDAE are of tsnet-base.
+    SpectrumFM was pre-trained as its paper says; the other networks that TS-DDAE is compared with
+    were trained from nothing. Rows of TS-DDAE are of tsnet-base.
     """
     if network == "tsnet-base" and protocol != "scratch" and kind != "icarus":
         return table_1(kind, "TS-DDAE" if protocol == "finetuned" else f"TS-DDAE ({protocol})")
@@ -61,12 +61,12 @@ def compared(kind: str, network: str, protocol: str) -> dict[str, float | str]:
 
 
 def table_2(kind: str, row: str) -> dict[str, float | str]:
-    """What the paper says of an ablation."""
+    """Look up Table 2 for an ablation."""
     return _cell(_TABLE_2, _TABLE_2_KINDS, kind, row)
 
 
 def sweep_text(over: str, kind: str) -> str:
-    """What the paper says of a sweep."""
+    """Look up the paper's words on a sweep."""
     if kind not in _TABLE_2_KINDS:
         return ""
     return RATIO_TEXT if over == "ratio" else _LAYERS_TEXT.format(5 if kind == "techrec" else 4)

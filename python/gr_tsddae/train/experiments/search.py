@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hyper-parameters by Optuna, judged on the validation part; several processes may share a search.
+"""Search hyper-parameters by Optuna on the validation set; several processes may share a search.
 
-Trials are in study.db. A trial trains in a folder of its own whose lock it holds; one whose process
-has died is tried again with the same values in the same folder, and so goes on from its checkpoint.
-The test part is never looked at.
+Trials are in study.db. A trial trains in a folder of its own whose lock it holds. When its process
+has died, the trial is repeated with the same values in the same folder, and so goes on from its
+checkpoint. The test set is never read.
 """
 
 from __future__ import annotations
@@ -45,20 +45,20 @@ _FOLDER = "folder"  # of a trial, where it is not its number's
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig(DatasetConfig):
-    """Search hyper-parameters by their result on the validation part; writes best.yaml.
+    """Search hyper-parameters by their result on the validation set, and write best.yaml.
 
     Attributes:
-        trials: In all, those of earlier and parallel commands with the same --out included.
-        objective: "accuracy" or "loss" on the validation part.
-        parameters: What is searched. With ratio, every trial pre-trains first; without, trials
-            start from init, or from nothing.
-        learning_rate: Of fine-tuning, from and to; logarithmic.
-        dropout: Of the network when fine-tuning, from and to.
-        weight_decay: Of fine-tuning, from and to; logarithmic.
-        batch: Windows per step to choose from.
-        ratio: lambda of Eq. 7, from and to.
+        trials: Number of trials, with those of earlier and parallel commands with the same --out.
+        objective: Maximise the "accuracy" or minimise the "loss" on the validation set.
+        parameters: Names of what is searched. With ratio, every trial pre-trains first. Without,
+            trials start from init, or from nothing.
+        learning_rate: Range for fine-tuning; searched on a logarithmic scale.
+        dropout: Range for the network when fine-tuning.
+        weight_decay: Range for fine-tuning; searched on a logarithmic scale.
+        batch: Choices of windows per step.
+        ratio: Range of lambda of Eq. 7.
         init: Pre-trained model folder to start from, when ratio is not searched.
-        seed: Of the search and of every training in it.
+        seed: Seed of the search and of every training in it.
         pretrain: Pre-training of a trial: give it a short budget.
         finetune: Fine-tuning of a trial: give it a short budget.
     """
@@ -99,8 +99,8 @@ def search(config: SearchConfig) -> dict[str, Any]:
         Values of the best trial.
 
     Raises:
-        ImportError: without optuna.
-        ValueError: when data and configuration do not fit, or no trial has come to its end.
+        ImportError: optuna is not installed.
+        ValueError: Data and configuration do not fit, or no trial has come to its end.
     """
     try:
         import optuna
@@ -137,7 +137,7 @@ def search(config: SearchConfig) -> dict[str, Any]:
 
 
 def _check_same(study: optuna.Study, config: SearchConfig) -> None:
-    """Trials of different searches must not be mixed."""
+    """Refuse to mix trials of different searches."""
     searched = plain(config)
     for key in ("trials", "out", "path", "init"):  # say how long and where, not what
         del searched[key]
@@ -157,7 +157,7 @@ def _check_same(study: optuna.Study, config: SearchConfig) -> None:
 def _next_trial(
     study: optuna.Study, config: SearchConfig
 ) -> tuple[optuna.Trial, contextlib.ExitStack] | None:
-    """A trial with its values, and the lock of its folder; None when there are enough."""
+    """Take a trial with its values and the lock of its folder; None when there are enough."""
     import optuna
 
     states = optuna.trial.TrialState
@@ -175,7 +175,7 @@ def _next_trial(
         if len(done) + alive >= config.trials:
             return None
         trial = study.ask()
-        # Known by the trial's number: as random after resuming as without, and in each process.
+        # The seed follows from the trial's number, so that resuming and other processes agree.
         study.sampler = optuna.samplers.TPESampler(
             seed=seed_of("search", config.seed, trial.number), constant_liar=True
         )
@@ -201,7 +201,7 @@ def _suggest(trial: optuna.Trial, config: SearchConfig) -> None:
 def _configs(
     values: dict[str, Any], folder: str, config: SearchConfig
 ) -> tuple[PretrainConfig | None, FinetuneConfig]:
-    """What a trial runs: its values in the place of the configuration's."""
+    """Configure a trial: its values take the place of the configuration's."""
     values = dict(values)
     start, init = None, config.init
     if "ratio" in values:
@@ -226,7 +226,7 @@ def _configs(
 
 
 class _Observed(Classification):
-    """A fine-tuning that tells Optuna its validation losses, and stops when told to."""
+    """A fine-tuning that tells Optuna its validation losses, and stops when Optuna says so."""
 
     def __init__(self, config: FinetuneConfig, network: torch.nn.Module, trial: optuna.Trial):
         super().__init__(config, network)
@@ -244,7 +244,7 @@ class _Observed(Classification):
 
 
 def _value(trial: optuna.Trial, config: SearchConfig, source: DatasetSource) -> float:
-    """Train, and measure on the validation part."""
+    """Train, and measure on the validation set."""
     start, tuned = _configs(trial.params, _folder(trial, config).name, config)
     if start:
         job = Job(train=pretrain, config=start)
@@ -283,7 +283,7 @@ def _conclude(study: optuna.Study, config: SearchConfig) -> dict[str, Any]:
 
 
 def _write_recipe(path: Path, config: FinetuneConfig | PretrainConfig, comment: str) -> None:
-    """All but the run itself, whose short budget was the search's."""
+    """Write all of a configuration but the run, whose short budget was the search's."""
     content = plain(config)
     for key in ("name", "out", "trainer"):
         del content[key]

@@ -15,6 +15,7 @@ from gr_tsddae.files import write_json, write_text
 from gr_tsddae.train.experiments.jobs import Job, distinct, run_all
 
 COUNTS = ("seeds", "parameters", "windows/s", "training s")  # columns without decimal places
+NOTHING = "–"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,27 +23,27 @@ class Row:
     """One row of a table.
 
     Attributes:
-        name: as it is printed.
-        jobs: seed -> the run whose figures count.
-        published: column -> what the paper says.
+        name: As it is printed.
+        jobs: Seed -> the run that is measured.
+        published: Column -> what the paper says.
     """
 
     name: str
     jobs: Mapping[int, Job]
     published: Mapping[str, float | str] = field(default_factory=dict)
 
-    def figures(self) -> dict[str, dict[int, float]]:
-        """Column -> seed -> figure, of the runs that are finished."""
+    def scores(self) -> dict[str, dict[int, float]]:
+        """Read the finished runs: column -> seed -> score."""
         found: dict[str, dict[int, float]] = {}
         for seed, job in self.jobs.items():
             if job.finished():
-                for column, value in figures(job.metrics()).items():
+                for column, value in scores_of(job.metrics()).items():
                     found.setdefault(column, {})[seed] = value
         return found
 
 
-def figures(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """What a table shows of metrics.json: areas under a ROC, 0 to 1; accuracies in per cent."""
+def scores_of(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Take a table's scores from metrics.json: areas under a ROC, and accuracies in per cent."""
     curves = metrics.get("roc", {}).items()
     areas = {f"AUC {'all' if k == 'all' else f'{k} dB'}": curve["auc"] for k, curve in curves}
     average = metrics.get("average_over_snr", metrics["accuracy"])
@@ -60,7 +61,7 @@ class Difference(NamedTuple):
 
 
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Difference | None:
-    """First minus second, seed by seed; None where they have none in common."""
+    """Subtract the second from the first, seed by seed; None where they have no common seed."""
     each = [first[seed] - second[seed] for seed in first if seed in second]
     if not each:
         return None
@@ -75,8 +76,8 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> Differenc
 
 
 def verdict(what: str, column: str, first: Row, second: Row) -> str | None:
-    """One honest line on whether the first row beats the second, and by how much."""
-    difference = paired(*(row.figures().get(column, {}) for row in (first, second)))
+    """Write one honest line on whether the first row beats the second, and by how much."""
+    difference = paired(*(row.scores().get(column, {}) for row in (first, second)))
     if difference is None:
         return None
     unit, digits = ("", 4) if column.startswith("AUC") else (" points", 2)
@@ -91,27 +92,27 @@ def verdict(what: str, column: str, first: Row, second: Row) -> str | None:
     )
 
 
+def spread(values: Mapping[Any, float]) -> dict[str, float | None]:
+    """Compute mean and standard deviation; None for the deviation of a single value."""
+    each = list(values.values())
+    deviation = statistics.stdev(each) if len(each) > 1 else None
+    return {"mean": statistics.fmean(each), "standard_deviation": deviation}
+
+
 def table(
     title: str, rows: Sequence[Row], *, findings: Sequence[str | None] = (), note: str = ""
 ) -> dict[str, Any]:
-    """Means and standard deviations of all rows, as plain numbers and text."""
-    found = [(row, row.figures()) for row in rows]
-    columns = list(dict.fromkeys(c for row, f in found for c in (*f, *row.published)))
+    """Gather means and standard deviations of all rows, as plain numbers and text."""
+    found = [(row, row.scores()) for row in rows]
     return {
         "title": title,
         "note": note,
-        "columns": columns,
+        "columns": list(dict.fromkeys(c for row, f in found for c in (*f, *row.published))),
         "rows": [
             {
                 "name": row.name,
                 "values": {
-                    column: {
-                        "mean": statistics.fmean(seeds.values()),
-                        "standard_deviation": (
-                            statistics.stdev(seeds.values()) if len(seeds) > 1 else None
-                        ),
-                        "per_seed": dict(seeds),
-                    }
+                    column: spread(seeds) | {"per_seed": dict(seeds)}
                     for column, seeds in measured.items()
                 },
                 "published": dict(row.published),
@@ -126,18 +127,18 @@ def table(
 def fill(
     folder: Path, rows: Sequence[Row], content: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Run what the rows lack, write the table after every run, and print it in the end.
+    """Run the jobs of the rows, write the table after every run, and print it in the end.
 
     Args:
-        folder: where the table goes.
-        rows: with the jobs to run.
-        content: makes the table of what is finished.
+        folder: Of the table.
+        rows: With the jobs to run.
+        content: Makes the table of what is finished.
 
     Returns:
         The content of table.json.
 
     Raises:
-        ValueError: as `run_all`.
+        ValueError: As `run_all`.
     """
     jobs = distinct(job for row in rows for job in row.jobs.values())
     run_all(jobs, report=lambda: write(folder, content()))
@@ -147,7 +148,7 @@ def fill(
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> str:
-    """Write table.json, table.csv and table.md; the last one's text."""
+    """Write table.json, table.csv and table.md, and return the text of the last one."""
     text = markdown(content)
     write_json(folder / "table.json", content)
     write_text(folder / "table.csv", _csv(content))
@@ -156,62 +157,58 @@ def write(folder: Path, content: Mapping[str, Any]) -> str:
 
 
 def cells(content: Mapping[str, Any]) -> list[list[str]]:
-    """The table as text, its heads in the first line."""
+    """Format the table as text, its heads in the first line."""
     shown = content["columns"]
     published = {c for row in content["rows"] for c in row["published"]}
-    heads = ["", *(h for c in shown for h in ([c, f"{c}, paper"] if c in published else [c]))]
-    lines = [heads]
+    lines = [["", *(h for c in shown for h in ([c, f"{c}, paper"] if c in published else [c]))]]
     for row in content["rows"]:
         line = [row["name"]]
         for column in shown:
-            line.append(_cell(column, row["values"].get(column)))
+            digits = 4 if column.startswith(("AUC", "GFLOP")) else 0 if column in COUNTS else 2
+            line.append(cell(row["values"].get(column), digits))
             if column in published:
-                value = row["published"].get(column, "–")
+                value = row["published"].get(column, NOTHING)
                 line.append(value if isinstance(value, str) else f"{value:.2f}")
         lines.append(line)
     return lines
 
 
+def cell(value: Mapping[str, Any] | None, digits: int) -> str:
+    """Format what `spread` gives."""
+    if value is None:
+        return NOTHING
+    text, deviation = f"{value['mean']:,.{digits}f}", value["standard_deviation"]
+    return text if deviation is None else f"{text} ± {deviation:,.{digits}f}"
+
+
 def markdown(content: Mapping[str, Any]) -> str:
-    """The table for people, in columns of equal width."""
-    lines = cells(content)
+    """Format the table and its findings for people."""
+    findings = "\n".join(f"* {line}" for line in content["findings"])
+    parts = [content["title"], drawn(cells(content)), content["note"], findings]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def drawn(lines: Sequence[Sequence[str]]) -> str:
+    """Draw lines of cells as a Markdown table with columns of equal width; heads come first."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    drawn = [
-        "| "
-        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        + " |"
+    text = [
+        f"| {' | '.join(c.ljust(width) for c, width in zip(line, widths, strict=True))} |"
         for line in lines
     ]
-    drawn.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    parts = [content["title"], "\n".join(drawn)]
-    if content["note"]:
-        parts.append(content["note"])
-    if content["findings"]:
-        parts.append("\n".join(f"* {line}" for line in content["findings"]))
-    return "\n\n".join(parts) + "\n"
-
-
-def _cell(column: str, value: Mapping[str, Any] | None) -> str:
-    if value is None:
-        return "–"
-    digits = 4 if column.startswith(("AUC", "GFLOP")) else 0 if column in COUNTS else 2
-    text, spread = f"{value['mean']:,.{digits}f}", value["standard_deviation"]
-    return text if spread is None else f"{text} ± {spread:,.{digits}f}"
+    text.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(text)
 
 
 def _csv(content: Mapping[str, Any]) -> str:
-    """One line per row and column: what a spreadsheet filters and plots."""
+    """Format one line per row and column, for a spreadsheet to filter and plot."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["row", "column", "mean", "standard_deviation", "seeds", "published"])
     for row in content["rows"]:
         for column in content["columns"]:
-            value = row["values"].get(column)
-            said = row["published"].get(column, "")
-            if value or said != "":
-                value = value or {"mean": "", "standard_deviation": None, "per_seed": {}}
-                spread = value["standard_deviation"]
-                spread = "" if spread is None else spread
-                seeds = len(value["per_seed"])
-                writer.writerow([row["name"], column, value["mean"], spread, seeds, said])
+            value, said = row["values"].get(column, {}), row["published"].get(column)
+            if value or said is not None:  # None is written as an empty field
+                numbers = [value.get(name) for name in ("mean", "standard_deviation")]
+                seeds = len(value.get("per_seed", ()))
+                writer.writerow([row["name"], column, *numbers, seeds, said])
     return text.getvalue()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Learning by episodes: each step is a small task of its own, on classes that are known."""
+"""Learn by episodes: each step is a small task of its own, on classes that are known."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ QUERIES = 15  # of each class in an episode, as in both papers for one shot
 def draw(
     members: list[torch.Tensor], *, ways: int, shots: int, queries: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One task: some classes, and windows of each that are support or query, never both.
+    """Draw one task: some classes, and windows of each that are support or query, never both.
 
     Args:
-        members: of each class, the numbers of its windows, int64.
+        members: Of each class, the numbers of its windows, int64.
         ways: N, classes of the task.
         shots: K, support of each class.
-        queries: of each class, at most; as many as are left, where those are fewer.
+        queries: Of each class, at most; a class with fewer left gives all of them.
 
     Returns:
         Numbers of the support (N, K), and of the queries (N, R).
@@ -51,13 +51,13 @@ def learn_by_episodes(
     """Train a learner of `nets.prototypes` with Adam, whose rate halves every third of the run.
 
     Args:
-        learner: `encoder`, scores and loss.
-        rows: scaled windows, (P, 2, L).
-        label: of them, (P,).
+        learner: It has `encoder`, scores and loss.
+        rows: Scaled windows, (P, 2, L).
+        label: Of these windows, (P,).
         ways: N, classes of an episode.
-        shots: K, as many as there will be when it is used.
-        episodes: steps.
-        learning_rate: at first.
+        shots: K, as many as in the later tasks.
+        episodes: Optimiser steps.
+        learning_rate: At the start.
     """
     members = [torch.nonzero(label.cpu() == c).flatten() for c in label.unique().tolist()]
     optimiser = torch.optim.Adam(learner.parameters(), lr=learning_rate)
@@ -86,5 +86,5 @@ def recognised(
     *,
     batch: int,
 ) -> torch.Tensor:
-    """Classes of queries: features (N, K, E), (Q, E) -> (Q,)."""
+    """Recognise the classes of queries: features (N, K, E), (Q, E) -> (Q,)."""
     return torch.cat([learner(support, some).argmax(1) for some in query.split(batch)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The LSM article's Figure 4: few-shot accuracy over SNR in three panels, and TS-DDAE beside it."""
+"""The LSM article's Figure 4: few-shot accuracy over SNR in three panels, with TS-DDAE added."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import torch
 
 from gr_tsddae.data import DatasetError
 from gr_tsddae.files import write_json, write_text
+from gr_tsddae.inference.runner import resolve_device
+from gr_tsddae.train.experiments import table
 from gr_tsddae.train.experiments.jobs import Job, run_all
 from gr_tsddae.train.experiments.lsm_figure.point import (
     CONTENDERS,
@@ -25,7 +27,7 @@ from gr_tsddae.train.experiments.lsm_figure.point import (
     opened,
     tasks_of,
 )
-from gr_tsddae.train.experiments.workers import run_workers
+from gr_tsddae.train.experiments.workers import WorkersConfig, share, tell_unfinished
 from gr_tsddae.train.run.lock import claimed
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Panel:
-    """A panel, and what the article says of it."""
+    """A panel, and the article's words on it."""
 
     title: str
     protocol: str
@@ -66,53 +68,45 @@ PANELS = {
 NOTE = (
     "Mean ± standard deviation over seeds and trials, per cent; chance is 9.1 in (a) with eleven "
     "classes, 20 in (b) and (c). Differences are of the same trials with the same windows, ± one "
-    "standard error over all trials; those of a seed share a network, so errors are rather too "
-    "small, and a lead is clear when it is over two of them and every seed has it. Every encoder "
-    "is frozen, and its heads are trained alike; prototypical and relation networks have none."
+    "standard error over all trials. The trials of a seed share a network, so that errors are "
+    "rather too small: a lead is clear when it is over two of them and every seed has it. Every "
+    "encoder is frozen, and its heads are trained alike; prototypical and relation networks have "
+    "no heads."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class FewshotFigureConfig:
+class FewshotFigureConfig(WorkersConfig):
     """Rebuild the LSM article's Figure 4 on one file, with TS-DDAE as one more line.
 
     Attributes:
-        path: File of windows, of every class at every SNR.
+        path: File with windows of every class at every SNR.
         out: Folder for figure.png, figure.json, figure.md and the points.
         dataset: Kind of the file.
         panels: a compares contrastive methods; b few-shot learners; c pre-training with labels.
-        snrs_db: SNRs; all of the file when not given.
-        seeds: Each divides classes and windows anew, and pre-trains anew.
-        jobs: Processes at once on this machine; with several GPUs, spread over them.
-        minutes: Begin no point after so many; the figure is drawn of what is finished.
+        snrs_db: SNRs to measure; all SNRs of the file when not given.
+        seeds: Each seed divides classes and windows anew, and pre-trains anew.
         device: "auto" (a GPU when torch sees one), "cpu" or "cuda".
-        budget: How much everyone is given.
+        budget: Windows and steps that every method gets.
     """
 
     path: Path
-    out: Path
     dataset: str = "rml2016.10a"
     panels: tuple[Literal["a", "b", "c"], ...] = ("a", "b", "c")
     snrs_db: tuple[int, ...] = ()
     seeds: tuple[int, ...] = (1, 2)
-    jobs: int = 1
-    minutes: float | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("panels", "seeds"):
             given = getattr(self, name)
             if not given or len(set(given)) < len(given):
                 raise ValueError(f"{name} is {list(given)}: give at least one, each once")
         if len(set(self.snrs_db)) < len(self.snrs_db):
             raise ValueError(f"snrs_db is {list(self.snrs_db)}: give each once")
-        if self.jobs < 1:
-            raise ValueError(f"jobs is {self.jobs}: it must be at least 1")
-        if self.minutes is not None and not self.minutes > 0:
-            raise ValueError(f"minutes is {self.minutes}: it must be over 0, or null")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device is 'cuda', but torch sees no GPU; use --device cpu")
+        resolve_device(self.device)  # raises where there is no such device
 
 
 def fewshot_figure(config: FewshotFigureConfig) -> dict[str, Any]:
@@ -122,36 +116,23 @@ def fewshot_figure(config: FewshotFigureConfig) -> dict[str, Any]:
         The content of figure.json.
 
     Raises:
-        ValueError: when the file does not hold enough, or `config.out` holds other points.
-        RuntimeError: when processes were killed.
+        ValueError: The file does not hold enough, or `config.out` holds other points.
+        RuntimeError: Processes were killed.
     """
     began = time.time()
     levels = check(config)
     jobs = jobs_of(config, levels)
-    for job in jobs:
-        job.finished()  # raises now what a worker would
-    config.out.mkdir(parents=True, exist_ok=True)
-    if config.jobs == 1:
-        work(config, levels, began)
-    else:
-        run_workers(work, config, levels, began, count=config.jobs)
+    share(work, config, levels, began, jobs=jobs)
     with claimed(config.out, wait=True):  # another command may be at the same figure
         found = content(config, jobs)
         print(_write(config.out, found), end="")
         _draw(config.out, found)
-    missing = sum(not job.finished() for job in jobs)
-    if missing and config.minutes is None:
-        raise RuntimeError(
-            f"{missing} of {len(jobs)} points are not finished, as processes ended early, perhaps "
-            "for memory: their messages are above; the same command goes on"
-        )
-    if missing:
-        log.info("%d of %d points are not finished; the same command goes on", missing, len(jobs))
+    tell_unfinished(config, jobs, "points")
     return found
 
 
 def check(config: FewshotFigureConfig) -> tuple[int, ...]:
-    """The SNRs; raises now what would else be raised after hours."""
+    """List the SNRs, and raise now what would otherwise be raised after hours."""
     dataset = opened(config.dataset, config.path)
     there = sorted({int(level) for level in dataset.level_db})
     if unknown := sorted(set(config.snrs_db) - set(there)):
@@ -167,10 +148,8 @@ def check(config: FewshotFigureConfig) -> tuple[int, ...]:
 
 
 def jobs_of(config: FewshotFigureConfig, levels: tuple[int, ...]) -> list[Job]:
-    """A job per point, by seed and SNR: whoever stops early has whole SNRs."""
-    device = config.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    """Make a job per point, by seed and SNR: a command that is cut short has whole SNRs."""
+    device = resolve_device(config.device).type
     wanted = dict.fromkeys(
         (PANELS[name].protocol, method)
         for name in sorted(config.panels)
@@ -191,16 +170,19 @@ def jobs_of(config: FewshotFigureConfig, levels: tuple[int, ...]) -> list[Job]:
 
 
 def work(config: FewshotFigureConfig, levels: tuple[int, ...], began: float) -> None:
-    """One process's share of the points."""
+    """Measure one process's share of the points."""
     jobs = jobs_of(config, levels)
     if config.device != "cpu" and torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # TF32
-    until = math.inf if config.minutes is None else began + 60 * config.minutes
-    run_all(jobs, report=lambda: _write(config.out, content(config, jobs)), until=until)
+    run_all(
+        jobs,
+        report=lambda: _write(config.out, content(config, jobs)),
+        until=config.until(began),
+    )
 
 
 def content(config: FewshotFigureConfig, jobs: list[Job]) -> dict[str, Any]:
-    """The figure of the points that are finished, as plain numbers and text."""
+    """Gather the finished points as plain numbers and text."""
     found = _accuracies(jobs)
     panels = {}
     for name in sorted(config.panels):
@@ -234,7 +216,7 @@ Levels = dict[int, dict[tuple[int, int], float]]  # SNR -> (seed, trial) -> accu
 
 
 def _accuracies(jobs: list[Job]) -> dict[tuple[str, str, int], Levels]:
-    """(protocol, method, shots) -> accuracies."""
+    """Read the finished points: (protocol, method, shots) -> accuracies."""
     found: dict[tuple[str, str, int], Levels] = {}
     for job in jobs:
         if job.finished():
@@ -253,18 +235,14 @@ def _line(method: str, shots: int, levels: Levels) -> dict[str, Any]:
         "method": method,
         "shots": shots,
         "accuracy": {
-            str(level): {
-                "mean": statistics.fmean(each.values()),
-                "standard_deviation": statistics.stdev(each.values()) if len(each) > 1 else None,
-                "count": len(each),
-            }
+            str(level): table.spread(each) | {"count": len(each)}
             for level, each in sorted(levels.items())
         },
     }
 
 
 def _findings(lines: dict[tuple[str, int], Levels]) -> list[str]:
-    """LSM and TS-DDAE against each other and everyone else, in pairs of trials."""
+    """Compare LSM, then TS-DDAE, with every other method, in pairs of trials."""
     said = []
     for method, shots in sorted(lines, key=lambda key: -key[1]):
         if method != "lsm" and ("lsm", shots) in lines:
@@ -278,9 +256,9 @@ def _findings(lines: dict[tuple[str, int], Levels]) -> list[str]:
 
 
 def _compared(shots: int, first: str, mine: Levels, second: str, theirs: Levels) -> str | None:
-    """One method less another: on average over the SNRs both have, and where it is most and least.
+    """Subtract one method from another: on average over their common SNRs, and at the extremes.
 
-    Of a trial, the differences at all SNRs count as one number.
+    The differences of one trial at all SNRs count as one number.
     """
     pairs: dict[tuple[int, int], list[float]] = {}
     at = {}
@@ -291,14 +269,14 @@ def _compared(shots: int, first: str, mine: Levels, second: str, theirs: Levels)
             at[level] = statistics.fmean(each.values())
             for key, value in each.items():
                 pairs.setdefault(key, []).append(value)
-    # A seed that has not come to every SNR yet would be compared at others.
+    # A seed that lacks an SNR would be compared at other SNRs than the rest.
     whole = [statistics.fmean(each) for each in pairs.values() if len(each) == len(at)]
     if not whole:
         return None
     mean = statistics.fmean(whole)
     error = statistics.stdev(whole) / len(whole) ** 0.5 if len(whole) > 1 else math.nan
     seeds = _per_seed(pairs, len(at))
-    # Trials of a seed share a network: chance between networks shows between seeds alone.
+    # Trials of a seed share a network: only other seeds show the chance between networks.
     agree = len(seeds) > 1 and (min(seeds.values()) > 0 or max(seeds.values()) < 0)
     clear = agree and abs(mean) > 2 * error
     verdict = ("ahead" if mean > 0 else "behind") if clear else "no clear lead"
@@ -312,7 +290,7 @@ def _compared(shots: int, first: str, mine: Levels, second: str, theirs: Levels)
 
 
 def _per_seed(pairs: dict[tuple[int, int], list[float]], levels: int) -> dict[int, float]:
-    """Seed -> mean difference of its trials that have all levels."""
+    """Average the trials of each seed that have all levels."""
     found: dict[int, list[float]] = {}
     for (seed, _), each in pairs.items():
         if len(each) == levels:
@@ -321,27 +299,21 @@ def _per_seed(pairs: dict[tuple[int, int], list[float]], levels: int) -> dict[in
 
 
 def markdown(found: dict[str, Any]) -> str:
-    """Tables and findings for people."""
+    """Format tables and findings for people."""
     parts = [f"# {found['title']}", found["note"]]
     if found["finished"] < found["points"]:
         parts.append(f"{found['finished']} of {found['points']} points are finished.")
     for name, panel in found["panels"].items():
         levels = sorted({int(level) for line in panel["lines"] for level in line["accuracy"]})
-        rows = [["", *(f"{level:+d} dB" for level in levels)], ["-"] * (1 + len(levels))]
+        lines = [["", *(f"{level:+d} dB" for level in levels)]]
         for line in panel["lines"]:
-            rows.append([line["name"], *(_cell(line["accuracy"].get(str(s))) for s in levels)])
+            each = (table.cell(line["accuracy"].get(str(level)), 1) for level in levels)
+            lines.append([line["name"], *each])
         parts.append(f"## ({name}) {panel['title']}")
-        parts.append("\n".join(f"| {' | '.join(row)} |" for row in rows))
+        parts.append(table.drawn(lines))
         parts.append("\n".join(f"* {line}" for line in panel["findings"]))
         parts.append(f"The article: {panel['published']}.")
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _cell(value: dict[str, Any] | None) -> str:
-    if value is None:
-        return "–"
-    spread = value["standard_deviation"]
-    return f"{value['mean']:.1f}" + ("" if spread is None else f" ± {spread:.1f}")
 
 
 def _write(folder: Path, found: dict[str, Any]) -> str:
@@ -361,7 +333,7 @@ def _draw(folder: Path, found: dict[str, Any]) -> None:
 
 
 def _halving(levels: tuple[int, ...]) -> list[int]:
-    """Ends first, then middles: a figure that is cut short spans all SNRs."""
+    """Order the ends first, then middles: a figure that is cut short spans all SNRs."""
     order = dict.fromkeys((levels[0], levels[-1]))
     stretches = [(0, len(levels) - 1)]
     while stretches:

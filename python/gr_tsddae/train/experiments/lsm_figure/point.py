@@ -34,17 +34,17 @@ from gr_tsddae.train.objectives import objective_of
 from gr_tsddae.train.windows.feed import seed_of
 
 FEATURE_BATCH = 500  # windows whose features are computed at once
-CHECKS = 5  # where there are windows to validate on, heads are looked at so often
+CHECKS = 5  # so often a head is validated while it trains, where there are windows for it
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A line of the figure.
+    """A method that the figure compares.
 
     Attributes:
-        title: in legends.
-        network: that learns.
-        how: an objective of pre-training, or "labels", "prototypical", "relation".
+        title: In legends.
+        network: The network that learns.
+        how: An objective of pre-training, or "labels", "prototypical", "relation".
     """
 
     title: str
@@ -52,8 +52,8 @@ class Contender:
     how: str
 
 
-# SimCLR and SimSiam come with a ResNet; that all three rivals have the same network compares what
-# they learn from, and not their networks.
+# SimCLR and SimSiam come with a ResNet. SemiAMC has the same network here, so that the objectives
+# are compared and not the networks.
 CONTENDERS = {
     "lsm": Contender("LSM", "lsm", "lsm"),
     "ts-ddae": Contender("TS-DDAE (tsnet-mini)", "tsnet-mini", "noise"),
@@ -70,24 +70,24 @@ CONTENDERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """How much everyone is given; the defaults are the article's, or its authors' program's.
+    """Windows and steps for every method, by default those of the article or its program.
 
     Attributes:
         trials: Tasks per seed and SNR, each with its own windows and its own head.
         shots: Labelled windows per class of the five-way tasks.
         queries: Windows to recognise per class and task.
         pretrain_windows: Windows per class to pre-train on for those tasks, at most.
-        contrast_windows: Of panel (a), windows per class: to pre-train on, labelled, to validate
-            on, to recognise.
-        epochs: Of pre-training, with or without labels.
+        contrast_windows: For panel (a), four numbers of windows per class: to pre-train on,
+            labelled, to validate on, to recognise.
+        epochs: Epochs of pre-training, with or without labels.
         batch: Windows per step of pre-training.
-        learning_rate: Of pre-training and episodes, Adam's.
+        learning_rate: Of Adam, in pre-training and episodes.
         head_steps: Steps of Adam for a head, each with all labelled windows.
-        head_learning_rate: Of heads.
-        turns: Phases, evenly around the circle, in which a head sees each labelled window; 1 shows
-            it as it is.
-        episodes: Steps of prototypical and relation networks.
-        networks: Network -> options, what differs from its own size, e.g. {lsm: {layers: 3}}.
+        head_learning_rate: Of Adam, for heads.
+        turns: Show each labelled window to a head in so many phases, evenly around the circle; 1
+            shows it as it is.
+        episodes: Training steps of prototypical and relation networks.
+        networks: Network -> options that differ from its own size, e.g. {lsm: {layers: 3}}.
     """
 
     trials: int = 10
@@ -138,14 +138,14 @@ class PointConfig:
     """Everything that fixes a point.
 
     Attributes:
-        out: folder to write metrics.json to.
-        dataset: kind of the file.
-        path: of the file.
+        out: Folder to write metrics.json to.
+        dataset: Kind of the file.
+        path: The file.
         protocol: "contrastive", or "few-shot".
-        method: one of `CONTENDERS`.
-        seed: of the division into classes, the windows and the weights.
-        snr_db: level.
-        budget: how much is learned.
+        method: A name in `CONTENDERS`.
+        seed: Of the division into classes, the windows and the weights.
+        snr_db: Level of all windows.
+        budget: Windows and steps.
     """
 
     out: Path
@@ -160,12 +160,12 @@ class PointConfig:
 
 @functools.lru_cache(maxsize=1)
 def opened(kind: str, path: Path) -> Dataset:
-    """The dataset; a process reads it once."""
+    """Open the data set; a process reads it once."""
     return open_dataset(kind, path)
 
 
 def tasks_of(config: PointConfig, dataset: Dataset) -> Tasks:
-    """The tasks of a point; the same for every method, so that trials can be compared in pairs."""
+    """Draw the tasks of a point, the same for every method: trials are compared in pairs."""
     budget = config.budget
     shared = {"seed": config.seed, "trials": budget.trials}
     if config.protocol == "contrastive":
@@ -205,7 +205,7 @@ def _by_heads(
     rows: torch.Tensor,
     true: torch.Tensor,
 ) -> dict[str, list[float]]:
-    """Shots -> accuracy of each trial: a head per trial on the frozen, pre-trained encoder."""
+    """Train a head per trial on the frozen encoder: shots -> accuracy of each trial."""
     budget, ways = config.budget, tasks.support.shape[1]
     network = pretrained(config, known, label, class_count=ways)
     features = parts_of(network, rows, batch=FEATURE_BATCH)  # (W, M, E)
@@ -244,7 +244,7 @@ def _by_comparison(
     rows: torch.Tensor,
     true: torch.Tensor,
 ) -> dict[str, list[float]]:
-    """Shots -> accuracy of each trial: learned on episodes of the known classes, used as it is."""
+    """Learn by episodes of the known classes, and compare: shots -> accuracy of each trial."""
     found = {}
     for shots in _shots(config):
         learner = _LEARNERS[CONTENDERS[config.method].how](_encoder(config, rows.shape[-1]))
@@ -268,7 +268,7 @@ def _by_comparison(
 def pretrained(
     config: PointConfig, rows: torch.Tensor, label: torch.Tensor, *, class_count: int
 ) -> nn.Module:
-    """A classifier with an encoder that has learned from these windows, and a fresh head."""
+    """Make a classifier with a fresh head and an encoder that has learned from these windows."""
     method, length = CONTENDERS[config.method], rows.shape[-1]
     options = {"window_samples": length} if method.network not in nets.denoisers() else {}
     options |= config.budget.networks.get(method.network, {})
@@ -285,7 +285,7 @@ def pretrained(
             network=NetworkChoice(
                 name=method.network, options=config.budget.networks.get(method.network, {})
             ),
-            trainer=TrainerConfig(steps=1),  # not Lightning's: one run is seconds long
+            trainer=TrainerConfig(steps=1),  # not used: `_learn` trains, in seconds
         )  # fmt: skip
         kind = objective_of(asked)
         objective = kind(asked, kind.create(asked, length)).to(rows.device)
@@ -297,7 +297,7 @@ def pretrained(
 
 
 def turns(rows: torch.Tensor, count: int) -> torch.Tensor:
-    """Windows in so many phases: (B, 2, L) -> (B * count, 2, L), those of a window together."""
+    """Turn windows to so many phases: (B, 2, L) -> (B * count, 2, L), a window's together."""
     angle = 2 * torch.pi * torch.arange(count, device=rows.device) / count
     phase = torch.polar(torch.ones_like(angle), angle).view(1, -1, 1)
     return to_rows((to_complex(rows).unsqueeze(1) * phase).flatten(0, 1))
@@ -310,7 +310,7 @@ def _learn(
     rows: torch.Tensor,
     label: torch.Tensor,
 ) -> None:
-    """Adam over whole batches: a remainder of one window has no contrast and no statistics."""
+    """Train by Adam on whole batches: a remainder of one window has no contrast, no statistics."""
     optimiser = torch.optim.Adam(learner.parameters(), lr=budget.learning_rate)
     batch = min(budget.batch, len(rows))
     learner.train()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The LSM article's two divisions of a dataset, at one SNR: who is learned from, who is asked."""
+"""The LSM article's two divisions of a data set at one SNR, into windows to learn and to ask."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ class Tasks:
     """Windows to pre-train on, and the tasks of all trials. Index arrays are int64.
 
     Attributes:
-        pretrain: numbers of windows in the dataset, (P,).
-        pretrain_label: their classes, from 0, (P,); for supervised rivals and episodes alone.
-        windows: numbers of the windows that tasks are about, (W,).
-        label: their classes among those of the task, from 0, (W,).
-        support: places in `windows` of the labelled ones, (T, N, K); class n is label n. A task
+        pretrain: Numbers of windows in the data set, (P,).
+        pretrain_label: Their classes, from 0, (P,); only supervised methods and episodes use them.
+        windows: Numbers of the windows of all tasks, (W,).
+        label: Their classes among those of the task, from 0, (W,).
+        support: Places in `windows` of the labelled ones, (T, N, K); class n is label n. A task
             of fewer shots takes the first of them.
-        query: places of those to recognise, (T, Q).
-        validation: places of those that choose when a head has learned enough, (T, V); V may be 0.
+        query: Places in `windows` of those to recognise, (T, Q).
+        validation: Places in `windows` of those that choose when a head has learned enough,
+            (T, V); V may be 0.
     """
 
     pretrain: np.ndarray
@@ -47,22 +48,22 @@ def few_shot_tasks(
     queries: int,
     pretrain_windows: int,
 ) -> Tasks:
-    """Six classes to pre-train on, tasks over the five others.
+    """Draw six classes to pre-train on, and tasks over five others.
 
-    Which six is not said in the article; each seed draws its own. Each trial draws its own support
+    The article does not name the six; each seed draws its own. Each trial draws its own support
     and queries.
 
     Args:
-        dataset: labelled, with at least 11 classes; of more, 11 are drawn.
-        snr_db: level.
-        seed: of all draws.
+        dataset: Labelled, with at least 11 classes; of more, 11 are drawn.
+        snr_db: Level of all windows.
+        seed: Of all draws.
         trials: T.
         shots: K, the most of any task.
-        queries: of each class.
-        pretrain_windows: of each class, at most; as many as there are, where there are fewer.
+        queries: Per class.
+        pretrain_windows: Per class, at most; a class with fewer gives all it has.
 
     Raises:
-        DatasetError: when there are too few classes, or windows of one of them.
+        DatasetError: There are too few classes, or too few windows of one of them.
     """
     if len(dataset.classes) < BASE_CLASSES + WAYS:
         raise DatasetError(
@@ -97,21 +98,21 @@ def few_shot_tasks(
 def contrastive_tasks(
     dataset: Dataset, snr_db: int, *, seed: int, trials: int, windows: tuple[int, int, int, int]
 ) -> Tasks:
-    """All classes: windows to pre-train on, a few labelled ones, and those of two more parts.
+    """Draw, of all classes, windows to pre-train on, labelled ones, and two sets to measure on.
 
-    A network is pre-trained once per seed, on what the first trial leaves unlabelled. Every other
-    trial draws its labelled windows anew from the training windows, so that it labels some that
-    were seen before without their label. Validation and test windows are never learned from.
+    A network is pre-trained once per seed, on the windows that the first trial leaves unlabelled.
+    Every other trial draws its labelled windows anew from the training windows, so that some of
+    them were seen before without their label. Validation and test windows are never learned from.
 
     Args:
-        dataset: labelled.
-        snr_db: level.
-        seed: of all draws.
+        dataset: Labelled.
+        snr_db: Level of all windows.
+        seed: Of all draws.
         trials: T.
-        windows: of each class: to pre-train on, labelled, to validate on, to recognise.
+        windows: Per class: to pre-train on, labelled, to validate on, to recognise.
 
     Raises:
-        DatasetError: when there are too few windows.
+        DatasetError: There are too few windows.
     """
     unlabelled, shots, validated, _ = windows
     training, why = unlabelled + shots, " + ".join(map(str, windows))

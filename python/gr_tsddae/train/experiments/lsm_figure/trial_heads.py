@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The heads of many trials on one frozen encoder, trained side by side."""
+"""Train the heads of many trials on one frozen encoder side by side."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def train_heads(
     step takes all windows of a trial, one part of each.
 
     Args:
-        head: what a head is made like; its own weights stay as they are.
-        parts: features of the parts of each trial's windows, (T, S, M, E).
-        label: of them, the same in every trial, (S,).
-        steps: optimiser steps.
-        learning_rate: of Adam.
-        checks: how often to give the heads as they are, the last time in the end.
+        head: The pattern of a head; its own weights stay as they are.
+        parts: Features of the parts of each trial's windows, (T, S, M, E).
+        label: Of these windows, the same in every trial, (S,).
+        steps: Optimiser steps.
+        learning_rate: Of Adam.
+        checks: How often to give the heads as they are, the last time in the end.
 
     Yields:
         The state of each trial's head.
@@ -69,7 +69,7 @@ def train_heads(
 def accuracy(
     network: nn.Module, head: State, parts: torch.Tensor, label: torch.Tensor, *, batch: int
 ) -> float:
-    """Share of windows a classifier with this head recognises: (Q, M, E), (Q,) -> 0 to 1."""
+    """Compute the share of windows that this head recognises: (Q, M, E), (Q,) -> 0 to 1."""
     network.head.load_state_dict(head)
     network.head.eval()
     right = sum(
