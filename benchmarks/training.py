@@ -36,7 +36,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from gr_tsddae import nets
 from gr_tsddae.bench.machine import describe
 from gr_tsddae.files import write_json
-from gr_tsddae.inference.runner import resolve_device
+from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.iq.windows import unit_power
 from gr_tsddae.nets.diffusion import Diffusion
 from gr_tsddae.synth import CLASSES, draw_random

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from gr_tsddae import Recognizer, nets
+from gr_tsddae.inference.device import PRECISIONS
 from gr_tsddae.inference.engines import Engine, resolve_engine
 from gr_tsddae.inference.engines import engine as engine_module
 from gr_tsddae.inference.engines import graphs as graphs_module
@@ -21,7 +22,6 @@ from gr_tsddae.inference.engines import openvino as openvino_module
 from gr_tsddae.inference.engines.compiled import CACHE_VARIABLE, CompiledTSNet, keep_compiled_code
 from gr_tsddae.inference.engines.graphs import Graphs
 from gr_tsddae.inference.engines.openvino import OpenVino
-from gr_tsddae.inference.runner import PRECISIONS
 from gr_tsddae.iq.windows import to_rows, unit_power
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 

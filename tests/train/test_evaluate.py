@@ -204,9 +204,7 @@ def test_a_denoiser_cannot_be_evaluated(model_folder, tmp_path):
 
 @pytest.mark.parametrize("device", ["tpu9", "cuda:77"])
 def test_no_such_device(model_folder, device):
-    if device.startswith("cuda") and torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    with pytest.raises(ValueError, match=f"device is '{device}'"):
+    with pytest.raises(ValueError, match=f"device '{device}'"):
         measure(model_folder, dataset(), device=device)
 
 

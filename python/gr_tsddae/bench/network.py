@@ -28,11 +28,11 @@ from gr_tsddae.bench.cost import flop_per_window
 from gr_tsddae.bench.machine import describe
 from gr_tsddae.bench.roofline import draw
 from gr_tsddae.files import write_json
+from gr_tsddae.inference.device import PRECISIONS, multiplies_bfloat16_fast, resolve_device
 from gr_tsddae.inference.engines.compiled import CompiledTSNet
 from gr_tsddae.inference.engines.engine import openvino_is_there
 from gr_tsddae.inference.engines.graphs import Graphs
 from gr_tsddae.inference.engines.openvino import OpenVino
-from gr_tsddae.inference.runner import PRECISIONS, multiplies_bfloat16_fast, resolve_device
 from gr_tsddae.iq.windows import to_rows, unit_power
 from gr_tsddae.nets.tsnet import SIZES as TSNET_SIZES
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from gr_tsddae import zoo
+from gr_tsddae.inference.device import PRECISIONS, resolve_device, resolve_precision
 from gr_tsddae.iq.windows import SCALINGS, to_rows
 
 log = logging.getLogger(__name__)
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Runner:
@@ -150,52 +149,3 @@ def suitable_batch(
     parameters = sum(p.numel() for p in network.parameters())
     of_128 = 1024 if parameters < 500_000 else 256 if parameters < 2_000_000 else 64
     return max(1, of_128 * 128 // max(128, window_samples))
-
-
-def resolve_device(device: str) -> torch.device:
-    """The torch device meant by a user's word.
-
-    Raises:
-        ValueError: for a word torch does not know, or a GPU that is not there.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        wanted = torch.device(device)
-    except RuntimeError:
-        wanted = None
-    if wanted is None or wanted.type not in ("cpu", "cuda"):
-        raise ValueError(f"device {device!r} is not known; use auto, cpu, cuda or cuda:1")
-    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"device {device!r}: torch sees {torch.cuda.device_count()} CUDA devices; "
-            "use auto or cpu, or install a CUDA build of torch and its driver"
-        )
-    return wanted
-
-
-def multiplies_bfloat16_fast(device_type: str) -> bool:
-    """Whether matrix products in bfloat16 are faster than in float32 on "cpu" or "cuda".
-
-    Of processors, those with AMX tiles or AVX512-BF16; torch has no public word for either.
-    """
-    if device_type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    asks = (
-        getattr(torch.cpu, name, None)
-        for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    )
-    return any(ask is not None and ask() for ask in asks)
-
-
-def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """The dtype meant by a user's word, on this device.
-
-    Raises:
-        ValueError: for an unknown word.
-    """
-    if precision == "auto":
-        return torch.bfloat16 if multiplies_bfloat16_fast(device.type) else torch.float32
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision {precision!r}: choose auto, {' or '.join(PRECISIONS)}")
-    return PRECISIONS[precision]

@@ -17,6 +17,7 @@ from torch import nn
 from gr_tsddae import zoo
 from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, kinds, open_dataset
 from gr_tsddae.files import write_text
+from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.inference.metrics import metrics
 from gr_tsddae.train.measure.details import details, summary_lines
 from gr_tsddae.train.measure.feature_map import FeatureMap, map_features
@@ -139,7 +140,7 @@ def evaluate_dataset(
             f"{dataset.path} has windows of {dataset.window_samples} samples; "
             f"{card.name} takes {card.window_samples}"
         )
-    network = model.network.to(_device(config.device))
+    network = model.network.to(resolve_device(config.device))
     skipped = dict(dataset.skipped)
     dataset = _measurable(dataset, config, skipped)
     to_model = match_classes(dataset, card.classes, config.rename)
@@ -210,17 +211,6 @@ def command_line(config: EvaluateConfig) -> str:
 
 def _yaml(value: Any) -> str:
     return json.dumps(list(value) if isinstance(value, tuple) else value)
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.split(":")[0] == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device is {name!r}, but torch sees no GPU; use --device cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device is {name!r}: use auto, cpu, or cuda:0") from error
 
 
 def _open(config: EvaluateConfig, card: zoo.Card) -> Dataset:

@@ -16,6 +16,7 @@ from torch import nn
 
 from gr_tsddae import nets, zoo
 from gr_tsddae.files import write_json
+from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.inference.metrics import metrics, rounded
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.labels import NOISE
@@ -89,10 +90,7 @@ class TeachConfig:
             raise ValueError(f"snr_db is {self.snr_db}: give the lowest and the highest")
         if self.gate_db is not None and not self.gate_db > 0:
             raise ValueError(f"gate_db is {self.gate_db}: it must be over 0, or null")
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise ValueError(f"device is {self.device!r}: use auto, cpu or cuda")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device is 'cuda', but torch sees no GPU; use --device cpu")
+        resolve_device(self.device)
         if "window_samples" in self.options:
             raise ValueError("options.window_samples is the base model's; leave it out")
         if self.out.exists() and not self.out.is_dir():
@@ -143,7 +141,7 @@ def teach(config: TeachConfig) -> zoo.Card:
 def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Card:
     scaled = SCALINGS[base.card.scaling]
     change = partial(disturb, frequency_shift=config.frequency_shift, snr_db=config.snr_db)
-    device = "cuda" if config.device != "cpu" and torch.cuda.is_available() else "cpu"
+    device = resolve_device(config.device)
 
     def batch(name: str) -> Batch:
         part = windows.subset(name)

@@ -19,7 +19,7 @@ from torch import nn
 from gr_tsddae import zoo
 from gr_tsddae.data import Dataset, DatasetError
 from gr_tsddae.files import replacing, write_json
-from gr_tsddae.inference.runner import resolve_device
+from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.nets.diffusion import SCORE_DRAWS, SCORE_STEPS, STEPS, Diffusion
 from gr_tsddae.train.config import PretrainConfig

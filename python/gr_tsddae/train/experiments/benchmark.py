@@ -17,7 +17,7 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.bench import cost
 from gr_tsddae.bench.machine import device_name
 from gr_tsddae.files import write_json
-from gr_tsddae.inference.runner import resolve_device
+from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.train.config import NetworkChoice, PretrainSettings
 from gr_tsddae.train.experiments import comparison, table
 from gr_tsddae.train.experiments.experiment import ProtocolsConfig

@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
-from gr_tsddae.inference.runner import multiplies_bfloat16_fast
+from gr_tsddae.inference.device import multiplies_bfloat16_fast, resolve_device
 from gr_tsddae.train.config import RunConfig, differences, plain
 from gr_tsddae.train.learn.method import VALIDATION_LOSS, Method
 from gr_tsddae.train.run.callbacks import (
@@ -63,9 +63,7 @@ class Run:
                 f"torchrun started {started} processes, trainer.devices times trainer.nodes is "
                 f"{processes}: make them equal, or each process would train and write on its own"
             )
-        device = config.trainer.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = resolve_device(config.trainer.device).type
         if device == "cuda" and torch.cuda.device_count() < config.trainer.devices:
             raise ValueError(
                 f"trainer.device is cuda and trainer.devices {config.trainer.devices}: torch sees "

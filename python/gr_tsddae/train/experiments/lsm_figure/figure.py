@@ -16,7 +16,7 @@ import torch
 
 from gr_tsddae.data import DatasetError
 from gr_tsddae.files import write_json, write_text
-from gr_tsddae.inference.runner import resolve_device
+from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.train.experiments import table
 from gr_tsddae.train.experiments.jobs import Job, run_all
 from gr_tsddae.train.experiments.lsm_figure.point import (
@@ -172,7 +172,7 @@ def jobs_of(config: FewshotFigureConfig, levels: tuple[int, ...]) -> list[Job]:
 def work(config: FewshotFigureConfig, levels: tuple[int, ...], began: float) -> None:
     """Measure one process's share of the points."""
     jobs = jobs_of(config, levels)
-    if config.device != "cpu" and torch.cuda.is_available():
+    if resolve_device(config.device).type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32
     run_all(
         jobs,
