@@ -160,6 +160,15 @@ def test_only_what_runs_flowgraphs_imports_gnuradio():
         assert not tops & {"gnuradio", "pmt"} or room_of(module) in NEEDS_GNURADIO, path
 
 
+def test_blocks_do_not_print():
+    """Standard output may be closed, or be read by another program."""
+    for path in (PACKAGE / "blocks").rglob("*.py"):
+        names = {
+            n.id for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Name)
+        }
+        assert "print" not in names, path
+
+
 @pytest.mark.parametrize("pattern", NO_GNURADIO_IN_BLOCKS)
 def test_logic_behind_the_blocks_needs_no_gnuradio(pattern):
     paths = sorted((PACKAGE / "blocks").glob(f"{pattern}.py"))

@@ -7,6 +7,7 @@ import datetime
 import io
 import json
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 import pmt
 from gnuradio import blocks
+from message_flowgraph import Sender, until
 
 from gr_tsddae.blocks import classifier, json_publisher
 from gr_tsddae.blocks.json_publisher_block import _LineFile
@@ -91,31 +93,9 @@ def test_a_classifier_s_decisions_reach_a_file_and_a_subscriber(model_folder, tm
     assert flowgraph.publisher.counters()["refused"] == 0
 
 
-class Sender(gr.basic_block):
-    """Says what a test tells it to, and its last word when it is stopped."""
-
-    def __init__(self, last_word=None):
-        gr.basic_block.__init__(self, name="sender", in_sig=None, out_sig=None)
-        self.message_port_register_out(pmt.intern("decisions"))
-        self.last_word = last_word
-
-    def say(self, label):
-        self.message_port_pub(pmt.intern("decisions"), pmt.to_pmt({"label": label}))
-
-    def end(self):
-        done = pmt.cons(pmt.intern("done"), pmt.from_long(1))
-        self.to_basic_block()._post(pmt.intern("system"), done)
-
-    def stop(self):
-        if self.last_word:
-            time.sleep(0.05)  # a classifier looks at its last windows first
-            self.say(self.last_word)
-        return True
-
-
 def test_the_last_word_is_written_and_what_comes_later_is_not(tmp_path):
     path = tmp_path / "d.jsonl"
-    flowgraph, sender = gr.top_block("test"), Sender("last")
+    flowgraph, sender = gr.top_block("test"), Sender({"label": "last"})
     publisher = json_publisher(file=str(path))
     flowgraph.msg_connect(sender, "decisions", publisher, "decisions")
     for runs in (1, 2):
@@ -123,7 +103,7 @@ def test_the_last_word_is_written_and_what_comes_later_is_not(tmp_path):
         flowgraph.stop()
         flowgraph.wait()
         assert [line["label"] for line in lines(path)] == runs * ["last"]
-        sender.say("too late")  # of a stream that is no more
+        sender.say({"label": "too late"})  # of a stream that is no more
 
 
 def test_the_end_of_one_sender_is_not_that_of_the_others(tmp_path):
@@ -133,10 +113,10 @@ def test_the_end_of_one_sender_is_not_that_of_the_others(tmp_path):
     for sender in (one, other):
         flowgraph.msg_connect(sender, "decisions", publisher, "decisions")
     flowgraph.start()
-    one.say("one")
+    one.say({"label": "one"})
     one.end()
     time.sleep(0.6)  # the scheduler has told
-    other.say("other")
+    other.say({"label": "other"})
     other.end()
     ended = threading.Thread(target=flowgraph.wait, daemon=True)
     ended.start()
@@ -287,6 +267,91 @@ def test_a_file_at_home(tmp_path, monkeypatch):
     decide(made, {"label": "BPSK"})
     made.stop()
     assert lines(tmp_path / "d.jsonl")[0]["label"] == "BPSK"
+
+
+def free_address() -> str:
+    with socket.socket() as made:
+        made.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{made.getsockname()[1]}"
+
+
+def publishing(address):
+    """A running flowgraph of a sender and a publisher, and these two."""
+    flowgraph, sender = gr.top_block("test"), Sender()
+    publisher = json_publisher(address=address)
+    flowgraph.msg_connect(sender, "decisions", publisher, "decisions")
+    flowgraph.start()
+    return flowgraph, sender, publisher
+
+
+def heard_from(subscriber, sender) -> dict:
+    """What a subscriber gets, however long its subscription takes; PUB does not wait for it."""
+    deadline = time.monotonic() + 20
+    while not subscriber.poll(50):
+        assert time.monotonic() < deadline, "nothing was published"
+        sender.say({"label": "BPSK"})
+    return json.loads(subscriber.recv_multipart()[1])
+
+
+def test_the_address_is_free_for_the_next_flowgraph(subscriber):
+    address = free_address()
+    subscriber.connect(address)
+    subscriber.subscribe("tsddae/")
+    kept = []  # the objects of earlier flowgraphs live on, as in a notebook
+    for _ in range(5):
+        flowgraph, sender, publisher = publishing(address)
+        assert heard_from(subscriber, sender)["label"] == "BPSK"
+        kept.append((flowgraph, sender, publisher))
+        flowgraph.stop()
+        flowgraph.wait()
+        while subscriber.poll(100):
+            subscriber.recv_multipart()
+
+
+def test_a_flowgraph_that_is_started_again_publishes_again(subscriber):
+    address = free_address()
+    subscriber.connect(address)
+    subscriber.subscribe("tsddae/")
+    flowgraph, sender, _ = publishing(address)
+    for _ in range(2):
+        heard_from(subscriber, sender)
+        flowgraph.stop()
+        flowgraph.wait()
+        while subscriber.poll(100):
+            subscriber.recv_multipart()
+        flowgraph.start()
+    flowgraph.stop()
+    flowgraph.wait()
+
+
+def test_an_address_that_is_taken_meanwhile_is_said_and_tried_again(subscriber, caplog):
+    zmq = pytest.importorskip("zmq", reason="pyzmq is not installed")
+    address = free_address()
+    flowgraph, sender, publisher = publishing(address)
+    flowgraph.stop()
+    flowgraph.wait()
+    other = zmq.Context.instance().socket(zmq.PUB)
+    until(lambda: bound(other, address))
+    flowgraph.start()
+    sender.say({"label": "BPSK"})
+    until(lambda: publisher.counters()["messages"] == 1)
+    assert f"cannot listen at address {address!r}" in caplog.text
+    other.close(linger=0)
+    subscriber.connect(address)
+    subscriber.subscribe("tsddae/")
+    assert heard_from(subscriber, sender)["label"] == "BPSK"
+    flowgraph.stop()
+    flowgraph.wait()
+
+
+def bound(made, address) -> bool:
+    import zmq
+
+    try:
+        made.bind(address)
+    except zmq.ZMQError:
+        return False
+    return True
 
 
 def test_bad_arguments(tmp_path):

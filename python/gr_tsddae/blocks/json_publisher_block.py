@@ -21,28 +21,29 @@ from gr_tsddae.blocks.listening.message_sink import MessageSink
 
 log = logging.getLogger(__name__)
 
-LINGER_MS = 1000  # for what is still on its way when the process ends
+LINGER_MS = 1000  # how long a closed socket still sends what is on its way to slow subscribers
+UNBIND_MS = 1000  # the address is free within milliseconds; this only bounds the wait
 MEGABYTE = 1e6
 
 
 class json_publisher(MessageSink):
-    """Writes decisions to a JSON lines file and publishes decisions and status by ZMQ.
+    """Message ports in: `decisions`, `status`. Publish them as JSON: a file of lines, a ZMQ socket.
 
-    Message ports in: `decisions`, `status`. What is written and sent is described in the block's
-    documentation (grc/tsddae_json_publisher.block.yml).
+    The block's documentation (grc/tsddae_json_publisher.block.yml) has the formats.
 
     Args:
-        file: JSON lines of decisions; lines are added to a file that exists. Empty: none. A
-            leading ~ is the user's home.
-        rotate_daily: whether a new file is begun at midnight UTC.
+        file: JSON lines of decisions. An existing file gets more lines. Empty: no file. A leading
+            ~ is the user's home.
+        rotate_daily: whether to begin a new file at midnight UTC.
         rotate_mb: begin a new file before this size is passed; 0: never.
-        address: where the PUB socket listens, like "tcp://127.0.0.1:5557". Empty: none.
+        address: where the PUB socket listens, like "tcp://127.0.0.1:5557"; empty: nowhere. The
+            address is taken from now on until the flowgraph ends, and again when it is restarted.
         topic: decisions go out as topic/decisions, status as topic/status.
 
     Raises:
-        ImportError: when `address` is given and pyzmq is missing.
-        OSError: when the file cannot be written: its folder is missing, for example.
-        ValueError: when an argument is out of its range, or the address cannot be listened at.
+        ImportError: If `address` is given and pyzmq is missing.
+        OSError: If the file cannot be written, because its folder is missing for example.
+        ValueError: If an argument is out of its range, or the address cannot be listened at.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class json_publisher(MessageSink):
         self._lines = None
         if file:
             self._lines = _LineFile(_writable(file), rotate_daily, rotate_mb * MEGABYTE)
-        self._socket = _listening(address) if address else None
+        self._socket = _Socket(address) if address else None
+        if self._socket is not None:
+            self._socket.open()
         self.set_topic(topic)
         self._counts = {"messages": 0, "refused": 0, "lines_lost": 0}
         self._last_complaint = ""
@@ -71,13 +74,25 @@ class json_publisher(MessageSink):
         self._topic = str(topic)
 
     def counters(self) -> dict[str, int]:
-        """Messages so far, those that were no dictionaries, and lines that could not be written."""
+        """Count messages, those that were no dictionaries, and lines that could not be written."""
         return dict(self._counts)
+
+    def start(self) -> bool:
+        if self._socket is not None:
+            try:
+                self._socket.open()  # subscribers may connect before the first message
+            except Exception as error:  # raised from here, it would hang the flowgraph
+                self._complain(f"not published: {error}")
+        return super().start()
 
     def stop(self) -> bool:
         super().stop()  # the last decisions come now
-        if self._lines is not None:
-            self._lines.close()
+        for output in (self._lines, self._socket):
+            if output is not None:
+                try:
+                    output.close()
+                except Exception as error:
+                    self._complain(f"not closed: {error}")
         return True
 
     def _hear(self, port: str, message: pmt.pmt_base) -> None:
@@ -92,7 +107,7 @@ class json_publisher(MessageSink):
             return
         if self._socket is not None:
             try:
-                self._socket.send_multipart([f"{self._topic}/{port}".encode(), payload])
+                self._socket.send(f"{self._topic}/{port}".encode(), payload)
             except Exception as error:
                 self._complain(f"not published: {error}")
         if lines is not None:
@@ -106,6 +121,58 @@ class json_publisher(MessageSink):
         if complaint != self._last_complaint:  # the same on every message is said once
             log.error("%s", complaint)
         self._last_complaint = complaint
+
+
+class _Socket:
+    """A PUB socket that gives its address free when it is closed, and may be opened again."""
+
+    def __init__(self, address: str):
+        try:
+            import zmq
+        except ImportError as error:
+            raise ImportError(
+                f"publishing at {address} needs pyzmq, which this Python cannot import ({error}); "
+                "install it (Debian, Ubuntu: apt install python3-zmq), or leave the address empty"
+            ) from error
+        self._zmq = zmq
+        self._address = address
+        self._socket: Any = None
+
+    def open(self) -> None:
+        """Listen at the address, unless it is done already.
+
+        Raises:
+            ValueError: If the address makes no sense or is taken.
+        """
+        if self._socket is not None:
+            return
+        made = self._zmq.Context.instance().socket(self._zmq.PUB)
+        made.linger = LINGER_MS
+        try:
+            made.bind(self._address)
+        except self._zmq.ZMQError as error:
+            made.close()
+            raise ValueError(
+                f"cannot listen at address {self._address!r} ({error}): give one that is free, "
+                "like tcp://127.0.0.1:5557, or none"
+            ) from error
+        self._socket = made
+
+    def send(self, topic: bytes, payload: bytes) -> None:
+        self.open()
+        self._socket.send_multipart([topic, payload])
+
+    def close(self) -> None:
+        """Return when the address is free. ZMQ frees it on a thread of its own."""
+        if self._socket is None:
+            return
+        made, self._socket = self._socket, None
+        freed = made.get_monitor_socket(self._zmq.EVENT_CLOSED)
+        made.unbind(made.last_endpoint)
+        freed.poll(UNBIND_MS)
+        made.disable_monitor()
+        freed.close()
+        made.close()
 
 
 class _LineFile:
@@ -196,24 +263,3 @@ def _as_json(message: pmt.pmt_base, now: datetime.datetime) -> bytes:
         raise ValueError(f"it must be a dictionary, not {type(content).__name__}")
     stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return json.dumps({"published": stamp, **content}, allow_nan=False).encode()
-
-
-def _listening(address: str) -> Any:
-    try:
-        import zmq
-    except ImportError as error:
-        raise ImportError(
-            f"publishing at {address} needs pyzmq, which this Python cannot import ({error}); "
-            "install it (Debian, Ubuntu: apt install python3-zmq), or leave the address empty"
-        ) from error
-    made = zmq.Context.instance().socket(zmq.PUB)
-    made.linger = LINGER_MS
-    try:
-        made.bind(address)
-    except zmq.ZMQError as error:
-        made.close()
-        raise ValueError(
-            f"cannot listen at address {address!r} ({error}): give one that is free, like "
-            "tcp://127.0.0.1:5557, or none"
-        ) from error
-    return made
