@@ -204,7 +204,7 @@ def test_help_explains_every_key(capsys):
     with pytest.raises(SystemExit):
         command.parse("pretrain", ["--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("lambda of Eq. 7", "Passes over the training part", "AdamW's, on weight"):
+    for words in ("lambda of Eq. 7", "Passes over the training set", "Weight decay of AdamW"):
         assert words in text
 
 

@@ -19,13 +19,13 @@ PROGRAM = "python -m gr_tsddae.train"
 
 @dataclass(frozen=True)
 class Command:
-    """Where a command is; nothing of it is imported before it is asked for."""
+    """The place of a command; its modules are imported only when it runs."""
 
     config: str  # "module:dataclass" of this package
     function: str  # "module:function", which takes it
     summary: str
     note: str = ""  # at the end of its --help
-    resumes: bool = True  # when it was stopped
+    resumes: bool = True  # after it was stopped
 
 
 COMMANDS = {
@@ -37,7 +37,9 @@ COMMANDS = {
     ),
     "probe": Command("config:ProbeConfig", "probe:probe", "train a classifier on frozen features"),
     "distill": Command(
-        "config:DistillConfig", "distill:distill", "teach a small network what a large one says"
+        "config:DistillConfig",
+        "distill:distill",
+        "train a small network on the outputs of a large one",
     ),
     "fewshot": Command(
         "config:FewshotConfig",
@@ -69,7 +71,7 @@ COMMANDS = {
     "ablate": Command(
         "experiments.ablate:AblateConfig",
         "experiments.ablate:ablate",
-        "the paper's ablations, and LSM's lesson: what each is worth",
+        "the paper's ablations, and LSM's lesson: how much each adds",
     ),
     "sweep": Command(
         "experiments.sweep:SweepConfig",
@@ -100,7 +102,7 @@ COMMANDS = {
 
 
 def main() -> int:
-    """Run one command; 0 when it did what was asked."""
+    """Run one command, and return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
@@ -111,7 +113,7 @@ def main() -> int:
         if name not in COMMANDS:
             raise ValueError(f"no command {name!r}; there are: {', '.join(COMMANDS)}")
         name = meant(name, arguments)
-        config = parse(name, arguments)  # first: --help and a mistyped key wait for no Lightning
+        config = parse(name, arguments)  # before Lightning is imported, which takes seconds
         _imported(COMMANDS[name].function)(config)
     except (ValueError, OSError, FloatingPointError, RuntimeError, ImportError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
@@ -124,13 +126,13 @@ def main() -> int:
 
 
 def meant(name: str, arguments: list[str]) -> str:
-    """The command that is meant: few shots of one's own recordings are taught."""
+    """Name the command that is meant: `fewshot --captures` is `teach`."""
     own = any(word.partition("=")[0] == "--captures" for word in arguments)
     return "teach" if name == "fewshot" and own else name
 
 
 def overview() -> str:
-    """What there is."""
+    """List commands and packaged recipes."""
     lines = [f"usage: {PROGRAM} COMMAND [--config RECIPE] [--KEY VALUE ...]", "", "commands:"]
     lines += [f"  {name:<16}{command.summary}" for name, command in COMMANDS.items()]
     lines += ["", f"packaged recipes for --config: {', '.join(recipes())}"]
@@ -139,15 +141,15 @@ def overview() -> str:
 
 
 def recipes() -> list[str]:
-    """Names of the recipes that come with the package."""
+    """List the recipes that come with the package."""
     return sorted(path.stem for path in _recipe_folder().glob("*.yaml"))
 
 
 def parse(name: str, arguments: list[str]) -> Any:
-    """The configuration a command line means.
+    """Turn a command line into a configuration.
 
     Raises:
-        ValueError: when it means none.
+        ValueError: A key or a value is wrong.
     """
     from jsonargparse import ArgumentError, ArgumentParser
     from jsonargparse.typing import register_type

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run is: one frozen dataclass per command, which becomes its command line and its YAML."""
+"""Configurations: one frozen dataclass per command is its command line, its YAML and its help."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class NetworkChoice:
     Attributes:
         name: Name of a network, e.g. tsnet-base (the paper's) or resnet; `python -m gr_tsddae.nets`
             lists all.
-        options: What differs from that network, e.g. {dropout: 0, layers: 3}: for a TS-Net width,
-            layers, heads, feedforward, dropout and other fields of TSNetConfig.
+        options: Changes of that network, e.g. {dropout: 0, layers: 3}. A TS-Net has width, layers,
+            heads, feedforward, dropout and the other fields of TSNetConfig.
     """
 
     name: str = "tsnet-base"
@@ -44,19 +44,20 @@ class DataConfig:
     """The windows.
 
     Attributes:
-        kind: "synth" (endless windows, made while training), or the kind of a dataset file, e.g.
+        kind: "synth" (endless windows, made while training), or the kind of a data set file, e.g.
             rml2016.10a or captures; `python -m gr_tsddae.data kinds` lists all.
-        path: File or folder of the dataset; none for synth.
-        options: Options of the dataset's reader, e.g. {window_samples: 1024}; `python -m
+        path: File or folder of the data set; none for synth.
+        options: Options of the data set's reader, e.g. {window_samples: 1024}; `python -m
             gr_tsddae.data kinds` lists them.
-        recipe: For synth, which windows: clean, rml, as-released or live; several joined by "+"
-            take turns, e.g. live+rml.
-        window_samples: For synth, L; a dataset has its own.
-        scaling: What a window's gain is before the network: unit_power.
-        split_seed: Of the split into training, validation and test part; evaluate uses the same.
-        resident_gb: Windows that fit into so many GB stay on the device as one tensor; more are
-            streamed from their file.
-        shuffle_windows: When streaming, windows shuffled at once; so many are in memory twice.
+        recipe: For synth: clean, rml, as-released or live. Several recipes joined by "+" take
+            turns, e.g. live+rml.
+        window_samples: For synth: samples per window. A data set has its own length.
+        scaling: How a window is scaled before it enters the network: unit_power.
+        split_seed: Seed of the split into training, validation and test set; give evaluate the
+            same one.
+        resident_gb: Keep windows that fit into so many GB on the device as one tensor; stream
+            larger sets from their file.
+        shuffle_windows: When streaming: windows to shuffle at once. Memory holds twice as many.
     """
 
     kind: str = SYNTH
@@ -82,21 +83,21 @@ class DataConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserConfig:
-    """AdamW, and how its learning rate moves.
+    """AdamW and the schedule of its learning rate.
 
     Attributes:
-        learning_rate: Of plateau and constant from the start; of onecycle the peak.
-        weight_decay: AdamW's, on weight matrices; biases and gains have none.
+        learning_rate: The rate of constant, the first one of plateau, the highest of onecycle.
+        weight_decay: Weight decay of AdamW on weight matrices; biases and gains have none.
         batch: Windows per step, over all devices together.
-        schedule: "plateau" halves the rate when the loss stops falling (not for a classifier of
-            synth, which is not validated); "onecycle" warms up for a tenth of the run and falls to
-            nothing; "constant".
-        plateau_patience: Of plateau: losses without a new minimum until the rate is halved.
-            Pre-training counts steps, fine-tuning epochs.
-        min_learning_rate: Of plateau: the rate never falls below.
+        schedule: "plateau" halves the rate when the loss stops falling (a classifier of synth has
+            no validation loss to follow). "onecycle" warms up for a tenth of the run and falls to
+            zero. "constant" stays.
+        plateau_patience: For plateau: losses without a new minimum until the rate is halved.
+            Pre-training counts steps, fine-tuning counts epochs.
+        min_learning_rate: For plateau: the lowest rate.
         clip_norm: Largest norm of the gradient; 0 does not clip.
-        ema_decay: Decay per step of the running average of the weights, which is what is measured
-            and kept; 0 keeps the weights themselves.
+        ema_decay: Decay per step of a running average of the weights, which is measured and kept;
+            0 keeps the weights themselves.
     """
 
     learning_rate: float = 1e-3
@@ -120,21 +121,22 @@ class OptimiserConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerConfig:
-    """How long, on what, and what is kept meanwhile.
+    """Length of the run, its devices, checkpoints and log.
 
     Attributes:
-        epochs: Passes over the training part.
-        steps: Optimiser steps, instead of epochs; rounded up to whole epochs of a dataset. Synth
-            needs it, its windows never end.
-        stop_patience: Stop after so many losses without a new minimum; pre-training counts steps,
-            fine-tuning epochs (validation loss; synth has none). 0 never stops early.
+        epochs: Passes over the training set.
+        steps: Optimiser steps instead of epochs, rounded up to whole epochs of a data set. Synth
+            needs steps, as its windows never end.
+        stop_patience: Stop after so many losses without a new minimum; 0 never stops early.
+            Pre-training counts steps, fine-tuning counts epochs by their validation loss, which
+            synth does not have.
         device: "auto" (a GPU when torch sees one), "cpu" or "cuda".
-        devices: Of this machine; under torchrun and SLURM, processes per node.
+        devices: Devices of this machine; under torchrun and SLURM, processes per node.
         nodes: Machines, each of which runs the same command under torchrun or SLURM.
         precision: "auto" is bf16-mixed where the hardware multiplies bfloat16 fast, 32 elsewhere.
         compile: Compile the network: minutes at the start, up to twice the speed on a GPU.
-        augment: Rotate each window by a random phase and mirror every second one's spectrum.
-        seed: Of weights, order, augmentation, noise and dropout.
+        augment: Rotate each window by a random phase, and mirror the spectrum of every second one.
+        seed: Seed of weights, order, augmentation, noise and dropout.
         checkpoint_steps: Steps between checkpoints; Ctrl-C and SIGTERM write one as well.
         log_steps: Steps between lines of log.jsonl.
     """
@@ -164,18 +166,18 @@ class TrainerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """What all training commands share.
+    """Keys that all training commands have.
 
     Attributes:
         name: The model's name, e.g. amc-mine.
-        out: Model folder to write; log, checkpoints and metrics go there too.
+        out: Model folder to write, with log, checkpoints and metrics.
         network: The network.
         data: The windows.
         optimiser: The optimiser.
         trainer: The run.
     """
 
-    patience_in_steps: ClassVar[bool] = False  # or in validations
+    patience_in_steps: ClassVar[bool] = False  # instead of validations
     name: str
     out: Path
     network: NetworkChoice = field(default_factory=NetworkChoice)
@@ -208,24 +210,25 @@ class PretrainSettings:
     """Pre-training, without the network and the windows.
 
     Attributes:
-        ratio: Of noise: lambda of Eq. 7, spectral over temporal noise; the share r with
-            published_code.
-        split: Of noise: "paper" keeps the sum of squares at 1; "published_code" divides the noise
+        ratio: For noise: lambda of Eq. 7, spectral over temporal noise. With published_code, the
+            share r.
+        split: For noise: "paper" keeps the sum of squares at 1; "published_code" divides the noise
             and weights the loss as the authors' code does.
-        weighted: Of noise: weight each window's loss by its step as Eq. 7 is written; otherwise all
-            steps weigh the same, as in the authors' code.
-        objective: What is learned. Of a TS-Net: "noise" estimates both noises; "single" adds one
-            noise and restores the window itself, the ablation "w/ single noise". Of spectrum-fm:
-            "masked" fills in masked samples. Of lsm: "lsm" holds the signal of one patch against
-            the spectrum of another. Of any network: "simclr" and "simsiam" compare two views,
-            "semiamc" two quarter turns.
-        contrast_weight: Of noise: add so much times the contrast (NT-Xent) between the features of
-            two views of each window, turned and cropped; 0 adds none. A step takes three times as
-            long.
-        views: Of noise: learn to denoise turned crops instead of whole windows.
-        crop: Share of a window that a view keeps, of simclr, simsiam, contrast_weight and views; 1
-            does not crop. A network built for one length sees zeros around it.
-        temperature: Of lsm, simclr, semiamc and contrast_weight; null for what their papers use.
+        weighted: For noise: weight each window's loss by its step as Eq. 7 is written; otherwise
+            all steps weigh the same, as in the authors' code.
+        objective: The task to learn. For a TS-Net: "noise" estimates both noises; "single" adds
+            one noise and restores the window itself (the ablation "w/ single noise"). For
+            spectrum-fm: "masked" fills in masked samples. For lsm: "lsm" compares the signal of
+            one patch with the spectrum of another. For any network: "simclr" and "simsiam" compare
+            two views, "semiamc" two quarter turns.
+        contrast_weight: For noise: add the contrast (NT-Xent) between the features of two turned
+            and cropped views of each window, times this weight; 0 adds none. A step takes three
+            times as long.
+        views: For noise: learn to denoise turned crops instead of whole windows.
+        crop: For simclr, simsiam, contrast_weight and views: share of a window that a view keeps;
+            1 does not crop. A network built for one length sees zeros around the crop.
+        temperature: For lsm, simclr, semiamc and contrast_weight; null for the value of the
+            respective paper.
         optimiser: The optimiser.
         trainer: The run; an experiment sets its seed.
     """
@@ -265,7 +268,7 @@ class PretrainSettings:
             value = getattr(self, name)
             if self.objective == "noise" and value != getattr(PretrainSettings, name) and not used:
                 raise ValueError(
-                    f"{name} is {value}, which denoising whole windows has no use for: give "
+                    f"{name} is {value}, which denoising of whole windows does not use: give "
                     "contrast_weight as well" + (", or views" if name == "crop" else "")
                 )
 
@@ -291,13 +294,13 @@ class FinetuneConfig(RunConfig):
     """Train a classifier, from a pre-trained network or from nothing, and measure it.
 
     Attributes:
-        init: Model folder whose weights to start from: a pre-trained denoiser, or a classifier of
-            the same network.
-        noise_prior: For synth: how often a window will hold nothing where the model is used.
-            Training draws all classes alike; a receiver mostly hears nothing.
+        init: Model folder to start from: a pre-trained network, or a classifier of the same
+            network.
+        noise_prior: For synth: the share of windows without a signal where the model will be used.
+            Training draws all classes equally often; a receiver mostly hears nothing.
         test_windows: For synth: windows per class and SNR of the final measurement.
-        calibrate: For datasets: scale the outputs by the temperature that fits the validation
-            part best.
+        calibrate: For data sets: scale the outputs by the temperature that fits the validation
+            set best.
         trainer: The run.
     """
 
@@ -318,13 +321,13 @@ class FinetuneConfig(RunConfig):
             self._need_no_validation()
 
     def _need_no_validation(self) -> None:
-        """Every synthetic window is new, so there is no validation part to wait for."""
+        """Refuse options that need a validation set: synthetic windows are all new."""
         if self.optimiser.schedule == "plateau":
             raise ValueError(
                 "optimiser.schedule is plateau, which follows the validation loss, and synthetic "
                 "windows have none: use onecycle or constant"
             )
-        # What nobody has asked for, the default, does no harm.
+        # The default, which nobody has asked for, does no harm.
         if self.trainer.stop_patience not in (0, STOP_PATIENCE):
             raise ValueError(
                 f"trainer.stop_patience is {self.trainer.stop_patience}, which counts validations, "
@@ -336,7 +339,7 @@ class FinetuneConfig(RunConfig):
 class ProbeConfig(FinetuneConfig):
     """Train a classifier on the features of a frozen pre-trained network (linear probe).
 
-    The features of a dataset are computed once, which makes epochs cheap.
+    The features of a data set are computed once, which makes epochs cheap.
     """
 
     def __post_init__(self) -> None:
@@ -347,16 +350,16 @@ class ProbeConfig(FinetuneConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig(FinetuneConfig):
-    """Train a classifier, by default a small one, by what a larger one says about windows.
+    """Train a classifier, by default a small one, on the outputs of a larger one.
 
     Attributes:
-        teacher: Model folder, or name, of the classifier to learn from: of the same classes,
-            window length and scaling. It runs at every step, so that its size tells in the time.
-        temperature: Divides the logits of both before they are compared. Above 1, it matters more
-            which wrong classes the teacher finds likely.
+        teacher: Model folder, or name, of the classifier to learn from, with the same classes,
+            window length and scaling. It runs at every step, so a large teacher takes its time.
+        temperature: Divide the logits of both by it before they are compared. Above 1, the wrong
+            classes that the teacher finds likely matter more.
         hard_weight: Share of the loss that is cross-entropy with the true labels, from 0 to 1.
-        feature_weight: Add so much times the angle (1 - cosine) between the teacher's features and
-            the student's, which a linear layer brings to their size; 0 adds none.
+        feature_weight: Add the angle (1 - cosine) between the teacher's features and the
+            student's, times this weight; a linear layer brings them to the same size. 0 adds none.
         network: The network that learns.
     """
 
@@ -386,7 +389,7 @@ class FewshotConfig(FinetuneConfig):
     """Fine-tune on a few windows per class and SNR; one model folder per number of shots.
 
     Attributes:
-        shots: Windows per class and SNR; several numbers make several models.
+        shots: Windows per class and SNR; each number makes a model.
         optimiser: The optimiser.
     """
 
@@ -398,10 +401,10 @@ class FewshotConfig(FinetuneConfig):
         if not self.shots or min(self.shots) < 1:
             raise ValueError(f"shots is {self.shots}: give numbers of at least 1")
         if self.data.kind == SYNTH:
-            raise ValueError("synthetic windows never end: few shots need a dataset")
+            raise ValueError("synthetic windows never end: few shots need a data set")
 
 
-# What may change between a run and its resumption: it says where and how often, not what.
+# Keys that may change between a run and its resumption: they say where and how often, not what.
 OUT_OF_BAND = (
     "out", "data.path", "trainer.device", "trainer.devices", "trainer.nodes", "trainer.compile",
     "trainer.checkpoint_steps", "trainer.log_steps",
@@ -426,7 +429,7 @@ def plain(config: Any) -> Any:
 
 
 def for_card(config: Any) -> dict[str, Any]:
-    """A configuration for a model's card, which travels: files and folders by their names alone."""
+    """Write a configuration for a model's card, which travels: files and folders by name alone."""
     values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
     del values["out"]
     return plain(_named(values))

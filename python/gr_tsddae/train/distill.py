@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Distillation: a small network learns what a large one says.
+"""Distillation: a small network learns the outputs of a large one.
 
 Sources: Geoffrey Hinton, Oriol Vinyals, Jeff Dean, "Distilling the knowledge in a neural network",
 2015 (logits). Adriana Romero, Nicolas Ballas, Samira Ebrahimi Kahou, Antoine Chassang, Carlo Gatta,
 Yoshua Bengio, "FitNets: hints for thin deep nets", ICLR 2015 (features, behind a regressor).
 
-Deviation: FitNets compares features by their squared distance; here it is the cosine of their
-angle, which does not depend on how large a teacher's features happen to be.
+Deviation: FitNets compares features by their squared distance. Here it is the cosine of their
+angle, which does not depend on the size of a teacher's features.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ def distillation_loss(
     temperature: float,
     hard_weight: float,
 ) -> torch.Tensor:
-    """(1 - w) T^2 KL(teacher at T || student at T) + w cross-entropy; a scalar.
+    """Compute (1 - w) T^2 KL(teacher at T || student at T) + w cross-entropy, a scalar.
 
-    T^2 makes up for the gradient of the first term, which falls with 1 / T^2, so that the weight
-    means the same at every temperature (Hinton, Section 2).
+    The gradient of the first term falls with 1 / T^2. The factor T^2 makes up for that, so that
+    the weight means the same at every temperature (Hinton, Section 2).
 
     Args:
-        logits: the student's, (B, K).
+        logits: The student's, (B, K).
         teacher_logits: (B, K).
-        label: true classes, (B,).
-        temperature: T, divides the logits of both.
+        label: True classes, (B,).
+        temperature: T, which divides the logits of both.
         hard_weight: w, from 0 to 1.
     """
     ours = (logits.float() / temperature).log_softmax(1)
@@ -52,13 +52,13 @@ def distillation_loss(
 
 
 class Distillation(Method):
-    """A classifier, which learns from labels and from another one's opinion.
+    """A classifier that learns from labels and from the outputs of another one.
 
     Args:
-        config: the run's.
-        network: the student, (B, 2, L) -> logits (B, K).
-        teacher: (B, 2, L) -> logits (B, K), in evaluation mode. It is no part of the method: it
-            neither learns, nor is it averaged or in checkpoints.
+        config: Of the run.
+        network: The student, (B, 2, L) -> logits (B, K).
+        teacher: (B, 2, L) -> logits (B, K). It is no module of the method: it does not learn, and
+            is neither averaged nor in checkpoints.
     """
 
     config: DistillConfig
@@ -66,7 +66,7 @@ class Distillation(Method):
     def __init__(self, config: DistillConfig, network: nn.Module, teacher: nn.Module):
         super().__init__(config, network)
         self._teacher = (teacher.eval().requires_grad_(False),)  # a tuple hides it from torch
-        # Brings the student's features to the teacher's size; of use while training only.
+        # Brings the student's features to the teacher's size; needed while training only.
         self.regressor = (
             nn.Linear(network.feature_size, teacher.feature_size) if config.feature_weight else None
         )
@@ -78,7 +78,7 @@ class Distillation(Method):
         for network in (self.network, *self._teacher):
             if self.regressor is None:
                 network.compile()
-            else:  # features are asked for by themselves
+            else:  # `loss` calls `embed` alone
                 network.embed = torch.compile(network.embed)
 
     def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
@@ -98,13 +98,13 @@ class Distillation(Method):
 
 
 def distill(config: DistillConfig) -> zoo.Card | None:
-    """Train a classifier by what a teacher says, measure it, and write the model folder.
+    """Train a classifier on the outputs of a teacher, measure it, and write the model folder.
 
     Returns:
         As `finetune`.
 
     Raises:
-        ValueError: as `finetune`; or when teacher and windows do not fit.
+        ValueError: As `finetune`; or teacher and windows do not fit.
     """
     source = source_of(config, labelled=True)
     teacher = teacher_for(config, source)
@@ -113,12 +113,13 @@ def distill(config: DistillConfig) -> zoo.Card | None:
 
 
 def teacher_for(config: DistillConfig, source: Source) -> zoo.Model:
-    """The teacher, as it was trained: without the prior of `noise` that was folded into its head.
+    """Load the teacher without the prior of `noise` that was folded into its head.
 
-    The student learns from windows with all classes alike, and gets a prior of its own at the end.
+    The student learns from windows with all classes equally often, and gets a prior of its own at
+    the end.
 
     Raises:
-        ValueError: when its classes, window or scaling are others, or it would be overwritten.
+        ValueError: Its classes, window or scaling are others, or it would be overwritten.
     """
     model = zoo.load(config.teacher)
     zoo.need_classes(model.card)

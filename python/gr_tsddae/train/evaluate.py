@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One measurement for any model on any data set: metrics.json, report.html and pictures."""
+"""Measure any model on any data set: metrics.json, report.html and pictures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gr_tsddae.train.measure.predict import predict
 from gr_tsddae.train.windows.class_names import match_classes
 from gr_tsddae.train.windows.synthetic_set import synthetic_set
 
-SYNTH_SEED = 4_000_000_001  # far from the seeds of training, and not the seed a card is measured on
+SYNTH_SEED = 4_000_000_001  # far from the seeds of training, and not that of a card's measurement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,28 +38,28 @@ class EvaluateConfig:
         dataset: "synth" for fresh synthetic windows, or the kind of the file, e.g. rml2016.10a or
             captures; `python -m gr_tsddae.data kinds` lists all.
         path: File or folder of the data set; not for synth.
-        recipe: Recipe of synth windows, see gr_tsddae.synth.RECIPES.
-        windows: Windows per class and SNR, of synth.
+        recipe: For synth: recipe of the windows, see gr_tsddae.synth.RECIPES.
+        windows: For synth: windows per class and SNR.
         options: Options of the data set's reader.
-        part: Which part of the data set's split to measure on; "test" and "validation" are what
+        part: Measure on all of the data set, or on the test or validation set of its split, which
             training with the same split_seed never learned from.
         split_seed: Seed of the split.
         rename: Class of the data set -> class of the model, e.g. --rename.AM-SSB=noise for the
             released RML2016.10A, whose AM-SSB windows hold nothing but noise.
-        leave_out: Classes of the data set that are not measured, e.g. [AM-SSB].
+        leave_out: Classes of the data set to leave out, e.g. [AM-SSB].
         closed_set: Decide among the classes the data set holds, as benchmarks do; false lets the
             model choose among all of its classes, as in use.
         max_windows: Measure on a random subset of at most so many windows; null for all.
-        confusion_snrs_db: SNRs (or SIRs) with a confusion matrix of their own, where the data set
-            has them, besides the best one.
+        confusion_snrs_db: SNRs (or SIRs) that get a confusion matrix, where the data set has them;
+            the best one always gets one.
         tsne: Draw a map of the network's features (t-SNE); takes some seconds per picture.
         tsne_windows: Windows per map.
-        tsne_snrs_db: SNRs (or SIRs) with a map, where the data set has them.
-        report: Write report.html and pictures; false for metrics.json alone, without matplotlib.
+        tsne_snrs_db: SNRs (or SIRs) that get a map, where the data set has them.
+        report: Write report.html and pictures; false writes metrics.json alone, without matplotlib.
         device: "auto" (a GPU when torch sees one), "cpu", "cuda", "cuda:1", ...
-        bfloat16: Autocast products to bfloat16: faster on most GPUs, slightly other numbers.
-        batch: Windows per pass; memory grows with it, and with nothing else.
-        seed: Of subsets and maps.
+        bfloat16: Autocast products to bfloat16: faster on most GPUs, slightly different numbers.
+        batch: Windows per pass; memory grows with this number alone.
+        seed: Seed of subsets and maps.
     """
 
     model: str
@@ -102,10 +102,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     """Run the command: measure, write, and print a summary.
 
     Returns:
-        What metrics.json holds.
+        The content of metrics.json.
 
     Raises:
-        ValueError: when model and data set do not fit; the message says what to do.
+        ValueError: Model and data set do not fit; the message says what to do.
     """
     model = zoo.load(config.model)
     zoo.need_classes(model.card)
@@ -198,7 +198,7 @@ def evaluate_dataset(
 
 
 def command_line(config: EvaluateConfig) -> str:
-    """The command that makes this measurement again."""
+    """Write the command that repeats this measurement."""
     words = ["python", "-m", "gr_tsddae.train", "evaluate"]
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
@@ -225,7 +225,7 @@ def _open(config: EvaluateConfig, card: zoo.Card) -> Dataset:
 
 
 def _measurable(dataset: Dataset, config: EvaluateConfig, skipped: dict[str, int]) -> Dataset:
-    """The labelled windows of the part asked for, in the order they lie in the file."""
+    """Select the labelled windows to measure, in the order of the file."""
     if config.part != "all":
         from gr_tsddae.data.splits import split
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A model on its way to others: a folder of another precision or name, or a torch.export program.
+"""Export a model: a folder of another precision or name, or a program of torch.export.
 
-What was written is read again and compared with the original before it counts.
+The export is read again and compared with the original before it takes its place.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from gr_tsddae.files import replacing
 from gr_tsddae.iq.windows import SCALINGS
 
 _TRIED_WINDOWS = 64
-# Largest change of a probability that is no change of the model: rounding of float16 weights, and
-# of another order of the same float32 sums.
+# Largest allowed change of a probability: by rounding float16 weights, and by another order of the
+# same float32 sums.
 TOLERANCE = {"float16": 0.02, "float32": 1e-5}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportConfig:
-    """Write a model in another form, and check that it says the same as before.
+    """Write a model in another form, and check that its outputs stay the same.
 
     Attributes:
         model: Name of a model, or its folder; a finished run's --out folder is one.
         out: Folder to write to; for pt2 a file that ends in .pt2.
-        format: "model" is a folder for gr-tsddae; "pt2" is a program of torch.export that runs
+        format: "model" is a folder for gr-tsddae. "pt2" is a program of torch.export that runs
             without gr-tsddae: unscaled windows, float32 (B, 2, L), to probabilities (B, K).
-        precision: How "model" stores its weights; float16 halves the file. "pt2" is float32.
+        precision: Precision of the weights of "model"; float16 halves the file. "pt2" is float32.
         name: New name; null keeps it.
         description: New description; null keeps it.
         licence: New SPDX identifier of the weights' licence; null keeps it.
@@ -64,7 +64,7 @@ class ExportConfig:
 
 
 class Program(nn.Module):
-    """All of a model in one module: unscaled windows (B, 2, L) -> probabilities (B, K)."""
+    """A whole model in one module: unscaled windows (B, 2, L) -> probabilities (B, K)."""
 
     def __init__(self, model: zoo.Model):
         super().__init__()
@@ -82,8 +82,8 @@ def export(config: ExportConfig) -> float:
         The largest difference of a probability (or of a denoiser's output) on random windows.
 
     Raises:
-        ValueError: when the model cannot be written so, or says something else afterwards; then
-            nothing is left at `out`.
+        ValueError: The model cannot be written so, or its outputs change; then nothing is left at
+            `out`.
     """
     model = zoo.load(config.model)
     if config.format == "pt2":
@@ -96,7 +96,7 @@ def _export_folder(model: zoo.Model, config: ExportConfig) -> float:
         raise ValueError(f"out is {config.out}, the model's own folder; choose another")
     half = config.precision == "float16"
     trial = copy.deepcopy(model.network)
-    if half:  # what will be read again: zoo stores what fits into float16 so
+    if half:  # as it will be read again
         zoo.round_as_stored(trial)
     difference = _difference(model, trial)
     _check(difference, TOLERANCE[config.precision], "float16 weights", "use --precision float32")
@@ -147,7 +147,7 @@ def _windows(card: zoo.Card) -> torch.Tensor:
 
 @torch.no_grad()
 def _difference(model: zoo.Model, other: nn.Module) -> float:
-    """Largest difference between two networks' outputs on random windows."""
+    """Find the largest difference between two networks' outputs on random windows."""
     rows = SCALINGS[model.card.scaling](_windows(model.card))
     if model.card.task == zoo.DENOISING:
         step = torch.full((len(rows),), 4)

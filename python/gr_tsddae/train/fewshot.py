@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Few shots (paper, Section 4.3): fine-tuning on K windows of each class at each SNR."""
+"""Few shots (paper, Section 4.3): fine-tune on K windows of each class at each SNR."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from gr_tsddae.train.windows.sources import DatasetSource
 def fewshot(config: FewshotConfig) -> dict[int, zoo.Card | None]:
     """Fine-tune once per number of shots, into the folders `config.out/25-shot` and so on.
 
-    The validation and the test part are those of a fine-tuning on the whole dataset.
+    Validation and test set are those of a fine-tuning on the whole data set.
 
     Returns:
         Shots -> card, as `finetune`.
 
     Raises:
-        ValueError: as `finetune`; and where a class has too few windows at an SNR.
+        ValueError: As `finetune`; or a class has too few windows at an SNR.
     """
     source = DatasetSource(config.data, labelled=True)
     cards = {}

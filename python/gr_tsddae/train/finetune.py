@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training a classifier: from a pre-trained network, or from nothing."""
+"""Train a classifier from a pre-trained network, or from nothing."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ log = logging.getLogger(__name__)
 
 
 class Classification(Method):
-    """A classifier, which learns labels by cross-entropy.
+    """A classifier that learns labels by cross-entropy.
 
     Args:
-        config: the run's.
+        config: Of the run.
         network: (B, 2, L) -> logits (B, K).
     """
 
@@ -53,8 +53,8 @@ def finetune(config: FinetuneConfig) -> zoo.Card | None:
         files.
 
     Raises:
-        ValueError: when configuration, data, `init` or checkpoint do not fit; the message says
-            what to do.
+        ValueError: Configuration, data, `init` or checkpoint do not fit; the message says what to
+            do.
     """
     return train_classifier(config, source_of(config, labelled=True))
 
@@ -66,7 +66,7 @@ def train_classifier(
     *,
     teacher: zoo.Card | None = None,
 ) -> zoo.Card | None:
-    """`finetune` on windows of any source, by any method; `teacher` goes into the card."""
+    """Train on windows of any source, by any method; `teacher` goes into the card."""
     torch.manual_seed(config.trainer.seed)
     network, base = classifier(config, source), base_of(config.init)
     run = Run(config, validated=isinstance(source, DatasetSource))
@@ -80,7 +80,7 @@ def train_classifier(
 
 
 def classifier(config: FinetuneConfig, source: Source) -> nn.Module:
-    """A fresh classifier for a source, with the weights of `config.init` if there is one."""
+    """Make a classifier for a source, with the weights of `config.init` if there is one."""
     options = {"window_samples": source.window_samples, **config.network.options}
     network = nets.create(config.network.name, class_count=len(source.classes), **options)
     network.check_window(source.window_samples)
@@ -92,13 +92,13 @@ def classifier(config: FinetuneConfig, source: Source) -> nn.Module:
 def start_from(network: nn.Module, init: Path, *, config: FinetuneConfig, source: Source) -> None:
     """Give a classifier the backbone of a model, and its head where the classes are the same.
 
-    Of what was folded into that head, the prior of `noise` is undone: it is folded in again when
-    this run has ended. A temperature stays. It only makes the logits to start from larger or
-    smaller, and the one fitted at the end is of what this run has learned.
+    The prior of `noise` that was folded into that head is undone; the end of this run folds it in
+    again. A temperature stays: it only scales the logits to start from, and the end of this run
+    fits another one.
 
     Raises:
-        ValueError: when the model is of another network, length or scaling, or would be
-            overwritten. A shallower one of the same width will do.
+        ValueError: The model is of another network, length or scaling, or would be overwritten. A
+            shallower network of the same width will do.
     """
     model = zoo.load(init)
     card = model.card
@@ -123,7 +123,7 @@ def take_backbone(ours: nn.Module, theirs: nn.Module, init: Path) -> None:
     """Copy trained weights into a network like it, or into a deeper one of the same width.
 
     Raises:
-        ValueError: when they do not fit.
+        ValueError: They do not fit.
     """
     if type(theirs) is not type(ours):
         raise ValueError(
@@ -138,7 +138,7 @@ def take_backbone(ours: nn.Module, theirs: nn.Module, init: Path) -> None:
     differing = [
         f"{name} {had[name]} where this run has {wanted[name]}"
         for name in wanted
-        if had[name] != wanted[name] and name not in ("dropout", "drop_path")  # of training alone
+        if had[name] != wanted[name] and name not in ("dropout", "drop_path")  # for training alone
     ]
     if differing:
         raise ValueError(
@@ -154,9 +154,9 @@ def conclude(
     base: zoo.Card | None,
     teacher: zoo.Card | None = None,
 ) -> zoo.Card:
-    """Calibrate, measure and write a trained classifier; its card.
+    """Calibrate, measure and write a trained classifier, and return its card.
 
-    What is calibrated and measured are the weights as they are stored.
+    The weights are calibrated and measured as they are stored.
     """
     training: dict[str, Any] = {**source.about, **for_card(config), **ancestry(base)}
     training |= schooling(teacher)
@@ -216,20 +216,20 @@ def conclude(
 def shift_noise_prior(network: nn.Module, noise: int, prior: float, training_share: float) -> None:
     """Make a classifier expect class `noise` as often as `prior`, not as in training.
 
-    By Bayes' rule another prior adds the logarithm of its odds, relative to the old one's, to the
-    class's logit; here, to the bias of the last layer.
+    By Bayes' rule, the logit of the class grows by the logarithm of the new prior's odds over the
+    old one's. The bias of the last layer takes it up.
     """
     odds = prior / (1 - prior) / (training_share / (1 - training_share))
     network.head[-1].bias[noise] += math.log(odds)
 
 
 def undo_noise_prior(network: nn.Module, card: zoo.Card) -> None:
-    """Make a classifier expect `noise` as often as in its training, if its card says it does not.
+    """Make a classifier expect `noise` as often as in training, if its card tells of a shift.
 
-    Without this, a run that starts from it and is too short to unlearn the shift would end with
-    twice of it.
+    Without this, a run that starts from the classifier and is too short to unlearn the shift would
+    end with twice the shift.
     """
-    # A card's training is of free form: whatever else stands there tells of no prior.
+    # A card's training has a free form: any other content tells of no prior.
     with contextlib.suppress(LookupError, TypeError, ValueError, ArithmeticError):
         data, prior = card.training["data"], card.training["noise_prior"]
         if data["kind"] == SYNTH:

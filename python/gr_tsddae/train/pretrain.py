@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pre-training: a network learns what signals are, without labels."""
+"""Pre-train a network without labels."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def pretrain(config: PretrainConfig) -> zoo.Card | None:
     """Pre-train, and write the model folder `config.out`; resumes from its checkpoint.
 
     Returns:
-        The card, with the losses on the validation part; None in processes that write no files.
+        The card, with the losses on the validation set; None in processes that write no files.
 
     Raises:
-        ValueError: when configuration, data or checkpoint do not fit; the message says what to do.
+        ValueError: Configuration, data or checkpoint do not fit; the message says what to do.
     """
     objective_of(config)  # before anything is read
     return pretrain_on(config, source_of(config, labelled=False))
@@ -34,7 +34,7 @@ def pretrain(config: PretrainConfig) -> zoo.Card | None:
 def pretrain_on(
     config: PretrainConfig, source: Source, *, how: str | None = None
 ) -> zoo.Card | None:
-    """`pretrain` on windows of any source; `how` goes into the card's description."""
+    """Pre-train on windows of any source; `how` goes into the card's description."""
     kind = objective_of(config)
     _check_batches(config, source, kind.fewest_windows(config))
     torch.manual_seed(config.trainer.seed)
@@ -46,7 +46,7 @@ def pretrain_on(
 
 
 def _check_batches(config: PretrainConfig, source: Source, fewest: int) -> None:
-    """What tells windows from each other needs several at once, also in the shortest batch."""
+    """Refuse batches too short for an objective that tells windows from each other."""
     devices = config.trainer.devices * config.trainer.nodes
     found = {"optimiser.batch is": config.optimiser.batch}
     if isinstance(source, DatasetSource):

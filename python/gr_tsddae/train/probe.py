@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The linear probe (paper, Section 4.3): what frozen features are worth."""
+"""The linear probe (paper, Section 4.3): train a classifier on frozen features."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from gr_tsddae.zoo.lineage import base_of
 
 
 class HeadTraining(Method):
-    """A classifier's head, which learns from an encoder that stays as it is.
+    """A classifier's head that learns from an encoder, which stays as it is.
 
-    It learns from one part of each window at a time, and is validated by the votes of all.
+    The head learns from one part of each window at a time, and is validated by the votes of all.
 
     Args:
-        config: the run's.
-        network: the classifier, on the run's device and in evaluation mode. Only its head is the
-            method's: the encoder neither learns, nor leaves evaluation mode, in which running
-            statistics of its BatchNorms stay, nor is it in checkpoints.
-        known: whether what comes in are the windows' `parts`, (B, M, E), or windows, (B, 2, L).
+        config: Of the run.
+        network: The classifier, on the run's device and in evaluation mode. Only its head is a
+            module of the method: the encoder does not learn, stays in evaluation mode, where the
+            running statistics of BatchNorms do not change, and is not in checkpoints.
+        known: Batches hold the windows' `parts`, (B, M, E), instead of windows, (B, 2, L).
     """
 
     def __init__(self, config: ProbeConfig, network: nn.Module, *, known: bool):
         super().__init__(config, network.head.train())
-        self._classifier = (network,)  # in a tuple, so that torch takes it for no part of this
+        self._classifier = (network,)  # a tuple hides it from torch
         self._known = known
 
     def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
@@ -49,14 +49,14 @@ class HeadTraining(Method):
 def probe(config: ProbeConfig) -> zoo.Card | None:
     """Train the head of a classifier on the frozen backbone of `config.init`, and measure it.
 
-    Where every window comes again as it was, its features are computed once, if they fit into
-    `data.resident_gb`. With augmentation, or endless windows, they are computed at each step.
+    Features are computed once, if every window comes again unchanged and they fit into
+    `data.resident_gb`. With augmentation or endless windows they are computed at each step.
 
     Returns:
         As `finetune`.
 
     Raises:
-        ValueError: as `finetune`.
+        ValueError: As `finetune`.
     """
     source = source_of(config, labelled=True)
     torch.manual_seed(config.trainer.seed)
@@ -83,6 +83,6 @@ def probe(config: ProbeConfig) -> zoo.Card | None:
 
 
 def _fits(network: nn.Module, rows: torch.Tensor, limit_gb: float) -> bool:
-    """Whether the features of all windows take no more memory than the windows might."""
+    """Tell whether the features of all windows fit into the memory that windows may take."""
     values = parts_of(network, rows[:1], batch=1).numel()
     return 4 * values * len(rows) <= 1e9 * limit_gb

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From recordings of one's own to a model that knows them, in minutes."""
+"""Adapt a model to recordings of one's own, in minutes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from gr_tsddae.zoo.lineage import ancestry, joint_licence
 
 log = logging.getLogger(__name__)
 
-ADDED_NOISE_DB = (20, 10, 0)  # SNRs a model is measured at besides, with noise added
-PAUSES = 0.1  # more of a class called noise: its recordings hold pauses
+ADDED_NOISE_DB = (20, 10, 0)  # SNRs of further measurements, with noise added
+PAUSES = 0.1  # when more of a class is called noise, its recordings hold pauses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,22 +42,22 @@ class TeachConfig:
 
     Attributes:
         captures: Folder with one folder of recordings per class, or with annotated SigMF.
-        base: Name or folder of the model to start from; the new one has its window length.
+        base: Name or folder of the model to start from; the new model has its window length.
         out: Model folder to write; a running block can load it at once.
-        name: What the model calls itself; null for the name of `out`.
+        name: Name of the new model; null for the name of the folder `out`.
         shots: Windows per class to learn from, spread evenly over its recordings.
-        noise_class: Add a class "noise" of white noise, since a receiver mostly hears nothing;
-            recordings in a folder "noise" take its place.
-        gate_db: Leave out windows so many dB weaker than the strongest of their recording, the
-            pauses between bursts, unless they are labelled "noise"; null keeps all.
-        epochs: Passes of training the whole network after the new head; 0 trains the head alone.
-        learning_rate: Of the whole network, at its highest.
-        frequency_shift: While learning, shift by at most so many cycles per sample either way.
-        snr_db: While learning, add white noise this far below the window, from lowest to highest.
+        noise_class: Add a class "noise" of white noise, since a receiver mostly hears nothing.
+            Recordings in a folder "noise" take its place.
+        gate_db: Leave out the pauses between bursts: windows so many dB weaker than the strongest
+            of their recording, unless they are labelled "noise"; null keeps all.
+        epochs: Epochs of training the whole network after the new head; 0 trains the head alone.
+        learning_rate: Highest learning rate of the whole network.
+        frequency_shift: While learning, shift windows by at most so many cycles per sample.
+        snr_db: While learning, add white noise at these SNRs, from the lowest to the highest.
         options: Options of the reader of recordings, e.g. {dtype: ci8, sample_rate_hz: 2e6}.
         device: "auto" (a GPU when torch sees one), "cpu" or "cuda".
-        threads: Of the CPU. More than one pays for large networks on idle machines only.
-        seed: Of split, weights, order and noise.
+        threads: Threads of the CPU. More than one helps large networks on idle machines only.
+        seed: Seed of split, weights, order and noise.
     """
 
     captures: Path
@@ -110,7 +110,7 @@ def teach(config: TeachConfig) -> zoo.Card:
         The card of the new model.
 
     Raises:
-        ValueError: when model or recordings cannot be used; the message says what to do.
+        ValueError: Model or recordings cannot be used; the message says what to do.
     """
     started = time.monotonic()
     base = zoo.load(config.base)
@@ -160,7 +160,7 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
     )
     log.info("%s", _verdict(adapted))
     network = adapted.network
-    # What is calibrated and measured are the weights as they are stored.
+    # The weights are calibrated and measured as they are stored.
     zoo.round_as_stored(network)
     calibration = calibrate(network, outputs(PartLogits(network), validation[0]), validation[1])
     zoo.round_as_stored(network)  # the last layer has changed
@@ -209,12 +209,12 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
 
 
 def _licence(base: str, recordings: str) -> str:
-    """Recordings that state no licence are taken for one's own: they demand none."""
+    """Combine licences; recordings that state none are taken for one's own."""
     return base if recordings == "unknown" else joint_licence(base, recordings)
 
 
 def _on_the_encoder_of(base: zoo.Model, class_count: int) -> nn.Module:
-    """A classifier with a new head; the base may be a classifier or pre-trained."""
+    """Make a classifier with a new head; the base may be a classifier or pre-trained."""
     options = {"window_samples": base.card.window_samples, **base.card.network_options}
     network = nets.create(base.card.network, class_count=class_count, **options)
     network.backbone.load_state_dict(base.network.backbone.state_dict())
@@ -228,7 +228,7 @@ def _measured(
     scaled: Callable[[torch.Tensor], torch.Tensor],
     seed: int,
 ) -> dict[str, Any]:
-    """`metrics` on windows as recorded; and the accuracy when noise is added to them."""
+    """Compute `metrics` on windows as recorded, and the accuracy with noise added to them."""
     device = next(network.parameters()).device
 
     def probability(rows: torch.Tensor) -> torch.Tensor:
@@ -245,7 +245,7 @@ def _measured(
 
 
 def _verdict(adapted: Adapted) -> str:
-    """Which network was kept, and by how much."""
+    """Say which network was kept, and by how much it was better."""
     head = f"head on the base's encoder: {100 * adapted.head.recall:.1f} %"
     if adapted.encoder is None:
         return f"validation, as recorded and disturbed: {head}"
@@ -258,7 +258,7 @@ def _verdict(adapted: Adapted) -> str:
 
 
 def _result_lines(accuracy: dict[str, Any]) -> list[str]:
-    """Figures, confusion matrix and recall for a terminal."""
+    """Format confusion matrix, recall and scores for a terminal."""
     classes = accuracy["classes"]
     width = max(7, *map(len, classes)) + 1
     lines = [

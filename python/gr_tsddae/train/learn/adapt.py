@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Few windows make a classifier: a new head on the frozen encoder, then the encoder as well."""
+"""Adapt a classifier to few windows: a new head on the frozen encoder, then the encoder as well."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from gr_tsddae.train.windows.feed import Batch, seed_of
 COPIES = 4  # disturbed copies of each window that the head learns from
 HEAD_STEPS = 300
 HEAD_RATE = 3e-3
-HEAD_DECAYS = (0.01, 0.1, 1.0)  # how strongly the head is held back (L2); validation chooses
+HEAD_DECAYS = (0.01, 0.1, 1.0)  # weight decays to try; validation chooses
 CHECK_STEPS = 20
 BATCH = 64
 CLIP_NORM = 1.0
 
-# Windows as they might come another time: scaled rows (B, 2, L), generator -> the same.
+# Disturbs windows as another day might: scaled rows (B, 2, L), generator -> rows (B, 2, L).
 Change = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
@@ -32,8 +32,8 @@ class Score:
     """How good a network is; the greater the better.
 
     Attributes:
-        recall: share of right windows, every class counting alike.
-        log_likelihood: mean of the true class's; it decides between two of the same recall.
+        recall: Mean over classes of the share of right windows.
+        log_likelihood: Mean over classes of the log-likelihood; it decides between equal recalls.
     """
 
     recall: float
@@ -45,10 +45,10 @@ class Adapted:
     """A network in evaluation mode, and how it was chosen.
 
     Attributes:
-        network: the better one of two.
+        network: The better one of two.
         kept: "head" when the encoder is the base's, else "encoder".
-        head: score of the new head on the frozen encoder.
-        encoder: score after the encoder learned too; None when it was not to.
+        head: Score of the new head on the frozen encoder.
+        encoder: Score after the encoder learned too; None when it did not learn.
     """
 
     network: nn.Module
@@ -64,13 +64,13 @@ def disturb(
     frequency_shift: float,
     snr_db: tuple[float, float],
 ) -> torch.Tensor:
-    """Turn, shift and bury windows: as they come from another distance, another day.
+    """Rotate windows, shift their frequency and add noise, as another distance or day would.
 
     Args:
         rows: (B, 2, L); their scaling is lost.
-        generator: of the device of `rows`.
-        frequency_shift: largest shift either way, in cycles per sample.
-        snr_db: lowest and highest power of a window over that of the white noise added to it.
+        generator: On the device of `rows`.
+        frequency_shift: Largest shift either way, in cycles per sample.
+        snr_db: Lowest and highest power of a window over that of the white noise added to it.
 
     Returns:
         (B, 2, L).
@@ -97,16 +97,16 @@ def adapt(
     learning_rate: float,
     seed: int,
 ) -> Adapted:
-    """Train a new head, then everything, and keep what is better on the validation part.
+    """Train a new head, then the whole network, and keep the better one on the validation set.
 
     Args:
-        network: a classifier with the encoder to start from, on the device; it is changed.
-        train: scaled windows (N, 2, L) and labels (N,) to learn from, on the device.
-        validation: the like, which only choose. They count twice: as they are, and changed.
-        change: disturbs windows; new ones every epoch.
-        epochs: of the encoder; 0 leaves it as it is.
-        learning_rate: of the encoder, at its highest.
-        seed: of everything that is drawn.
+        network: A classifier with the encoder to start from, on the device; it is changed.
+        train: Scaled windows (N, 2, L) and labels (N,) to learn from, on the device.
+        validation: Windows and labels to choose by. They count twice: unchanged, and disturbed.
+        change: Disturbs the windows of every epoch anew.
+        epochs: Epochs of the encoder; 0 leaves it as it is.
+        learning_rate: Highest learning rate of the encoder.
+        seed: Of everything that is drawn.
     """
     device = train[0].device
 
@@ -116,7 +116,7 @@ def adapt(
     held = torch.cat((validation[0], changed(validation[0], "validation")))
     held_label = validation[1].repeat(2)
     classes = network.head[-1].out_features
-    # Classes count alike, whether or not there was enough of each.
+    # Classes have the same weight, however many windows each has.
     weight = len(train[1]) / (classes * train[1].bincount(minlength=classes).clamp(min=1))
 
     copies = [train[0], *(changed(train[0], "copy", number) for number in range(COPIES))]
@@ -152,7 +152,7 @@ def adapt(
 
 
 def score(logits: torch.Tensor, label: torch.Tensor) -> Score:
-    """How good logits are, every class counting alike: (N, K), (N,) -> Score."""
+    """Score logits, with the same weight for every class: (N, K), (N,) -> Score."""
     count = label.bincount(minlength=logits.shape[1]).double()
     share = (1 / count.clamp(min=1) / (count > 0).sum())[label]  # of each window; they sum to 1
     right = (logits.argmax(1) == label).double()
@@ -162,12 +162,12 @@ def score(logits: torch.Tensor, label: torch.Tensor) -> Score:
 
 @torch.no_grad()
 def outputs(network: nn.Module, rows: torch.Tensor) -> torch.Tensor:
-    """Logits of scaled windows by a network in evaluation mode: (B, 2, L) -> (B, K)."""
+    """Compute logits of scaled windows by a network in evaluation mode: (B, 2, L) -> (B, K)."""
     return torch.cat([network(part) for part in rows.split(4 * BATCH)])
 
 
 def _train_mode(network: nn.Module) -> None:
-    """Dropout on; running statistics stay the base's, as few windows make poor new ones."""
+    """Switch dropout on; keep the base's running statistics, as few windows make poor ones."""
     network.train()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d):
@@ -177,15 +177,15 @@ def _train_mode(network: nn.Module) -> None:
 def _best_head(
     network: nn.Module, train: Batch, validation: Batch, weight: torch.Tensor, seed: int
 ) -> tuple[Score, dict[str, torch.Tensor]]:
-    """The best weights of a network's head, over all strengths of regularisation and steps.
+    """Find the best weights of a network's head, over all weight decays and steps.
 
-    It learns from features of parts of windows, (N, M, E), and is judged by their votes.
+    The head learns from features of parts of windows, (N, M, E), and is judged by their votes.
     """
     head = network.head
     fresh = copy.deepcopy(head.state_dict())
     best = Score(-1.0, 0.0), fresh
     for decay in HEAD_DECAYS:
-        torch.manual_seed(seed)  # of dropout, and of parts
+        torch.manual_seed(seed)  # of dropout, and of the drawn parts
         head.load_state_dict(fresh)
         optimiser = torch.optim.AdamW(head.parameters(), lr=HEAD_RATE, weight_decay=decay)
         for step in range(1, HEAD_STEPS + 1):

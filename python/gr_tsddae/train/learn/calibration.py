@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Temperature scaling: make confidence mean what it says, without changing a decision.
+"""Temperature scaling: make confidence equal accuracy, without changing a decision.
 
 Guo et al. (2017): one number T divides all logits. It is fitted on windows the network was not
-trained on, and folded into the last layer, so that whoever runs the model need not know of it.
+trained on, and folded into the last layer, so that a user of the model need not know of it.
 
-Where a window's parts vote (LSM), the last layer gives the logits of a part. So T is fitted through
-the vote; it keeps every part's decision, and may change that of a window whose parts disagree.
+Where a window's parts vote (LSM), the last layer gives the logits of a part. T is then fitted
+through the vote. T keeps every part's decision, but may change that of a window whose parts
+disagree.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ def fit_temperature(
     label: torch.Tensor,
     vote: Callable[[torch.Tensor], torch.Tensor] = lambda logits: logits,
 ) -> float:
-    """The temperature of the highest likelihood.
+    """Find the temperature of the highest likelihood.
 
     Args:
-        logits: of windows not trained on, (N, K); or what `vote` takes.
-        label: their true classes, (N,).
-        vote: makes logits of windows, (N, K), from those that the temperature divides.
+        logits: Of windows not trained on, (N, K); or the input of `vote`.
+        label: Their true classes, (N,).
+        vote: Makes logits of windows, (N, K), from those that the temperature divides.
 
     Returns:
-        T, from 0.05 to 20: above 1 where the network is too sure of itself. 1 where every decision
-        is right, since likelihood then rises towards T = 0 without end and tells nothing.
+        T, from 0.05 to 20; above 1 where the network is overconfident. 1 where every decision is
+        right: the likelihood then rises towards T = 0 without end and tells nothing.
 
     Raises:
-        ValueError: when there are no windows, or a logit is not finite.
+        ValueError: There are no windows, or a logit is not finite.
     """
     from scipy.optimize import minimize_scalar
 
     if not len(label):
-        raise ValueError("no windows to fit a temperature on; calibrate on a validation part")
+        raise ValueError("no windows to fit a temperature on; calibrate on a validation set")
     if not logits.isfinite().all():
         raise ValueError("logits hold NaN or infinity: no temperature can be fitted")
     logits, label = logits.detach().double().cpu(), label.cpu()
@@ -59,7 +60,7 @@ def fit_temperature(
     def loss(log_temperature: float) -> float:
         return F.cross_entropy(vote(logits / math.exp(log_temperature)), label).item()
 
-    # In 1/T the loss is convex where nothing votes, so that it has one minimum in log T as well.
+    # Without a vote the loss is convex in 1/T, so that it has one minimum in log T as well.
     bounds = (math.log(LOWEST), math.log(HIGHEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-5})
     return math.exp(found.x)
@@ -67,14 +68,14 @@ def fit_temperature(
 
 @torch.no_grad()
 def apply_temperature(network: nn.Module, temperature: float) -> None:
-    """Divide a network's outputs by the temperature, by way of its last layer, in place.
+    """Divide a network's outputs by the temperature, in its last layer and in place.
 
     Args:
-        network: its `head[-1]` is a `nn.Linear` that gives the logits.
+        network: Its `head[-1]` is a `nn.Linear` that gives the logits.
         temperature: T.
 
     Raises:
-        ValueError: when T is not a positive number.
+        ValueError: T is not a positive number.
     """
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature is {temperature}: it must be a positive number")
@@ -86,21 +87,19 @@ def apply_temperature(network: nn.Module, temperature: float) -> None:
 def calibrate(network: nn.Module, logits: torch.Tensor, label: torch.Tensor) -> dict[str, Any]:
     """Fit the temperature and fold it into the network.
 
-    A shift of priors belongs after it: the fit sees classes as often as the validation part has
-    them.
+    A shift of priors comes afterwards: the fit expects the classes of the validation set.
 
     Args:
-        network: see `apply_temperature`.
-        logits: what its last layer gives for windows it was not trained on, (N, M, K): see
-            `PartLogits`.
-        label: their true classes, (N,).
+        network: See `apply_temperature`.
+        logits: Of windows it was not trained on, (N, M, K): see `PartLogits`.
+        label: Their true classes, (N,).
 
     Returns:
         For the card: `temperature`, `windows`, and the calibration error `ece_before` and
         `ece_after` on these windows.
 
     Raises:
-        ValueError: see `fit_temperature`.
+        ValueError: See `fit_temperature`.
     """
     logits, label = logits.detach().cpu(), label.cpu()
     temperature = fit_temperature(logits, label, network.vote)

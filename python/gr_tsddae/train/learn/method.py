@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pre-training and fine-tuning share, as Lightning sees a method."""
+"""The Lightning module that pre-training and fine-tuning share."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ VALIDATION_LOSS = "validation_loss"
 
 
 class Method(pl.LightningModule):
-    """A network, its loss, and how it is optimised.
+    """A network, its loss and its optimiser.
 
     Every random number of a step depends on seed, step and process only, so that a resumed run
     goes on as if it had never stopped.
 
     Args:
-        config: the run's.
-        network: what learns; saved with the model.
+        config: Of the run.
+        network: The network that learns; it is saved with the model.
     """
 
     def __init__(self, config: RunConfig, network: nn.Module):
@@ -38,11 +38,11 @@ class Method(pl.LightningModule):
         self._validation_loss = MeanMetric()
 
     def compile_networks(self) -> None:
-        """Compile whatever a step runs; nothing is compiled before the first of them."""
+        """Compile the networks of a step; torch does so when the first step runs."""
         self.network.compile()
 
     def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Mean loss of a batch, a scalar with a gradient."""
+        """Compute the mean loss of a batch, a scalar with a gradient."""
         raise NotImplementedError
 
     def configure_optimizers(self) -> dict[str, Any]:
@@ -50,8 +50,8 @@ class Method(pl.LightningModule):
         schedule = schedule_of(
             self.config.optimiser, optimiser, steps=int(self.trainer.estimated_stepping_batches)
         )
-        # Not Lightning's own handling of plateaus, which would tell it the loss of a validation
-        # after the checkpoint that follows that validation.
+        # Lightning's own handling of plateaus is off: it passes on a validation loss only after the
+        # checkpoint that follows the validation.
         return {
             "optimizer": optimiser,
             "lr_scheduler": {
@@ -67,8 +67,8 @@ class Method(pl.LightningModule):
             scheduler.step(self.trainer.strategy.reduce(self._step_loss, reduce_op="mean").item())
 
     def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
-        # Not Lightning's own, which refuses a fused optimiser in mixed precision: with float16,
-        # that one would scale gradients itself. bfloat16 needs no scaling.
+        # Lightning's own clipping refuses a fused optimiser in mixed precision, since with float16
+        # the optimiser scales gradients itself. bfloat16 needs no scaling.
         if norm := self.config.optimiser.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.parameters(), norm)
 
@@ -82,7 +82,7 @@ class Method(pl.LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        # Noise of the loss, where it has some, is the same at each validation.
+        # A loss that draws noise draws the same at each validation.
         torch.manual_seed(seed_of("validation", self.config.trainer.seed, self.global_rank))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a head learns from and is judged by: features of the parts of windows."""
+"""Features of the parts of windows, from which a head learns and by which it is judged."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import nn
 
 @torch.no_grad()
 def parts_of(network: nn.Module, rows: torch.Tensor, *, batch: int) -> torch.Tensor:
-    """Features of scaled windows' parts by a network in evaluation mode: (N, 2, L) -> (N, M, E)."""
+    """Compute features of scaled windows' parts, without gradients: (N, 2, L) -> (N, M, E)."""
     return torch.cat([network.parts(some) for some in rows.split(batch)])
 
 
 def one_part(parts: torch.Tensor) -> torch.Tensor:
-    """One part of each window, drawn anew at each call: (N, M, E) -> (N, E).
+    """Draw one part of each window, anew at each call: (N, M, E) -> (N, E).
 
-    A head that learns one part of a window at a time is as quick as one that learns its whole, and
-    meets them all before long.
+    A head that learns one part of a window at a time is as quick as one that learns whole windows,
+    and soon meets all parts.
     """
     count, many = parts.shape[:2]
     if many == 1:
@@ -27,7 +27,7 @@ def one_part(parts: torch.Tensor) -> torch.Tensor:
 
 
 def judged(network: nn.Module, parts: torch.Tensor) -> torch.Tensor:
-    """Logits of windows by a classifier's head, every part having its vote: (N, M, E) -> (N, K)."""
+    """Compute logits of windows by a classifier's head and all votes: (N, M, E) -> (N, K)."""
     return network.vote(network.head(parts.flatten(0, 1)).unflatten(0, parts.shape[:2]))
 
 

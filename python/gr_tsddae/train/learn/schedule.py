@@ -13,7 +13,7 @@ from gr_tsddae.train.config import OptimiserConfig
 
 
 def optimiser_of(config: OptimiserConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.AdamW:
-    """AdamW over the parameters that learn; vectors and scalars are not decayed."""
+    """Make AdamW over the parameters that learn; vectors and scalars have no weight decay."""
     learning = [p for p in parameters if p.requires_grad]
     return torch.optim.AdamW(
         [
@@ -29,9 +29,9 @@ def optimiser_of(config: OptimiserConfig, parameters: Iterable[nn.Parameter]) ->
 def schedule_of(
     config: OptimiserConfig, optimiser: torch.optim.Optimizer, *, steps: int
 ) -> LRScheduler:
-    """The schedule by name; `steps` is the length of the run.
+    """Make the schedule of a configuration; `steps` is the length of the run.
 
-    A plateau is to be told losses, the others are stepped once an optimiser step.
+    Step a plateau with losses; step the others once per optimiser step.
     """
     if config.schedule == "plateau":
         return ReduceLROnPlateau(

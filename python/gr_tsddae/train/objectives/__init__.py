@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What networks are pre-trained for, by name. None of it looks at labels."""
+"""Tasks to pre-train networks with, by name; none of them looks at labels."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ OBJECTIVES: dict[str, type[Objective]] = {
 
 
 def objectives_of(network: str) -> list[str]:
-    """Names of the objectives that a network can be pre-trained with."""
+    """List the objectives that a network can be pre-trained with."""
     return [name for name, kind in OBJECTIVES.items() if network in kind.networks()]
 
 
 def objective_of(config: PretrainConfig) -> type[Objective]:
-    """The objective of a configuration.
+    """Look up the objective of a configuration.
 
     Raises:
-        ValueError: when its network cannot be pre-trained with it.
+        ValueError: The network cannot be pre-trained with it.
     """
     kind, network = OBJECTIVES[config.objective], config.network.name
     if network not in kind.networks():

@@ -15,14 +15,14 @@ from gr_tsddae.train.objectives.objective import Objective
 
 
 class Denoising(Objective):
-    """A denoiser, which learns the noises that were added to a window at a random step.
+    """A denoiser that learns the noises added to a window at a random step.
 
     Two options of the configuration take up LSM's lesson. With `contrast_weight`, the features of
-    two turned and cropped views, as a classifier will see them, are to be alike besides. With
+    two turned and cropped views, as a classifier will see them, learn to be alike as well. With
     `views`, noise is added to such views instead of whole windows; validation is on whole ones.
 
     Args:
-        config: the run's.
+        config: Of the run.
         network: (noisy (B, 2, L), step (B,)) -> two estimates (B, 2, L).
     """
 
@@ -61,7 +61,7 @@ class Denoising(Objective):
         return loss
 
     def denoising_loss(self, rows: torch.Tensor) -> torch.Tensor:
-        """Eq. 7 for a step t and noises epsilon and eta drawn per window."""
+        """Compute Eq. 7 for a step t and noises epsilon and eta drawn per window."""
         step, temporal = self.step_of(rows), torch.randn_like(rows)
         spectral = torch.randn_like(rows)
         noisy = self.diffusion.corrupt(rows, step, temporal, spectral)
@@ -72,12 +72,12 @@ class Denoising(Objective):
         )
 
     def step_of(self, rows: torch.Tensor) -> torch.Tensor:
-        """A random step per window: (B, 2, L) -> (B,)."""
+        """Draw a step per window: (B, 2, L) -> (B,)."""
         return torch.randint(1, self.diffusion.steps + 1, (len(rows),), device=rows.device)
 
 
 class Restoration(Denoising):
-    """One noise of the same total power, and the window itself as the target (Section 4.4).
+    """A denoiser that restores the window from one noise of the same total power (Section 4.4).
 
     Both embeddings take part: the estimate is the sum of the two heads.
     """

@@ -16,11 +16,11 @@ from gr_tsddae.train.objectives.objective import Objective, encoder_of
 
 
 class MaskedReconstruction(Objective):
-    """SpectrumFM's two tasks: fill in what is masked, and guess the last sample.
+    """SpectrumFM's two tasks: fill in masked samples, and predict the last sample.
 
-    What the convolutions and attentions learn is kept. The recurrent layer behind them, which sums
-    up a window for the classifier, has no part in it and starts anew: fine-tune the whole network,
-    a probe would listen to a layer that has learned nothing.
+    The weights of convolutions and attentions are kept. The recurrent layer behind them, which sums
+    up a window for the classifier, does not take part and starts anew: fine-tune the whole network,
+    since a probe would use a layer that has learned nothing.
     """
 
     how = "by filling in masked samples"

@@ -12,7 +12,7 @@ from gr_tsddae.train.objectives.objective import Objective, encoder_of
 
 
 class PatchContrast(Objective):
-    """LSM's two encoders, which learn to agree about a window (Eq. 4 of the article)."""
+    """LSM's two encoders learn to agree about a window (Eq. 4 of the article)."""
 
     how = "by contrast between the signal of one patch and the spectrum of another"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SimCLR, and SemiAMC, which is SimCLR with quarter turns: contrast between a window's two views.
+"""SimCLR, and SemiAMC, its variant with quarter turns: contrast between two views of a window.
 
 Sources: Ting Chen, Simon Kornblith, Mohammad Norouzi, Geoffrey Hinton, "A simple framework for
 contrastive learning of visual representations", ICML 2020. Dongxin Liu, Peng Wang, Tianshi Wang,
@@ -27,7 +27,7 @@ TEMPERATURE = 0.1
 
 
 class Projected(nn.Module):
-    """An encoder, and the head behind which views are compared: (B, 2, L) -> (B, D)."""
+    """An encoder and a head whose outputs are compared: (B, 2, L) -> (B, D)."""
 
     def __init__(self, encoder: nn.Module, projection: nn.Module):
         super().__init__()
@@ -58,7 +58,7 @@ class SimCLR(Objective):
         return Projected(encoder, head)
 
     def pair(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Two views of each window."""
+        """Draw two views of each window."""
         views = self.views_for(self.network.encoder, rows)
         return views(rows), views(rows)
 
@@ -68,7 +68,7 @@ class SimCLR(Objective):
 
 
 class SemiAMC(SimCLR):
-    """NT-Xent between a window's views that are turned by different multiples of a right angle.
+    """NT-Xent between views of a window, turned by different multiples of a right angle.
 
     The head is 128 channels with BatchNorm and ReLU, then 64 with BatchNorm.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SimSiam: each view predicts the other, without strangers to be told from.
+"""SimSiam: each view predicts the other, without contrast to other windows.
 
 Source: Xinlei Chen, Kaiming He, "Exploring simple Siamese representation learning", CVPR 2021.
 
@@ -7,8 +7,8 @@ Left open: SimSiam disturbs images; windows are cropped and turned instead, as b
 
 Deviations: any encoder instead of an image's ResNet. Layers are as wide as its features, as the
 paper's 2048 are, with a bottleneck of a quarter. AdamW for all parts, where the paper has SGD and
-a constant rate for the predictor. The loss is lowest, -1, for a network that calls all windows
-alike, so it does not say what a network is worth.
+a constant rate for the predictor. The loss is lowest, -1, for a network with the same features for
+all windows, so it does not tell how good a network is.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ class Siamese(nn.Module):
         self.predictor = nn.Sequential(*_layer(size, narrow), nn.Linear(narrow, size))
 
     def forward(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Windows (B, 2, L) -> their projection and what it predicts of another, (B, E) each."""
+        """Compute projections and predictions of the other view: (B, 2, L) -> (B, E) each."""
         projected = self.projection(self.encoder(rows))
         return projected, self.predictor(projected)
 
 
 class SimSiam(Objective):
-    """The negative cosine between each view's prediction and the other's projection, which stands.
+    """The negative cosine between each view's prediction and the other view's projection.
 
-    The gradient stops at the projection that is predicted; without that, all would collapse.
+    The gradient stops at the projection; otherwise all features would become equal.
     """
 
     how = "by predicting one view from another (SimSiam)"
 
     @classmethod
     def fewest_windows(cls, config: PretrainConfig) -> int:
-        return 2  # of a single one, BatchNorm makes nothing
+        return 2  # of a single window, BatchNorm leaves nothing
 
     @classmethod
     def create(cls, config: PretrainConfig, window_samples: int) -> nn.Module:
@@ -67,7 +67,7 @@ class SimSiam(Objective):
 
 
 def agreement(predicted: torch.Tensor, projected: torch.Tensor) -> torch.Tensor:
-    """Mean negative cosine of two tensors (B, E), -1 to 1; no gradient reaches the second."""
+    """Compute the mean negative cosine of (B, E) tensors; no gradient reaches the second."""
     return -F.cosine_similarity(predicted.float(), projected.detach().float(), dim=1).mean()
 
 

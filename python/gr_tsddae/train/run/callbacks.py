@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens beside the steps: checkpoints, a stop that loses nothing, the log, progress."""
+"""Callbacks of a run: checkpoints, a stop that loses nothing, averages, log and progress."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ LAST_FILE = "checkpoint.pt"
 BEST_FILE = "best.pt"
 LOG_FILE = "log.jsonl"
 QUIET_SECONDS = 30  # between lines where there is no terminal
-_AGREE_STEPS = 10  # several processes ask each other this often whether to stop
+_AGREE_STEPS = 10  # steps after which several processes agree whether to stop
 
 
 class Stopped(BaseException):
-    """The user or the system asked to stop; the checkpoint is written."""
+    """A user or the system asked the run to stop; the checkpoint is written."""
 
 
 class AtomicFiles(TorchCheckpointIO):
@@ -72,8 +72,8 @@ class LastCheckpoint(Checkpoint):
     A state between the last step of an epoch and its validation is never kept.
 
     Args:
-        path: the file.
-        every_steps: steps between checkpoints.
+        path: The file.
+        every_steps: Steps between checkpoints.
     """
 
     def __init__(self, path: Path, *, every_steps: int):
@@ -83,7 +83,7 @@ class LastCheckpoint(Checkpoint):
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Take Ctrl-C and SIGTERM as a wish to stop after this step, where threads allow it."""
+        """Take Ctrl-C and SIGTERM as a request to stop after this step, in the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -97,18 +97,18 @@ class LastCheckpoint(Checkpoint):
                 signal.signal(number, handler)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Method) -> None:
-        if self._listens:  # Lightning put its own before ours, which would end a validation halfway
+        if self._listens:  # Lightning's handler, set meanwhile, would end a validation
             signal.signal(signal.SIGTERM, self._note)
 
     def _note(self, number: int, frame: Any) -> None:
-        if self._signal is not None:  # the second time, at once
+        if self._signal is not None:  # stop at once, the second time
             raise KeyboardInterrupt
         self._signal = number
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Method, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.is_last_batch:  # what follows keeps it: a validation, or the end
+        if trainer.is_last_batch:  # the validation or the end that follows keeps it
             return
         stop = self._should_stop(trainer)
         if stop or trainer.global_step % self.every_steps == 0:
@@ -138,13 +138,13 @@ class LastCheckpoint(Checkpoint):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the state of the lowest validation loss, wherever the run's folder has moved since.
+    """Keeps the state of the lowest validation loss, even after the run's folder has moved.
 
-    Lightning's own forgets the best loss when its folder has another path, and the next validation,
-    however bad, would replace the best weights.
+    Lightning's own callback forgets the best loss when its folder has another path; the next
+    validation, however bad, would replace the best weights.
 
     Args:
-        folder: of the run.
+        folder: Of the run.
     """
 
     FILE_EXTENSION = Path(BEST_FILE).suffix
@@ -157,12 +157,12 @@ class BestCheckpoint(ModelCheckpoint):
         )  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a state, its paths put into this folder.
+        """Restore a state, with its paths changed to this folder.
 
         Raises:
-            ValueError: when there were best weights, and the folder does not hold them.
+            ValueError: There were best weights, and the folder does not hold them.
         """
-        path = str(Path(self.dirpath) / BEST_FILE)  # the one file there is
+        path = str(Path(self.dirpath) / BEST_FILE)  # there is one file
         if state_dict["best_model_path"]:
             if not Path(path).exists():
                 raise ValueError(
@@ -178,13 +178,13 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class RunningAverage(EMAWeightAveraging):
-    """An exponential running average of weights and buffers; the first step's are its start.
+    """An exponential running average of weights and buffers, which starts at the first step's.
 
-    Lightning's own, but for the update: that one asks a counter on the device, and so waits for
+    Only the update differs from Lightning's, which reads a counter from the device and so waits for
     every step to end before it prepares the next.
 
     Args:
-        decay: per step.
+        decay: Per step.
     """
 
     def __init__(self, decay: float):
@@ -208,7 +208,7 @@ class RunningAverage(EMAWeightAveraging):
 
 
 class StepStopping(EarlyStopping):
-    """Early stopping by each step's loss, as the paper pre-trains."""
+    """Early stopping by each step's loss, as in the paper's pre-training."""
 
     def __init__(self, *, patience: int):
         super().__init__("step_loss", patience=patience, min_delta=0.0, check_finite=False)
@@ -232,9 +232,9 @@ class Journal(Callback):
     """log.jsonl, TensorBoard, and progress for people: a bar, or a line now and then.
 
     Args:
-        folder: of the run.
-        every_steps: steps per line; its loss is their mean.
-        batch: windows per step.
+        folder: Of the run.
+        every_steps: Steps per line; its loss is their mean.
+        batch: Windows per step.
     """
 
     def __init__(self, folder: Path, *, every_steps: int, batch: int):
@@ -314,20 +314,20 @@ class Journal(Callback):
 
 
 def _board(folder: Path, step: int) -> Any:
-    """TensorBoard's writer, which goes on behind a step; None where there is no TensorBoard."""
+    """Open TensorBoard's writer to go on after a step; None without TensorBoard."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        log.warning("no TensorBoard is installed: log.jsonl alone tells how the run goes")
+        log.warning("TensorBoard is not installed: log.jsonl alone shows the progress")
         return None
     return SummaryWriter(str(folder), purge_step=step or None)
 
 
 def _forget_after(path: Path, step: int) -> None:
-    """Drop lines of a log behind a step: of a run that was begun anew, or goes on from there."""
+    """Drop the lines of a log after a step, from which the run goes on, or begins anew."""
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-        with contextlib.suppress(ValueError):  # half a line, of a crash
+        with contextlib.suppress(ValueError):  # half a line, after a crash
             if json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
     write_text(path, "".join(kept))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock of a folder: of several processes, one writes there.
+"""The lock of a folder, in which one process at a time may write.
 
-It is the system's lock on the file `lock`, which is released when its process ends, however it
-ends; the file itself stays and means nothing.
+It is the system's lock on the file `lock`. The system releases it when the process ends, however it
+ends. The file itself stays and has no meaning.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def claimed(folder: Path, *, wait: bool = False) -> Iterator[bool]:
     """Hold the lock of a folder, which dies with this process.
 
     Args:
-        folder: is made when there is none.
-        wait: until it is free.
+        folder: A missing one is made.
+        wait: Wait until the lock is free.
 
     Yields:
         Whether this process has it.
@@ -48,7 +48,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder to write to, unless the caller has it already.
 
     Raises:
-        ValueError: when another process has it.
+        ValueError: Another process has it.
     """
     if (threading.get_ident(), folder.resolve()) in _held:
         yield

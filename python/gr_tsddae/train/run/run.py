@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run in a folder: Lightning's Trainer, resumed where it stopped, and what comes out of it."""
+"""One run in a folder: Lightning's Trainer, resumed where it stopped, and its best weights."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ log = logging.getLogger(__name__)
 
 
 class Run:
-    """Where a run takes place, and its training.
+    """A training in a folder and on a device.
 
     Args:
-        config: the run's.
-        validated: whether there is a part to validate on, which then chooses the weights.
+        config: Of the run.
+        validated: Whether there is a validation set, which then chooses the weights.
 
     Raises:
-        ValueError: when there is no such device, torchrun started another number of processes, or
-            `out` is a file.
+        ValueError: There is no such device, torchrun started another number of processes, or `out`
+            is a file.
     """
 
     def __init__(self, config: RunConfig, *, validated: bool):
@@ -70,7 +70,7 @@ class Run:
                 f"{torch.cuda.device_count()} GPUs; use --trainer.device cpu"
             )
         self._quieten()
-        if device == "cuda":  # products of float32 in TF32: 10 bits of mantissa, many times faster
+        if device == "cuda":  # multiply float32 in TF32: 10 bits of mantissa, much faster
             torch.set_float32_matmul_precision("high")
         self.last = LastCheckpoint(
             config.out / LAST_FILE, every_steps=config.trainer.checkpoint_steps
@@ -81,7 +81,7 @@ class Run:
             num_nodes=config.trainer.nodes,
             strategy="ddp" if processes > 1 else "auto",
             precision=_precision(config.trainer.precision, device),
-            max_epochs=-1,  # set when the length of an epoch is known
+            max_epochs=-1,  # `fit` sets it: it knows the length of an epoch
             limit_val_batches=None if validated else 0,
             num_sanity_val_steps=0,
             callbacks=self._callbacks(),
@@ -102,10 +102,10 @@ class Run:
         return self.trainer.is_global_zero
 
     def alone(self) -> contextlib.AbstractContextManager[None]:
-        """Keep other runs out of the folder; the processes of one run are led by one of them.
+        """Keep other runs out of the folder; the leading process holds the lock for all.
 
         Raises:
-            ValueError: when another run is in it.
+            ValueError: Another run is in it.
         """
         return alone_in(self.config.out) if self.leads else contextlib.nullcontext()
 
@@ -115,14 +115,14 @@ class Run:
         """Train to the end, from the folder's checkpoint if it has one.
 
         Returns:
-            The network, on the run's device and in evaluation mode, with the weights to keep: those
-            of the lowest validation loss, or of the last step; averaged, when the run averages.
+            The network, on the run's device and in evaluation mode, with the weights of the lowest
+            validation loss, or of the last step without validation; averaged, if the run averages.
 
         Raises:
-            ValueError: when the checkpoint is damaged or of another configuration, or the best
-                weights are gone.
-            FloatingPointError: when the loss is no number.
-            KeyboardInterrupt: when the run was stopped; the checkpoint is written.
+            ValueError: The checkpoint is damaged or of another configuration, or the best weights
+                are gone.
+            FloatingPointError: The loss is not finite.
+            KeyboardInterrupt: The run was stopped; the checkpoint is written.
         """
         config = self.config.trainer
         last = self.config.out / LAST_FILE
@@ -138,7 +138,7 @@ class Run:
                 augment=config.seed if config.augment else None,
                 rank=self.place.rank,
             )
-            # Running averages are made where the method is when the run begins.
+            # Running averages are made on the device the method is on when the run begins.
             method.to(self.place.device)
             if config.compile:
                 method.compile_networks()
@@ -159,7 +159,7 @@ class Run:
         return method.network.to(self.place.device).eval().requires_grad_(True)
 
     def losses(self) -> list[dict[str, Any]]:
-        """Lines of log.jsonl with a validation loss."""
+        """Read the lines of log.jsonl with a validation loss."""
         lines = (self.config.out / "log.jsonl").read_text(encoding="utf-8").splitlines()
         return [line for line in map(json.loads, lines) if VALIDATION_LOSS in line]
 
@@ -197,16 +197,16 @@ class Run:
         warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
         warnings.filterwarnings("ignore", message=".*but have no `val_dataloader`.*")
         warnings.filterwarnings("ignore", message=".*module.s. in eval mode.*")
-        # Right behind a resumption; the next validation has it.
+        # Just after a resumption; the next validation has the key.
         warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")
         warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
 
 
 def read_checkpoint(path: Path, config: RunConfig) -> dict[str, Any]:
-    """A checkpoint of this very configuration, on the CPU.
+    """Read a checkpoint of this very configuration, to the CPU.
 
     Raises:
-        ValueError: when it is damaged, or was made with another one.
+        ValueError: It is damaged, or was made with another configuration.
     """
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")

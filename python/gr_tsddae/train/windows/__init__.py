@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Windows to train on: from datasets, from recordings, from synthesis."""
+"""Windows to train on: from data sets, from recordings, from synthesis."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What classes may be called, and which class of a model those of a data set mean."""
+"""Names that classes may have, and the matching of a data set's classes with a model's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gr_tsddae.labels import UNKNOWN, match_class
 
 
 def check_class_names(dataset: Dataset) -> None:
-    """Raise DatasetError when a model could not be taught these classes for their names."""
+    """Raise DatasetError when a class has a name that no class may have."""
     if UNKNOWN in dataset.classes:
         raise DatasetError(
             f"{dataset.path}: no class may be called {UNKNOWN!r}, the word for decisions that "
@@ -23,20 +23,20 @@ def check_class_names(dataset: Dataset) -> None:
 def match_classes(
     dataset: Dataset, model_classes: tuple[str, ...], rename: Mapping[str, str]
 ) -> dict[int, int]:
-    """Which class of the model each class of a data set is, for classes that have windows.
+    """Match the classes of a data set that have windows with the classes of a model.
 
     A name fits exactly, or without regard to case, spaces, '-' and '_' where that is unambiguous.
 
     Args:
-        dataset: its classes.
-        model_classes: names, in the order of the model's outputs.
-        rename: class of the data set -> class of the model, for names that differ.
+        dataset: Its classes are matched.
+        model_classes: Names, in the order of the model's outputs.
+        rename: Class of the data set -> class of the model, for names that differ.
 
     Returns:
         Label of the data set -> index into `model_classes`.
 
     Raises:
-        DatasetError: listing both sides, when a class has no counterpart.
+        DatasetError: A class has no counterpart; the message lists both sides.
     """
     if unknown := sorted(rename.keys() - set(dataset.classes)):
         raise DatasetError(

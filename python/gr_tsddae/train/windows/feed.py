@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batches as a function of the step: the same whatever was resumed, however many devices there are.
+"""Batches as a function of the step, so that a resumed run, or one on more devices, sees the same.
 
 A feed has `steps_per_epoch` and `batch(step)`, which gives scaled windows and labels on the device.
 Of every global batch, rank r of R takes rows r, r + R, ...; so R processes with a batch of B/R see
-what one with B sees. No Python runs per window.
+the same as one with a batch of B. No Python runs per window.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from gr_tsddae.iq.windows import SCALINGS, to_complex, to_rows
 from gr_tsddae.synth import draw_random
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # rows (B, ...), label (B,)
-BLOCK_WINDOWS = 1024  # neighbours that stay together when streaming: one read of a file
-# Samples of synthetic windows that are drawn at once, for several steps: a draw is some thousand
-# small operations whatever its size, for which a GPU waits even longer than a CPU.
+BLOCK_WINDOWS = 1024  # neighbours that are read together when streaming
+# Samples of synthetic windows to draw at once, for several steps: a draw of any size is some
+# thousand small operations, whose launch takes even longer on a GPU than on a CPU.
 DRAW_SAMPLES = {"cpu": 1 << 19, "cuda": 1 << 22}  # 4096 and 32 768 windows of 128
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where this process stands in a run."""
+    """The device of this process, and its rank among the processes of a run."""
 
     device: torch.device
     rank: int = 0
     world: int = 1
 
     def share(self, batch: int) -> int:
-        """Windows per step of this process.
+        """Compute the windows per step of this process.
 
         Raises:
-            ValueError: when the batch cannot be divided.
+            ValueError: The batch cannot be divided.
         """
         if batch % self.world:
             raise ValueError(
@@ -55,23 +55,23 @@ class Feed(Protocol):
     steps_per_epoch: int
 
     def batch(self, step: int) -> Batch:
-        """This process's share of the global batch of an optimiser step, counted from 0."""
+        """Give this process's share of the global batch of an optimiser step, counted from 0."""
         ...
 
 
 def seed_of(*parts: Any) -> int:
-    """A seed for a purpose: 32 bits, which is what torch's generators keep, from any values."""
+    """Make a seed of 32 bits, as many as torch's generators keep, from any values."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big")
 
 
 class SyntheticFeed:
-    """Endless windows of a recipe; every one of them is new.
+    """Endless windows of a recipe; every window is new.
 
     Args:
-        steps: length of what counts as an epoch, the whole run.
-        draw_windows: drawn at once, of this process; those of several steps, if that is more than
-            one takes. None takes `DRAW_SAMPLES`; 0 draws each step by itself.
+        steps: Length of an epoch, which is the whole run.
+        draw_windows: Windows that this process draws at once, for several steps if one takes fewer.
+            None takes `DRAW_SAMPLES`; 0 draws each step by itself.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class SyntheticFeed:
     def batch(self, step: int) -> Batch:
         number, turn = divmod(step, self._turns)
         if self._kept is None or self._kept[0] != number:
-            self._kept = None  # two draws need not fit into memory
+            self._kept = None  # two draws may not fit into memory
             self._kept = number, self._draw(number)
         rows, label = self._kept[1]
         mine = slice(turn * self._count, (turn + 1) * self._count)
@@ -111,7 +111,7 @@ class SyntheticFeed:
 
     def _draw(self, number: int) -> Batch:
         generator = torch.Generator(self.place.device)
-        # Numbers in a row, all of them far below the seeds of windows a model is measured on.
+        # Consecutive seeds, all of them far below those of windows a model is measured on.
         generator.manual_seed(self.seed * 1_000_003 + number * self.place.world + self.place.rank)
         rows, label, _ = draw_random(
             self.recipe,
@@ -126,9 +126,9 @@ class ResidentFeed:
     """Windows that lie on the device as one tensor, in a new random order every epoch.
 
     Args:
-        rows: scaled windows or their features, (N, ...), on the device.
+        rows: Scaled windows or their features, (N, ...), on the device.
         label: (N,), on the device.
-        batch: over all processes; no more than N are taken.
+        batch: Over all processes; at most N are taken.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class ResidentFeed:
     def batch(self, step: int) -> Batch:
         epoch, turn = divmod(step, self.steps_per_epoch)
         if self._kept is None or self._kept[0] != epoch:
-            # On the CPU, so that the order is the same on every device.
+            # Drawn on the CPU, so that the order is the same on every device.
             generator = torch.Generator().manual_seed(seed_of("order", self.seed, epoch))
             order = torch.randperm(len(self.rows), generator=generator)
             self._kept = epoch, order.to(self.place.device)
@@ -152,10 +152,10 @@ class ResidentFeed:
 
 
 class StreamedFeed:
-    """Windows that stay in their file. Blocks of neighbours are read in random order, and shuffled.
+    """Windows that stay in their file; blocks of neighbours are read in random order and shuffled.
 
-    A thread reads the next `shuffle_windows` while these are learned from. Every process reads only
-    its own share of them.
+    A thread reads the next `shuffle_windows` while the network learns from the present ones. Every
+    process reads only its own share.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class StreamedFeed:
             n: self._read.get(n) or self._reader.submit(self._chunk, n)
             for n in (number, number + 1)
         }
-        self._read = wanted  # lets go of the chunk before
+        self._read = wanted  # frees the chunk before
         rows, label = wanted[number].result()
         size = self._batch // self.place.world
         mine = slice(turn % self._turns * size, (turn % self._turns + 1) * size)
@@ -212,9 +212,9 @@ class StreamedFeed:
 
 
 class Validation:
-    """All windows of a part, once, in order; every process has the same number of batches.
+    """All windows of a validation set, once and in order, in as many batches for every process.
 
-    Processes take turns row by row; no row is in two of them.
+    Processes take turns row by row; no row goes to two of them.
     """
 
     def __init__(self, rows: Callable[[np.ndarray], Batch], count: int, batch: int, place: Place):
@@ -234,12 +234,13 @@ class Validation:
 
 
 class Loader:
-    """What the training loop iterates: the rest of an epoch, from wherever the run stands.
+    """Iterates over the rest of an epoch, from the step at which the run is.
 
     Args:
-        feed: where batches are from.
-        step: gives the number of optimiser steps done so far.
-        augment: seed of `augment`, or None.
+        feed: Gives the batches.
+        step: Gives the number of optimiser steps done so far.
+        augment: Seed of `augment`, or None.
+        rank: Of this process.
     """
 
     def __init__(
@@ -260,7 +261,7 @@ class Loader:
                 rows = augment(rows, generator)
             yield rows, label
 
-    # The place in the feed is the run's own step, which its checkpoint holds.
+    # The run's checkpoint holds its step, which is all the state of a feed.
     def state_dict(self) -> dict[str, Any]:
         return {}
 
@@ -269,7 +270,7 @@ class Loader:
 
 
 def augment(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random phase and, for every second window, a mirrored spectrum: (B, 2, L) -> (B, 2, L)."""
+    """Rotate windows by a random phase and mirror every second spectrum: (B, 2, L) -> (B, 2, L)."""
     uniform = torch.rand(2, len(rows), 1, generator=generator, device=rows.device)
     windows = to_complex(rows) * torch.polar(torch.ones_like(uniform[0]), 2 * torch.pi * uniform[0])
     rows = to_rows(windows)
@@ -278,7 +279,7 @@ def augment(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def resident(dataset: Dataset, *, scaling: str, device: torch.device) -> Batch:
-    """A whole dataset as scaled windows and labels on the device, copied piece by piece."""
+    """Copy a whole data set to the device, piece by piece, as scaled windows and labels."""
     rows = torch.empty(len(dataset), *dataset.store.shape[1:], device=device)
     for start in range(0, len(dataset), 65_536):
         piece = torch.from_numpy(dataset.rows(slice(start, start + 65_536)))
@@ -287,7 +288,7 @@ def resident(dataset: Dataset, *, scaling: str, device: torch.device) -> Batch:
 
 
 def _whole_batch(batch: int, count: int, place: Place) -> int:
-    """The global batch: no more than there are windows, and a multiple of the processes."""
+    """Limit the global batch to the windows there are, and to a multiple of the processes."""
     place.share(batch)
     if count < place.world:
         raise ValueError(f"{count} windows to learn from are too few for {place.world} processes")

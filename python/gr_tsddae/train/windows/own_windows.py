@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings of one's own, in three parts that lie apart in time, and noise as a class."""
+"""Recordings of one's own, in three sets that lie apart in time, and noise as a class."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from gr_tsddae.train.windows.feed import seed_of
 log = logging.getLogger(__name__)
 
 FEWEST_WINDOWS = 10  # of a class: 6 to learn from, 2 to choose by, 2 to be measured on
-PLENTY_WINDOWS = 50  # to learn from; below, results of a class are left to luck
-CHOOSE_WINDOWS, MEASURE_WINDOWS = 200, 500  # of a class at most, however long the recordings
+PLENTY_WINDOWS = 50  # to learn from; with fewer, the results of a class depend on chance
+CHOOSE_WINDOWS, MEASURE_WINDOWS = 200, 500  # per class at most
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Subset:
     """Windows for one purpose.
 
     Attributes:
-        rows: unscaled, float32 (N, 2, L).
+        rows: Unscaled, float32 (N, 2, L).
         label: int64 (N,).
         group: int64 (N,), the stretch of time a window is from; every noise window has its own.
     """
@@ -46,23 +46,23 @@ class OwnWindows:
     """Labelled recordings, ready to learn from.
 
     Args:
-        path: as for the data set kind "captures".
+        path: As for the data set kind "captures".
         window_samples: L.
-        shots: windows per class to learn from, at most, evenly spread over its recordings.
-        gate_db: leave out windows so many dB weaker than the strongest of their recording, those
-            labelled "noise" excepted: there, weak is what they are meant to be.
-        noise_class: add a class of white noise, if the recordings have none called so.
-        options: of the reader.
-        seed: of split and noise.
+        shots: Windows per class to learn from, at most, evenly spread over its recordings.
+        gate_db: Leave out windows so many dB weaker than the strongest of their recording, except
+            those labelled "noise", which are meant to be weak.
+        noise_class: Add a class of white noise, if the recordings have no class "noise".
+        options: Of the reader.
+        seed: Of split and noise.
 
     Attributes:
-        dataset: the windows that were recorded.
-        split: of `dataset`, thinned out.
-        classes: their names, with that of the noise.
+        dataset: The windows that were recorded.
+        split: Of `dataset`, thinned out.
+        classes: Names of the classes, including that of the noise.
 
     Raises:
-        DatasetError: when a recording cannot be read, there is only one class, or a class has too
-            few windows; the message says how much is needed.
+        DatasetError: A recording cannot be read, there is only one class, or a class has too few
+            windows; the message says how much is needed.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class OwnWindows:
         options: Mapping[str, Any],
         seed: int,
     ):
-        # Windows without a usable sample are left out by the reader, whatever the options say.
+        # The reader leaves out windows without a usable sample, whatever the options say.
         settings = {**options, "window_samples": window_samples, "scan": True}
         dataset = open_dataset("captures", path, **settings)
         _check_classes(dataset)
@@ -104,12 +104,12 @@ class OwnWindows:
         self.sample_rate_hz = dataset.store.captures[0].sample_rate_hz
 
     def subset(self, name: str) -> Subset:
-        """The windows of "train", "validation" or "test", read from the files."""
+        """Read the windows of "train", "validation" or "test" from the files."""
         which = getattr(self.split, name)
         rows, label = self.dataset.rows(which), self.dataset.label[which]
         group = self.dataset.group[which]
         if self._adds_noise:
-            count = -(-len(which) // len(self.dataset.classes))  # as many as a class has on average
+            count = -(-len(which) // len(self.dataset.classes))  # the mean of a class
             random = np.random.default_rng(seed_of(NOISE, name, self._seed))
             noise = random.standard_normal((count, *rows.shape[1:]), np.float32)
             rows = np.concatenate((rows, noise))
@@ -118,7 +118,7 @@ class OwnWindows:
         return Subset(*map(torch.from_numpy, (rows, label, group)))
 
     def recordings(self) -> dict[str, int]:
-        """Class -> number of recordings it is in."""
+        """Count the recordings of each class."""
         file = self.dataset.store.file[self.dataset.index]
         return {
             name: len(np.unique(file[self.dataset.label == number]))
@@ -126,7 +126,7 @@ class OwnWindows:
         }
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Class -> part -> number of windows, noise left out."""
+        """Count the windows of each class in each set, without the added noise."""
         return {
             name: {
                 part: int((self.dataset.label[which] == number).sum())
@@ -136,7 +136,7 @@ class OwnWindows:
         }
 
     def lines(self) -> list[str]:
-        """What there is, and what is thin about it, for a terminal."""
+        """Format the counts for a terminal, with warnings where windows are few."""
         dataset, recordings, counts = self.dataset, self.recordings(), self.counts()
         rate = "an unknown sample rate"
         if self.sample_rate_hz is not None:
@@ -166,7 +166,7 @@ class OwnWindows:
 
 
 def _loud(dataset: Dataset, gate_db: float) -> np.ndarray:
-    """Which windows are noise, or at most `gate_db` weaker than the strongest of theirs: (N,)."""
+    """Mark windows of noise, or at most `gate_db` weaker than their recording's strongest: (N,)."""
     store = dataset.store
     power, file = window_power(store)[dataset.index], store.file[dataset.index]
     strongest = np.zeros(len(store.captures))

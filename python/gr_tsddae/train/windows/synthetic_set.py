@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A data set that lies in no file: the same fresh synthetic windows whenever it is read."""
+"""A data set without a file: the same synthetic windows whenever it is read."""
 
 from __future__ import annotations
 
@@ -63,21 +63,21 @@ def synthetic_set(
     device: str = "cpu",
     snrs_db: tuple[int, ...] | None = None,
 ) -> Dataset:
-    """Windows of a recipe, the same number of each class at each SNR.
+    """Make a data set of a recipe, with as many windows of each class at each SNR.
 
     Classes that are empty in a recipe are left out: `noise` covers them.
 
     Args:
-        recipe: one of `synth.RECIPES`, or several joined by `+`, each of which gives its windows.
+        recipe: One of `synth.RECIPES`, or several joined by `+`, each of which gives its windows.
         window_samples: L.
-        windows_per_class: per class and SNR.
-        seed: the same seed gives the same windows.
-        device: where windows are drawn; its kind matters to the numbers.
-        snrs_db: whole decibels; None takes -20, -18, ... 30, as far as the recipe reaches.
+        windows_per_class: Per class and SNR.
+        seed: The same seed gives the same windows.
+        device: Where windows are drawn; a GPU draws others than a CPU.
+        snrs_db: Whole decibels; None takes -20, -18, ... 30, as far as the recipe reaches.
 
     Raises:
-        DatasetError: when `windows_per_class` is under 1.
-        ValueError: for an unknown recipe.
+        DatasetError: `windows_per_class` is under 1.
+        ValueError: The recipe is unknown.
     """
     if windows_per_class < 1:
         raise DatasetError(f"windows_per_class is {windows_per_class}: it must be at least 1")
