@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a denoiser gains on signals it never saw, beside a Wiener filter that knows the noise.
+"""The gain of a denoiser on signals it never saw, beside a Wiener filter that knows the noise.
 
     .venv/bin/python benchmarks/denoise.py [MODEL]
 
 Clean synthetic windows get white noise of a known level. The gain is the ratio of signal to
-everything else after denoising (SDR) less that before (SNR), in dB, averaged over windows; below 0
-denoising hurts. Writes benchmarks/results/denoise.json and prints a table.
+everything else after denoising (SDR) less that before (SNR), in dB, averaged over windows. Below
+0, denoising hurts. Writes benchmarks/results/denoise.json and prints a table.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ METHODS = ("known_snr", "estimated_snr", "wiener")
 
 
 def clean_windows(recipe: Recipe, window_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Windows of unit power without noise, complex64 (N, L), and their classes, (N,)."""
+    """Draw windows of unit power without noise, complex64 (N, L), and their classes, (N,)."""
     held = [i for i, name in enumerate(CLASSES) if name != "noise"]
     label = torch.tensor(held).repeat_interleave(WINDOWS)
     generator = torch.Generator().manual_seed(SEED)
@@ -44,13 +44,13 @@ def clean_windows(recipe: Recipe, window_samples: int) -> tuple[np.ndarray, np.n
 
 
 def white(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Complex64 noise of unit power."""
+    """Draw complex64 noise of unit power."""
     pair = np.random.default_rng(seed).standard_normal((2, *shape), np.float32) / np.sqrt(2)
     return pair[0] + 1j * pair[1]
 
 
 def wiener(windows: np.ndarray, noise_power: float, smoothed_bins: int) -> np.ndarray:
-    """Each bin by its own share of signal, 1 - N/P, the power P averaged over neighbouring bins."""
+    """Filter each bin by its share of signal, 1 - N/P; P is averaged over bins."""
     bins = np.fft.fft(windows, norm="ortho")
     near = range(-(smoothed_bins // 2), smoothed_bins // 2 + 1)
     power = np.mean([np.roll(np.abs(bins) ** 2, shift, 1) for shift in near], 0)
@@ -58,7 +58,7 @@ def wiener(windows: np.ndarray, noise_power: float, smoothed_bins: int) -> np.nd
 
 
 def sdr_db(found: np.ndarray, clean: np.ndarray) -> np.ndarray:
-    """Of each window, (N,)."""
+    """Compute the SDR of each window, (N,)."""
     error = (np.abs(found - clean) ** 2).mean(1)
     return 10 * np.log10((np.abs(clean) ** 2).mean(1) / error)
 
@@ -66,7 +66,7 @@ def sdr_db(found: np.ndarray, clean: np.ndarray) -> np.ndarray:
 def gains_db(
     denoiser: Denoiser, clean: np.ndarray, noise: np.ndarray, snr_db: float
 ) -> dict[str, np.ndarray]:
-    """Gain of every method on each window, (N,). Of the Wiener filters, the best at this SNR."""
+    """Compute the gain of every method on each window, (N,); of the Wiener filters, the best."""
     noise_power = 10 ** (-snr_db / 10)
     noisy = (clean + math.sqrt(noise_power) * noise).astype(np.complex64)
     filtered = [sdr_db(wiener(noisy, noise_power, bins), clean) for bins in SMOOTHED_BINS]
@@ -80,7 +80,7 @@ def gains_db(
 
 
 def measure(denoiser: Denoiser) -> dict[str, dict]:
-    """Mean gains: per method and modulation at each SNR, and where training did not prepare."""
+    """Compute mean gains per method, modulation and SNR, and on signals unlike the training."""
     recipe = RECIPES["noise-free"]
     clean, names = clean_windows(recipe, denoiser.window_samples)
     by_class: dict[str, dict] = {method: {} for method in METHODS}
@@ -109,7 +109,7 @@ def measure(denoiser: Denoiser) -> dict[str, dict]:
         )
         for sps in (2.5, 4.0, 16.0)
     }
-    # What a receiver's channel filter does to the noise: half of the band is left of it.
+    # A receiver's channel filter leaves noise in half of the band.
     noise = torch.from_numpy(white(clean.shape, SEED))
     width, centre = torch.full((len(clean),), 0.5), torch.zeros(len(clean))
     other["noise in half of the band"] = elsewhere(clean, band_limit(noise, width, centre).numpy())
@@ -117,7 +117,7 @@ def measure(denoiser: Denoiser) -> dict[str, dict]:
 
 
 def suppression_db(denoiser: Denoiser) -> float:
-    """How far windows of noise alone come out below what went in."""
+    """Compute how much weaker windows of noise alone come out."""
     noise = white((1000, denoiser.window_samples), SEED)
     return round(float(-10 * np.log10((np.abs(denoiser.denoise(noise)) ** 2).mean())), 1)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A recording served as a dongle, by a process of its own.
+"""Serve a recording as a dongle, in a process of its own.
 
-It has to be another process: the osmosdr source is made without letting other Python threads run,
-and waits for the server's first bytes.
+The constructor of the osmosdr source waits for the server's first bytes and holds Python's lock
+meanwhile, so that the server cannot be a thread of the same process.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class Dongle:
     """`python -m gr_tsddae.rtl_tcp RECORDING --repeat`, inside `with`.
 
     Args:
-        recording: what it plays, over and over.
-        options: further options of the command, by their names with underscores; None: not given.
+        recording: The recording to play, over and over.
+        options: Further options of the command, by their names with underscores; None: not given.
 
     Attributes:
-        port: where it listens.
-        device: device arguments for the osmosdr source.
+        port: The port it listens on.
+        device: Device arguments for the osmosdr source.
     """
 
     def __init__(self, recording: Path, **options: object):
@@ -42,7 +42,7 @@ class Dongle:
         self.device = f"rtl_tcp=127.0.0.1:{self.port},psize=1048576"
 
     def next_status(self) -> dict:
-        """The next line about the client; waits for it. Lines from before now are passed over."""
+        """Wait for the next line about the client; skip lines from before now."""
         while True:
             line = json.loads(self._process.stdout.readline())
             if line["now_s"] > time.monotonic() - STALE_S:

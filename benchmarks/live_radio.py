@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A radio at 2.4 MS/s, the whole way from its network socket to decisions.
+"""A radio at 2.4 MS/s, from its network socket to decisions.
 
     .venv/bin/python benchmarks/live_radio.py RECORDING --truth WBFM --signal-hz 250e3
 
 The recording is served as rtl_tcp serves a dongle. The stock osmosdr source takes it; a filter
-brings the signal to 0 Hz and to the model's rate; the classifier drops what it cannot keep up
-with. Measured: whether the source took its samples at the nominal rate (a source that is held up
-loses samples), where every sample went, and what the decisions said. Ends with status 1 when
-something of that is wrong. Writes benchmarks/results/live_radio.json.
+brings the signal to 0 Hz and to the model's rate; the classifier drops windows that it has no time
+for. Measured: whether the source took its samples at the nominal rate (a source that is held up
+loses samples), the fate of every sample, and the decisions. Ends with status 1 when one of them is
+wrong. Writes benchmarks/results/live_radio.json.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from gnuradio.filter import firdes
 from dongle import Dongle
 from gr_tsddae import blocks as tsddae
 from gr_tsddae.bench.machine import describe
+from gr_tsddae.bench.stream import adds_up
 from gr_tsddae.files import write_json
 from gr_tsddae.iq.captures import open_capture
 
-PARTS = ("classified", "gated", "dropped", "flushed", "pending")
 RATE_TOLERANCE = 0.01
 SETTLE_S = 2.0
 # osmosdr 0.2.4 reads as much as the next block has room for into a buffer of this many bytes and
@@ -57,12 +57,12 @@ class LiveRadio(gr.top_block):
     """osmosdr source -> tune, filter, decimate -> classifier.
 
     Args:
-        port: where the dongle is served.
-        center_hz: what the dongle is tuned to.
-        rate_hz: its rate.
-        signal_hz: where the signal lies in its band.
-        decimation: of the model's rate.
-        classifier: further arguments of the classifier block.
+        port: Where the dongle is served.
+        center_hz: Frequency the dongle is tuned to.
+        rate_hz: Rate of the dongle.
+        signal_hz: Offset of the signal in its band.
+        decimation: From the dongle's rate to the model's.
+        classifier: Further arguments of the classifier block.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class LiveRadio(gr.top_block):
 
 
 def measure(dongle: Dongle, flowgraph: LiveRadio, *, seconds: float) -> dict[str, object]:
-    """Run for a while; rates are taken over the time after it has settled."""
+    """Run for a while; measure rates after the flowgraph has settled."""
     flowgraph.start()
     time.sleep(SETTLE_S)
-    told: list[tuple[dict, int]] = []  # what the dongle said, and what had come in by then
+    told: list[tuple[dict, int]] = []  # the dongle's status, and the samples taken by then
     cpu_s, began_s = _cpu_s(), time.monotonic()
     while time.monotonic() < began_s + seconds or len(told) < 3:
         said = dongle.next_status()
@@ -120,7 +120,7 @@ def measure(dongle: Dongle, flowgraph: LiveRadio, *, seconds: float) -> dict[str
         },
         "cpu_cores": round(cpu_s, 2),
         "labels": dict(Counter(d["label"] for d in flowgraph.decisions.kept).most_common()),
-        "counters_add_up": counters["samples_in"] == sum(counters[f"samples_{p}"] for p in PARTS),
+        "counters_add_up": adds_up(counters),
         "counters": counters,
         "dongle": last,
     }
@@ -132,7 +132,7 @@ def _cpu_s() -> float:
 
 
 def faults(measured: dict, *, truth: str | None) -> list[str]:
-    """What is wrong with a run, in words."""
+    """List what is wrong with a run, in words."""
     found = []
     for name in ("sent_samples_per_s", "taken_samples_per_s"):
         ratio = measured[name] / measured["rate_hz"]
@@ -156,7 +156,7 @@ def faults(measured: dict, *, truth: str | None) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recording", type=Path)
-    parser.add_argument("--truth", help="what is in it")
+    parser.add_argument("--truth", help="what the recording holds")
     parser.add_argument("--recording-rate", type=float, help="Hz, where it does not say it")
     parser.add_argument("--recording-frequency", type=float, help="Hz, likewise")
     parser.add_argument("--signal-hz", type=float, default=250e3, help="in the dongle's band")

@@ -5,16 +5,16 @@
     .venv/bin/python benchmarks/training.py
     .venv/bin/python benchmarks/training.py --device cuda --networks tsnet-base
 
-The plain loop is what one writes first: a `DataLoader` that collates single windows, float32, no
-compilation, the paper's batch, the network with its own dropout. Ours are the commands themselves,
-with checkpoints and log:
+The plain loop is a first draft: a `DataLoader` that collates single windows, float32, no
+compilation, the paper's batch, the network with its own dropout. It is compared with the commands
+themselves, with checkpoints and log:
 
-* command: the same windows, batch and dropout, and the validation between epochs left out;
-* endless: as the recipes have it, synthetic windows made meanwhile, which need no dropout;
-* compiled: that, with `trainer.compile`.
+* command: the same windows, batch and dropout; the validation between epochs is not counted;
+* endless: as in the recipes, synthetic windows made meanwhile, which need no dropout;
+* compiled: like endless, with `trainer.compile`.
 
-Needs neither GNU Radio nor a dataset. Writes benchmarks/results/training.json, on a GPU
-training-cuda.json. Compare figures of one run only.
+Needs neither GNU Radio nor a data set. Writes benchmarks/results/training.json, on a GPU
+training-cuda.json. Compare results of one run only.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ RECIPE = "live+as-released"
 NETWORKS = ("tsnet-nano", "tsnet-mini", "tsnet-small", "tsnet-base")
 TASKS = ("pretrain", "finetune")
 MODES = ("command", "endless", "compiled")
-PAPER_BATCH = 256  # for base on a CPU, a step of it takes a minute: an eighth
-# Of endless windows, where nothing else speaks for a number: what keeps the device busy.
+PAPER_BATCH = 256  # an eighth for base on a CPU, where a step takes a minute
+# For endless windows: enough to keep the device busy.
 BATCH = {
     "cpu": {"tsnet-nano": 512, "tsnet-mini": 256, "tsnet-small": 256, "tsnet-base": 32},
     "cuda": {"tsnet-nano": 8192, "tsnet-mini": 8192, "tsnet-small": 8192, "tsnet-base": 1024},
@@ -70,7 +70,7 @@ COMMANDS = {"finetune": (FinetuneConfig, finetune), "pretrain": (PretrainConfig,
 def plain_rate(
     task: str, name: str, windows: TensorDataset, batch: int, steps: int, device: torch.device
 ) -> float:
-    """Windows per second of the loop one writes first."""
+    """Measure windows per second of the plain loop."""
     torch.manual_seed(1)
     loader = DataLoader(windows, batch, shuffle=True, drop_last=True, num_workers=0)
     diffusion = Diffusion().to(device)
@@ -102,10 +102,11 @@ def plain_rate(
 
 
 def command_rate(task: str, name: str, *, compiled: bool, device: str, **changes: Any) -> float:
-    """Windows per second of our command, from the stretches of its own log.
+    """Compute windows per second of our command from the lines of its log.
 
-    Of a file, their median, which leaves out those with a validation; of endless windows the mean
-    over time, since they are made for many steps at once. The first compiles and warms up.
+    For a file it is their median, which leaves out lines with a validation. For endless windows it
+    is the mean over time, since they are made for many steps at once. The first line is left out:
+    it compiles and warms up.
     """
     config_class, command = COMMANDS[task]
     steps = changes.pop("steps")
@@ -136,7 +137,7 @@ def plain_batch_of(name: str, device: torch.device) -> int:
 
 
 def measure_plain(task: str, name: str, path: Path, asked: argparse.Namespace) -> float:
-    """The plain loop's rate."""
+    """Measure and print the plain loop's rate."""
     device = resolve_device(asked.device)
     with np.load(path) as file:
         label = torch.from_numpy(np.searchsorted(CLASSES, file["y"]))
@@ -149,7 +150,7 @@ def measure_plain(task: str, name: str, path: Path, asked: argparse.Namespace) -
 def measure(
     task: str, name: str, plain: float, path: Path, asked: argparse.Namespace
 ) -> dict[str, Any]:
-    """Rates of the modes asked for, beside the plain loop's."""
+    """Measure the rates of the modes asked for, beside the plain loop's."""
     device = resolve_device(asked.device)
     plain_batch = plain_batch_of(name, device)
     batch = asked.batch or BATCH[device.type][name]
@@ -176,7 +177,7 @@ def measure(
 
 
 def write_windows(path: Path) -> None:
-    """A file of windows, as someone would have it."""
+    """Write a file of windows like a user's."""
     generator = torch.Generator().manual_seed(1)
     rows, label, level = draw_random(
         "as-released", 12_000, window_samples=WINDOW_SAMPLES, generator=generator
@@ -211,7 +212,7 @@ def main() -> None:
         keep_freed_memory()  # as the commands do; the plain loop does not
         for pair in pairs:
             result["windows_per_s"].append(measure(*pair, plain[pair], path, asked))
-            write_json(out, result)  # what there is, if it ends
+            write_json(out, result)  # so that a run cut short leaves its results
     print(f"wrote {out}")
 
 

@@ -68,8 +68,8 @@ def test_without_a_throttle_nothing_is_lost_where_the_stream_waits(options, tmp_
 
 
 def test_a_sum_that_is_wrong_is_seen():
-    counters = {f"samples_{part}": 1 for part in stream.PARTS} | {"samples_in": 5}
-    counters |= {f"windows_{part}": 1 for part in stream.PARTS} | {"windows_in": 4}
+    counters = {f"samples_{fate}": 1 for fate in stream.FATES} | {"samples_in": 5}
+    counters |= {f"windows_{fate}": 1 for fate in stream.FATES} | {"windows_in": 4}
     assert stream.adds_up(counters)
     assert not stream.adds_up(counters | {"samples_in": 6})
     assert not stream.adds_up(counters | {"windows_in": 5})

@@ -8,15 +8,15 @@ from importlib import import_module
 
 PROGRAM = "python -m gr_tsddae.bench"
 
-# Nothing of a command is imported before it is asked for.
+# The module of a command is imported only when it runs.
 COMMANDS = {
-    "network": ("gr_tsddae.bench.network", "the networks alone, beside what the device can do"),
+    "network": ("gr_tsddae.bench.network", "the networks alone, beside the limits of the device"),
     "stream": ("gr_tsddae.bench.stream", "a flowgraph with the classifier at a given rate"),
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
+    """Run a command, and return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: {PROGRAM} COMMAND ...; COMMAND --help says more\n")

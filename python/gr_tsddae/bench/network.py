@@ -3,9 +3,9 @@
 
     python -m gr_tsddae.bench network --out DIR
 
-A batch is timed from windows on the host to probabilities on the host, scaling and spectrum and
-copies included. Windows are random, never zeros; weights are untrained, which changes no speed.
-Compare figures of one run only.
+A batch is timed from windows on the host to probabilities on the host, with scaling, spectrum and
+copies. Windows are random, never zeros. Weights are untrained, which does not change the speed.
+Compare results of one run only.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SIZES = ("base", "small", "mini", "nano")
 ENGINES = ("trained", "eager", "openvino", "compiled", "graphs", "compiled-graphs")
 BATCHES = {"cpu": (1, 16, 256), "cuda": (1, 16, 256, 1024, 4096, 8192)}
 BATCHES_IN_TURN = 4
-LONGEST_SAMPLES = 2**20  # of a batch: 8192 windows of 128; more only fills memory
+LONGEST_SAMPLES = 2**20  # of a batch: 8192 windows of 128; more is not faster
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Result:
     """One configuration.
 
     Attributes:
-        windows_per_s: with one batch after another; graphs copy one while they compute another.
-        p50_ms, p99_ms: of a batch alone, from windows on the host to results on the host.
-        first_s: from the network being there to its first result, compiling included.
-        memory_mib: most memory of the device in use, on CUDA; else None.
-        share: of the ceiling, that of the faster precision, which the network's work comes to.
+        windows_per_s: With one batch after another; graphs copy one while they compute another.
+        p50_ms, p99_ms: Of a batch alone, from windows on the host to results on the host.
+        first_s: From the loaded network to its first result, with compiling.
+        memory_mib: Most memory in use on a CUDA device; else None.
+        share: The network's FLOP/s over the ceiling of the faster precision.
     """
 
     size: str
@@ -76,9 +76,9 @@ class Bench:
     """Measures configurations on one device.
 
     Args:
-        device: where.
-        seconds: time given to each configuration, without compiling.
-        tune_from: batches of base from this size on are compiled with many kernels tried (CUDA).
+        device: The device to measure.
+        seconds: Time for each configuration, without compiling.
+        tune_from: Try many kernels when compiling base for batches from this size on (CUDA).
     """
 
     def __init__(self, device: torch.device, *, seconds: float, tune_from: int | None):
@@ -94,17 +94,17 @@ class Bench:
         self.flop: dict[str, int] = {}
 
     def network(self, size: str, window_samples: int) -> None:
-        """Prepare a size: its weights are the same in all that is measured of it."""
+        """Prepare a size; all its configurations have the same weights."""
         torch.manual_seed(1)
         self._size, self._window_samples = size, window_samples
         self._trained = nets.create(f"tsnet-{size}", class_count=CLASS_COUNT).eval()
-        # Folded, as the step's embedding is no work of a window, but of a batch, or none at all.
+        # Folded: the step's embedding is computed per batch or not at all, but not per window.
         self._flop = flop_per_window(FoldedTSNet(self._trained, window_samples), window_samples)
         self.flop[f"{size} {window_samples}"] = self._flop
         self._compiled: dict[tuple[str, int], tuple[CompiledTSNet, float]] = {}
 
     def measure(self, precision: str, engine: str, batch: int) -> Result | None:
-        """One configuration; None when it fails, which is kept in `failures`."""
+        """Measure one configuration; a failure gives None and an entry in `failures`."""
         cuda = self.device.type == "cuda"
         windows = random_windows(batch, self._window_samples)
         try:
@@ -126,7 +126,7 @@ class Bench:
                 stretch = np.tile(windows, (BATCHES_IN_TURN, 1))
                 many = ceilings.durations_s(lambda: run(stretch), seconds=self._seconds)
             memory = torch.cuda.max_memory_reserved(self.device) / 2**20 if cuda else None
-        except Exception as error:  # of a compiler or of memory: the other rows still count
+        except Exception as error:  # of a compiler or of memory: go on with the other rows
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             where = {"size": self._size, "precision": precision, "engine": engine, "batch": batch}
             self.failures.append({**where, "error": reason})
@@ -155,7 +155,7 @@ class Bench:
         return result
 
     def _compile(self, precision: str, batch: int) -> tuple[CompiledTSNet, float]:
-        """The network compiled for one batch size, and the seconds that took, once."""
+        """Compile the network for a batch size, once; give it and the seconds it took."""
         if (precision, batch) not in self._compiled:
             began = time.perf_counter()
             folded = FoldedTSNet(self._trained, self._window_samples).to(self.device)
@@ -167,7 +167,7 @@ class Bench:
         return self._compiled[precision, batch]
 
     def _run(self, precision: str, engine: str, batch: int) -> Callable[[np.ndarray], np.ndarray]:
-        """Windows (B, L) on the host to probabilities (B, K) on the host."""
+        """Make a function: windows (B, L) on the host -> probabilities (B, K) on the host."""
         device, dtype = self.device, PRECISIONS[precision]
         network: nn.Module
         if engine == "trained":
@@ -205,7 +205,7 @@ class Bench:
 
 
 def random_windows(batch: int, window_samples: int) -> np.ndarray:
-    """Noise, complex64 (B, L)."""
+    """Draw noise, complex64 (B, L)."""
     random = np.random.default_rng(1)
     pair = random.standard_normal((2, batch, window_samples), np.float32)
     return (pair[0] + 1j * pair[1]).astype(np.complex64)
@@ -218,7 +218,7 @@ HEADER = (
 
 
 def line(r: Result) -> str:
-    """A row of the table."""
+    """Format a row of the table."""
     memory = "" if r.memory_mib is None else f"{r.memory_mib:.0f}"
     return (
         f"{r.size:<6} {r.window_samples:>5} {r.precision:<9} {r.engine:<15} {r.batch:>5} "
@@ -253,7 +253,7 @@ def _parser() -> argparse.ArgumentParser:
 def configurations(
     options: argparse.Namespace, device: torch.device, fast: str
 ) -> Iterator[tuple[str, str, int]]:
-    """(precision, engine, batch) in the order they are measured: what is dear to compile last."""
+    """List (precision, engine, batch) in the order to measure; compiled engines come last."""
     cuda = device.type == "cuda"
     engines = options.engines or engines_of(device)
     batches = options.batches or BATCHES[device.type]
@@ -267,7 +267,7 @@ def configurations(
                 if engine == "trained" and precision != "float32":
                     continue
                 if engine == "openvino" and precision != "float32" and not bfloat16:
-                    continue  # it would compute in float32
+                    continue  # OpenVINO would compute in float32
                 if compiled and precision not in (options.compile_precisions or (fast,)):
                     continue
                 for batch in batches:
@@ -276,7 +276,7 @@ def configurations(
 
 
 def engines_of(device: torch.device) -> tuple[str, ...]:
-    """All engines that a device has."""
+    """List the engines that a device has."""
     if device.type == "cuda":
         return tuple(engine for engine in ENGINES if engine != "openvino")
     openvino = ("openvino",) if openvino_is_there() else ()
@@ -284,6 +284,7 @@ def engines_of(device: torch.device) -> tuple[str, ...]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Measure, print and write; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
         device = resolve_device(options.device)
@@ -310,7 +311,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{describe_limits(bench)}\n{HEADER}", flush=True)
     try:
         left_out = _measure_all(bench, options, ends=began + options.total_seconds)
-    finally:  # stopped halfway, what there is counts
+    finally:  # also when stopped halfway
         write(options.out, bench, options)
     if left_out:
         print(f"{left_out} configurations left out: --total-seconds was over")
@@ -318,9 +319,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _measure_all(bench: Bench, options: argparse.Namespace, *, ends: float) -> int:
-    """Measure until a time of `time.perf_counter`; how many configurations were left out then."""
+    """Measure until a time of `time.perf_counter`; count the configurations left out."""
     left_out = 0
-    # All that needs no compiler first, of every size; then what does.
+    # First every size without a compiler, then the compiled engines.
     for compiled in (False, True):
         for window_samples in options.lengths:
             for size in options.sizes:
@@ -343,12 +344,13 @@ def _measure_all(bench: Bench, options: argparse.Namespace, *, ends: float) -> i
 
 
 def describe_limits(bench: Bench) -> str:
+    """Format the device's limits."""
     found = ", ".join(f"{name} {flops / 1e12:.2f}" for name, flops in bench.ceilings.items())
     return f"matrix products, TFLOP/s: {found}; copies: {bench.bandwidth / 1e9:.0f} GB/s"
 
 
 def write(folder: Path, bench: Bench, options: argparse.Namespace) -> None:
-    """network.json, and network.png where matplotlib is."""
+    """Write network.json, and network.png where matplotlib is installed."""
     plain = [r for r in bench.results if r.engine == "trained"]
     summary = {}
     for key in dict.fromkeys((r.size, r.window_samples) for r in bench.results):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How close networks come to what their device can do, as a picture."""
+"""Draw how close networks come to the limits of their device."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from gr_tsddae.files import replacing
 
 
 def draw(path: Path, result: dict[str, Any]) -> Path | None:
-    """FLOP/s against batch size, under the ceilings of the device.
+    """Draw FLOP/s against batch size, under the ceilings of the device.
 
     Args:
-        path: of the PNG.
-        result: what `network.write` writes.
+        path: Of the PNG.
+        result: As `network.write` writes it.
 
     Returns:
         The path; None where matplotlib is not installed, or nothing was measured.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A flowgraph with the classifier at a given rate: where every sample went, and at what price.
+"""A flowgraph with the classifier at a given rate: the fate of every sample, and the load.
 
     python -m gr_tsddae.bench stream --rate-msps 20 --seconds 300 --policy drop_oldest
 
@@ -24,21 +24,21 @@ from gr_tsddae.bench.machine import available_cores, describe, memory_mib, proce
 from gr_tsddae.blocks import classifier
 from gr_tsddae.files import write_json
 
-PARTS = ("classified", "gated", "dropped", "flushed", "pending")
+FATES = ("classified", "gated", "dropped", "flushed", "pending")
 NOISE_SAMPLES = 1 << 18
 LOOK_INTERVAL_S = 0.5  # as often as the probe says its rate
-WARM_UP_SHARE, WARM_UP_S = 0.2, 10.0  # the longer one is left out of the memory's slope
+WARM_UP_SHARE, WARM_UP_S = 0.2, 10.0  # the slope of the memory begins after the longer one
 TELLS_SLOPE = 5  # looks at the memory that a slope needs
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured.
+    """The flowgraph to measure.
 
     Attributes:
-        rate_msps: of the throttle, MS/s; 0: none, the stream is as fast as it goes.
-        classifiers: on the same stream.
-        other names: as the classifier block's.
+        rate_msps: Rate of the throttle, MS/s; 0 leaves the throttle out.
+        classifiers: Number of classifiers on the same stream.
+        other names: As of the classifier block.
     """
 
     rate_msps: float = 20.0
@@ -119,7 +119,7 @@ class Flowgraph(gr.top_block):
 
 
 def measure(setting: Setting) -> dict[str, Any]:
-    """Run the flowgraph for a while; see docs/stream-speed.md for what comes back."""
+    """Run the flowgraph for a while; docs/stream-speed.md explains the result."""
     began = time.monotonic()
     flowgraph = Flowgraph(setting)
     load_s = time.monotonic() - began
@@ -183,20 +183,20 @@ def _of_one(
 
 
 def adds_up(counters: dict[str, int]) -> bool:
-    """Whether every sample and every window has exactly one fate."""
-    samples = sum(counters[f"samples_{part}"] for part in PARTS)
-    windows = sum(counters[f"windows_{part}"] for part in PARTS if part != "flushed")
+    """Tell whether every sample and every window has exactly one fate."""
+    samples = sum(counters[f"samples_{fate}"] for fate in FATES)
+    windows = sum(counters[f"windows_{fate}"] for fate in FATES if fate != "flushed")
     return (samples, windows) == (counters["samples_in"], counters["windows_in"])
 
 
 def _stream_rate(rates_msps: list[float]) -> dict[str, float] | None:
-    """Of the probe's looks but the first, which has the start in it."""
+    """Average the probe's rates but the first, which includes the start."""
     looks = rates_msps[1:]
     return {"mean": float(np.mean(looks)), "lowest": min(looks)} if looks else None
 
 
 def _memory(looks: list[tuple[float, float]]) -> dict[str, float | None]:
-    """Start, end, and the slope of a line through what came after the warm-up."""
+    """Give start and end, and the slope of a line through the looks after the warm-up."""
     seconds, mib = np.array(looks).T
     warm_at_s = min(max(WARM_UP_SHARE * seconds[-1], WARM_UP_S), seconds[-1])
     late = seconds >= warm_at_s
@@ -216,7 +216,7 @@ def _finite(value: float) -> float | None:
 
 
 def table(result: dict[str, Any]) -> str:
-    """A result for people."""
+    """Format a result for people."""
     memory, cpu, stream = result["memory"], result["cpu"], result["stream_msps"]
     lines = [
         f"{result['setting']['model']}, {result['seconds']:.1f} s on "
@@ -234,7 +234,7 @@ def table(result: dict[str, Any]) -> str:
     for number, one in enumerate(result["classifiers"], 1):
         counters = one["counters_at_the_end"]
         taken = max(1, counters["samples_in"])
-        shares = ", ".join(f"{part} {counters[f'samples_{part}'] / taken:.2%}" for part in PARTS)
+        shares = ", ".join(f"{fate} {counters[f'samples_{fate}'] / taken:.2%}" for fate in FATES)
         lines += [
             f"classifier {number}: {one['device']}, {one['precision']}",
             f"  taken {one['taken_msps']:.3f} MS/s, classified {one['classified_msps']:.3f} MS/s",
@@ -254,18 +254,18 @@ def _ms(seconds: float | None) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, perhaps write; the exit status is 1 when the counters do not add up."""
+    """Measure, print and perhaps write; return status 1 when the counters do not add up."""
     parser = argparse.ArgumentParser(
         prog="python -m gr_tsddae.bench stream", description=__doc__.splitlines()[0]
     )
     default = Setting()
     for name, kind, what in (
-        ("rate_msps", float, "rate of the stream, MS/s; 0: as fast as it goes"),
-        ("seconds", float, "how long"),
-        ("model", str, "name or folder"),
-        ("classifiers", int, "how many, on the same stream; they share one network"),
-        ("batch_windows", int, "most windows per pass; 0: what suits the model"),
-        ("capacity_batches", int, "how many full batches may wait"),
+        ("rate_msps", float, "rate of the stream, MS/s; 0: as fast as possible"),
+        ("seconds", float, "length of the measurement"),
+        ("model", str, "name or folder of the model"),
+        ("classifiers", int, "classifiers on the same stream, which share one network"),
+        ("batch_windows", int, "most windows per pass; 0: as suits the model"),
+        ("capacity_batches", int, "full batches that may wait"),
         ("max_latency_ms", float, "latency target; 0: none"),
         ("gate_dbfs", float, "power gate; the noise has -17 dBFS"),
         ("device", str, "auto, cpu, cuda, ..."),
