@@ -352,7 +352,10 @@ def test_an_objective_that_the_network_has_not(objective, network, named, config
         ({"objective": "single", "views": True}, "views is True, an option of noise"),
         ({"objective": "simclr", "contrast_weight": 1.0}, "contrast_weight is 1.0, an option of n"),
         ({"contrast_weight": -1.0}, "contrast_weight is -1.0: it must be at least 0"),
-        ({"crop": 0.3}, "crop is 0.3, which denoising whole .* contrast_weight as well, or views"),
+        (
+            {"crop": 0.3},
+            "crop is 0.3, which denoising of whole .* contrast_weight as well, or views",
+        ),
         ({"views": True, "temperature": 0.3}, "temperature is 0.3, .* give contrast_weight as w"),
         ({"objective": "simclr", "crop": 0.0}, "crop is 0.0: it is over 0"),
         ({"objective": "simclr", "temperature": 0.0}, "temperature is 0.0: it must be over 0"),
