@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.classify CAPTURE`: what is in a recording, offline.
+"""`python -m gr_tsddae.classify CAPTURE`: recognise the signal of a recording, offline.
 
-Without GNU Radio, but for a signal that has to be cut out of a wider band first.
+Only a signal that has to be cut out of a wider band first needs GNU Radio.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import logging
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,20 +37,11 @@ MIN_WINDOWS_PER_DECISION = 8
 MAX_READ_SAMPLES = 1 << 22
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """Samples of one tuning, without a gap: [first_sample, end_sample)."""
-
-    first_sample: int
-    end_sample: int
-    origin: Origin
-
-
-def stretches(capture: Capture) -> Iterator[Stretch]:
-    """The capture's segments as stretches that windows must not span."""
+def _segments(capture: Capture) -> Iterator[tuple[int, int, Origin]]:
+    """Yield first sample, end and origin of each segment, whose ends no window may span."""
     starts = [segment.first_sample for segment in capture.segments]
     for segment, end in zip(capture.segments, [*starts[1:], capture.sample_count], strict=True):
-        yield Stretch(
+        yield (
             segment.first_sample,
             end,
             Origin(
@@ -72,23 +62,23 @@ def recognise_capture(
     confidence_threshold: float = 0.0,
     progress: bool = False,
 ) -> tuple[list[Decision], int]:
-    """Decisions over a whole capture, in memory that does not grow with it.
+    """Decide over a whole capture, in memory that does not grow with it.
 
     Args:
-        capture: open.
-        recognizer: of any model.
-        hop_samples: the window length when None.
-        interval_samples: span of one decision; None takes a sixtieth of the capture, but at
+        capture: Open.
+        recognizer: Of any model.
+        hop_samples: The window length when None.
+        interval_samples: Span of one decision; None takes a sixtieth of the capture, but at
             least 8 windows.
-        confidence_threshold: under it a decision says "unknown".
-        progress: show a progress bar on stderr.
+        confidence_threshold: Under it a decision says "unknown".
+        progress: Show a progress bar on stderr.
 
     Returns:
         The decisions in stream order, and how many windows were left out because they held NaN
         or infinite samples.
 
     Raises:
-        CaptureError: when no window fits into the capture, or none is finite.
+        CaptureError: If no window fits into the capture, or none is finite.
     """
     from tqdm import tqdm
 
@@ -116,9 +106,9 @@ def recognise_capture(
     # Whole batches, but never more than a few megasamples at once, however long the hop.
     step = hop * max(1, min(recognizer.batch_windows, MAX_READ_SAMPLES // hop))
     with bar:
-        for stretch in stretches(capture):
-            for first in range(stretch.first_sample, stretch.end_sample - window + 1, step):
-                end = min(first + step - hop + window, stretch.end_sample)
+        for segment_start, segment_end, origin in _segments(capture):
+            for first in range(segment_start, segment_end - window + 1, step):
+                end = min(first + step - hop + window, segment_end)
                 windows = cut(capture.read(first, end - first), window, hop)
                 first_samples = first + hop * np.arange(len(windows))
                 finite = np.isfinite(windows).all(1)
@@ -126,7 +116,7 @@ def recognise_capture(
                 left_out += int((~finite).sum())
                 if finite.any():
                     probabilities = recognizer.window_probabilities(windows[finite])
-                    decisions += decider.add(probabilities, first_samples[finite], stretch.origin)
+                    decisions += decider.add(probabilities, first_samples[finite], origin)
                 bar.update(min(step, end - first))
             decisions += decider.flush()
     if not seen:
@@ -140,7 +130,7 @@ def recognise_capture(
 
 
 def print_table(capture: Capture, decisions: list[Decision]) -> None:
-    """Runs of equal labels, for people."""
+    """Print runs of equal labels, for people."""
     rate = capture.sample_rate_hz
     unit = "s" if rate else "sample"
 
@@ -156,7 +146,7 @@ def print_table(capture: Capture, decisions: list[Decision]) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Make the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="python -m gr_tsddae.classify",
         description="Say what is in a recording. Formats: SigMF, raw IQ (cf32, ci16, ci8, cu8), "
@@ -246,7 +236,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
-    """The recording, or the signal that is to be cut out of it."""
+    """Open the recording, or the signal that is to be cut out of it."""
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(open_recording(arguments))
         if arguments.symbol_rate is not None:
@@ -264,7 +254,7 @@ def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
 
 
 def _check_picture(png: Path | None, capture: Capture) -> None:
-    """Find out before the work whether the picture can be drawn, and over what."""
+    """Check before the work that the picture can be drawn, and that it replaces no recording."""
     if png is None:
         return
     if importlib.util.find_spec("matplotlib") is None:
@@ -275,7 +265,7 @@ def _check_picture(png: Path | None, capture: Capture) -> None:
 
 
 def main() -> int:
-    """The command; 0 when it said something, 1 with one clear line when it could not."""
+    """Run the command; return 0, or 1 after one line about the error."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         run(parser().parse_args())

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.condition CAPTURE OUT`: one signal of a wide recording, as models want it.
+"""`python -m gr_tsddae.condition CAPTURE OUT`: cut one signal out of a wide recording.
 
-The Conditioner block, run over a file. What it makes is a SigMF recording for `classify`, or for
-teaching a model.
+The Conditioner block runs over a file and writes a SigMF recording, for `classify` or for teaching
+a model.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ def condition_capture(
     """Cut one signal out of a recording and bring it to a model's samples per symbol.
 
     Args:
-        capture: open, with a known sample rate.
-        out: recording to write; NAME-2, NAME-3, ... where it exists.
-        symbol_rate_hz: symbols per second of the signal.
-        options: further arguments of `gr_tsddae.blocks.conditioner`, such as `offset_hz`.
+        capture: Open, with a known sample rate.
+        out: Recording to write; NAME-2, NAME-3, ... where it exists.
+        symbol_rate_hz: Symbols per second of the signal.
+        options: Further arguments of `gr_tsddae.blocks.conditioner`, such as `offset_hz`.
 
     Returns:
         The path of the .sigmf-meta file.
 
     Raises:
-        ImportError: without GNU Radio.
-        CaptureError: when the capture has no sample rate, or is too short to give a sample.
-        ValueError: for an argument out of its range.
-        OSError: when it could not be read or written whole.
-        KeyboardInterrupt: when Ctrl-C ended it. Whatever ends it early leaves no recording.
+        ImportError: Without GNU Radio.
+        CaptureError: If the capture has no sample rate, or is too short to give a sample.
+        ValueError: For an argument out of its range.
+        OSError: If it could not be read or written whole.
+        KeyboardInterrupt: If Ctrl-C ended it. Whatever ends it early leaves no recording.
     """
     from gr_tsddae import blocks
 
@@ -89,7 +89,7 @@ def condition_capture(
 
 @contextlib.contextmanager
 def _on_ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
-    """Have Ctrl-C call `stop` instead of raising, where it raises.
+    """Have Ctrl-C call `stop` instead of raising, where it would raise.
 
     An exception between a flowgraph's start and GNU Radio's wait would leave it running, and
     Python waiting for its end.
@@ -107,7 +107,7 @@ def _on_ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
 
 
 def add_recording_options(top: argparse.ArgumentParser) -> None:
-    """Which recording, and what its file does not say, as options of a command."""
+    """Add the options that name a recording and what its file does not say."""
     top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
     top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
     top.add_argument("--rate", type=float, metavar="HZ", help="sample rate, if the file has none")
@@ -115,7 +115,7 @@ def add_recording_options(top: argparse.ArgumentParser) -> None:
 
 
 def open_recording(arguments: argparse.Namespace) -> Capture:
-    """The recording that `add_recording_options` asks for. Raises as `open_capture` does."""
+    """Open the recording that `add_recording_options` asks for. Raises as `open_capture` does."""
     return open_capture(
         arguments.capture,
         dtype=arguments.dtype,
@@ -125,7 +125,7 @@ def open_recording(arguments: argparse.Namespace) -> Capture:
 
 
 def add_signal_options(top: argparse.ArgumentParser, *, required: bool) -> None:
-    """Where in the recording the signal is, as options of a command."""
+    """Add the options that say where in the recording the signal is."""
     top.add_argument(
         "--symbol-rate",
         type=float,
@@ -150,7 +150,7 @@ def add_signal_options(top: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Make the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="python -m gr_tsddae.condition",
         description="Cut one signal out of a recording, and resample it to the samples per symbol "
@@ -167,7 +167,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    """The command; 0 when the recording is written, 1 with one clear line when it is not."""
+    """Run the command; return 0, or 1 after one line about the error."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     arguments = parser().parse_args()
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.doctor`: what is wrong with an installation, and the line that mends it."""
+"""`python -m gr_tsddae.doctor`: faults of an installation, each with the line that mends it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ BLOCK_FILE = "tsddae_classifier.block.yml"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at.
+    """The result of one check.
 
     Attributes:
-        what: the thing.
+        what: The thing checked.
         ok: True, False, or None when it is fine but worth knowing.
-        text: what was found.
-        remedy: the one line that mends it, when `ok` is False.
+        text: What was found.
+        remedy: The one line that mends it, when `ok` is False.
     """
 
     what: str
@@ -38,7 +38,7 @@ def _version(module_name: str) -> str:
 
 
 def check_interpreter() -> Iterator[Finding]:
-    """Python itself, and whether GNU Radio belongs to it."""
+    """Check the version of Python."""
     version = ".".join(map(str, sys.version_info[:3]))
     ok = sys.version_info >= (3, 10)
     yield Finding(
@@ -57,7 +57,7 @@ def _imports_gnuradio(python: str) -> bool:
 
 
 def check_gnuradio() -> Iterator[Finding]:
-    """GNU Radio, and numpy's major version, which must be the one it was built with."""
+    """Check GNU Radio, and numpy's major version, which must be the one it was built with."""
     try:
         gr = importlib.import_module("gnuradio.gr")
     except Exception as error:  # numpy 2 under a numpy 1 build raises more than ImportError
@@ -87,7 +87,7 @@ def check_gnuradio() -> Iterator[Finding]:
 
 
 def check_torch() -> Iterator[Finding]:
-    """torch, and what it would compute on."""
+    """Check torch, and the device it would compute on."""
     try:
         torch = importlib.import_module("torch")
     except Exception as error:
@@ -113,7 +113,7 @@ def check_torch() -> Iterator[Finding]:
 
 
 def check_openvino() -> Finding:
-    """The faster engine of a CPU."""
+    """Check OpenVINO, the faster engine of a CPU."""
     try:
         version = importlib.metadata.version("openvino")
     except importlib.metadata.PackageNotFoundError:
@@ -123,7 +123,7 @@ def check_openvino() -> Finding:
 
 
 def check_core() -> Iterator[Finding]:
-    """The compiled module, and the alias package."""
+    """Check the compiled module, and the alias package."""
     try:
         importlib.import_module("gr_tsddae.bindings")
     except Exception as error:  # as of GNU Radio itself, which it loads
@@ -140,7 +140,7 @@ def check_core() -> Iterator[Finding]:
 
 
 def block_folders() -> list[Path]:
-    """Folders GNU Radio Companion reads blocks from, as it works them out itself."""
+    """List the folders that GNU Radio Companion reads blocks from."""
     from gnuradio import gr
 
     preferences = gr.prefs()
@@ -156,7 +156,7 @@ def block_folders() -> list[Path]:
 
 
 def check_companion() -> Iterator[Finding]:
-    """Whether GNU Radio Companion will show the blocks."""
+    """Check that GNU Radio Companion will show the blocks."""
     try:
         folders = block_folders()
     except Exception:
@@ -177,7 +177,7 @@ def check_companion() -> Iterator[Finding]:
 
 
 def check_models() -> Iterator[Finding]:
-    """Every model that can be found, opened."""
+    """Open every model that can be found."""
     try:
         from gr_tsddae import zoo
     except ImportError as error:
@@ -211,7 +211,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 
 
 def main() -> int:
-    """Print all findings; 0 when nothing is wrong."""
+    """Print all findings; return 0 when nothing is wrong."""
     marks = {True: "ok      ", False: "PROBLEM ", None: "note    "}
     problems = 0
     for check in CHECKS:

@@ -14,38 +14,40 @@ from gr_tsddae.inference.anomaly.scorer import AnomalyScorer
 
 
 class anomaly_detector(WindowBlock):
-    """Scores every window by how far it is from normal, and tells when that passes a threshold.
+    """Complex stream and message `control` in; float scores, messages `anomalies`, `status` out.
+
+    Scores every window by how far it is from normal, and publishes an event when scores pass a
+    threshold.
 
     The stream out has one float per hop: score i is that of the window that starts at sample i *
     hop (behind a retune: within the hop that begins there). Windows that were dropped or gated are
     NaN, so that the scores keep step with time.
 
-    Message ports: `anomalies`, `status` out, `control` in; see
-    grc/tsddae_anomaly_detector.block.yml.
+    grc/tsddae_anomaly_detector.block.yml gives the messages' formats.
 
     Args:
-        model: name or folder of a model for "anomaly", whose score is the probability that a window
+        model: Name or folder of a model for "anomaly", whose score is the probability that a window
             is not normal; or of one for "denoising", whose score is its denoising error.
-        hop_samples: from one window's start to the next; 0 takes the window length.
-        threshold: a score above it is an anomaly; used while `learn_s` is 0.
-        learn_s: learn the threshold from the first so many seconds of signal, which must be normal.
+        hop_samples: From one window's start to the next; 0 takes the window length.
+        threshold: A score above it is an anomaly; used while `learn_s` is 0.
+        learn_s: Learn the threshold from the first so many seconds of signal, which must be normal.
             While the sample rate is unknown, from 1000 windows.
-        false_alarm_rate: share of normal windows that may pass a learned threshold.
-        batch_windows: most windows per pass through the network; 0 takes what suits the model.
-        max_wait_s: a batch that is not full goes to the network after this time.
-        capacity_batches: batches that may exist at once, waiting or worked on.
-        overflow: what gives when network or reader are slower than the stream: "drop_oldest" or
+        false_alarm_rate: Share of normal windows that may pass a learned threshold.
+        batch_windows: Most windows per pass through the network; 0 takes what suits the model.
+        max_wait_s: A batch that is not full goes to the network after this time.
+        capacity_batches: Batches that may exist at once, waiting or worked on.
+        overflow: What gives when network or reader are slower than the stream: "drop_oldest" or
             "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) are not looked at;
+        gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) are not looked at;
             the default leaves out digital silence only, -inf leaves out none.
         device: "auto", "cpu", "cuda", ...
         precision: "auto", "float32", "bfloat16".
-        sample_rate_hz: used while no rx_rate tag was seen; 0: unknown.
-        center_frequency_hz: used while no rx_freq tag was seen; 0: unknown.
+        sample_rate_hz: Used while no rx_rate tag was seen; 0: unknown.
+        center_frequency_hz: Used while no rx_freq tag was seen; 0: unknown.
 
     Raises:
-        gr_tsddae.zoo.ModelError: when the model cannot be loaded, or is of another task.
-        ValueError: when an argument is out of its range.
+        gr_tsddae.zoo.ModelError: If the model cannot be loaded, or is of another task.
+        ValueError: If an argument is out of its range.
     """
 
     def __init__(

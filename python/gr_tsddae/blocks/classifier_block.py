@@ -10,38 +10,39 @@ from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer
 
 
 class classifier(WindowBlock):
-    """Recognises what is in a stream while it runs.
+    """Complex stream, messages `control`, `receiver` in; `decisions`, `results`, `status` out.
 
-    Message ports out: `decisions`, `results`, `status`; in: `control`, `receiver`. Their formats
-    are in the block's documentation (grc/tsddae_classifier.block.yml).
+    Recognises the signals in a stream while it runs.
+
+    grc/tsddae_classifier.block.yml gives the messages' formats.
 
     Args:
-        model: name or folder of a model.
-        hop_samples: from one window's start to the next; 0 takes the window length.
-        batch_windows: most windows per pass through the network; 0 takes what suits the model.
-        max_wait_s: a batch that is not full goes to the network after this time.
-        capacity_batches: batches that may exist at once, waiting or worked on.
-        overflow: what gives when the network is slower than the stream: "drop_oldest" or
+        model: Name or folder of a model.
+        hop_samples: From one window's start to the next; 0 takes the window length.
+        batch_windows: Most windows per pass through the network; 0 takes what suits the model.
+        max_wait_s: A batch that is not full goes to the network after this time.
+        capacity_batches: Batches that may exist at once, waiting or worked on.
+        overflow: What gives when the network is slower than the stream: "drop_oldest" or
             "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) are not looked at;
+        gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) are not looked at;
             the default leaves out digital silence only, -inf leaves out none.
-        decision_interval_s: stretch of stream that one decision is about. Needs a sample rate;
+        decision_interval_s: Stretch of stream that one decision is about. Needs a sample rate;
             while that is unknown a decision spans 65536 samples.
-        confidence_threshold: decisions below it are labelled "unknown".
+        confidence_threshold: Decisions below it are labelled "unknown".
         device: "auto", "cpu", "cuda", ...
         precision: "auto", "float32", "bfloat16".
-        sample_rate_hz: used while no rx_rate tag was seen; 0: unknown.
-        center_frequency_hz: used while no rx_freq tag was seen; 0: unknown.
-        symbol_rate_hz: of the signal looked for; 0: unknown. `status` warns when it, or the sample
+        sample_rate_hz: Used while no rx_rate tag was seen; 0: unknown.
+        center_frequency_hz: Used while no rx_freq tag was seen; 0: unknown.
+        symbol_rate_hz: Of the signal looked for; 0: unknown. `status` warns when it, or the sample
             rate, is not what the model's card says it was trained on.
-        engine: how the network runs, see docs/speed.md: "auto", "eager", "openvino",
+        engine: How the network runs, see docs/speed.md: "auto", "eager", "openvino",
             "compiled", "graphs".
-        max_latency_ms: from a window being complete to its result; batches are as large as it
+        max_latency_ms: From a window being complete to its result; batches are as large as it
             allows. 0: no target, batches are full or have waited for max_wait_s.
 
     Raises:
-        gr_tsddae.zoo.ModelError: when the model cannot be loaded.
-        ValueError: when an argument is out of its range.
+        gr_tsddae.zoo.ModelError: If the model cannot be loaded.
+        ValueError: If an argument is out of its range.
     """
 
     def __init__(

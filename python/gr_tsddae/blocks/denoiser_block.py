@@ -20,31 +20,34 @@ from gr_tsddae.iq.overlap_add import OverlapAdd
 
 
 class denoiser(WindowBlock):
-    """Streams a network's estimate of the signal in a noisy stream, at the same rate and level.
+    """Complex stream and message `control` in; complex stream and message `status` out.
+
+    The stream out is a network's estimate of the signal in a noisy stream, at the same rate and
+    level.
 
     Windows overlap by half; sample n out is about sample n in. Where no window was denoised
     (dropped, gated, not finite, or the rest in front of a retune or the end that is too short for
     a window), zeros come out. The tags rx_time, rx_freq and rx_rate pass.
 
-    Message ports: `status` out, `control` in; see grc/tsddae_denoiser.block.yml.
+    grc/tsddae_denoiser.block.yml gives the messages' formats.
 
     Args:
-        model: name or folder of a model for "denoising".
-        estimate_snr: whether each window's SNR is estimated; else it is taken to be `snr_db`.
-        snr_db: power of the signal over that of the noise in the whole band, -50 to 49 dB.
-        batch_windows: most windows per pass through the network; 0 takes what suits the model.
-        max_wait_s: a batch that is not full goes to the network after this time.
-        capacity_batches: batches that may exist at once, waiting or worked on.
-        overflow: what gives when network or reader are slower than the stream: "drop_oldest" or
+        model: Name or folder of a model for "denoising".
+        estimate_snr: Whether each window's SNR is estimated; else it is taken to be `snr_db`.
+        snr_db: Power of the signal over that of the noise in the whole band, -50 to 49 dB.
+        batch_windows: Most windows per pass through the network; 0 takes what suits the model.
+        max_wait_s: A batch that is not full goes to the network after this time.
+        capacity_batches: Batches that may exist at once, waiting or worked on.
+        overflow: What gives when network or reader are slower than the stream: "drop_oldest" or
             "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) become zeros; by
+        gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) become zeros; by
             default digital silence only; -inf: none.
         device: "auto", "cpu", "cuda", ...
         precision: "auto", "float32", "bfloat16".
 
     Raises:
-        gr_tsddae.zoo.ModelError: when the model cannot be loaded.
-        ValueError: when an argument is out of its range.
+        gr_tsddae.zoo.ModelError: If the model cannot be loaded.
+        ValueError: If an argument is out of its range.
     """
 
     def __init__(

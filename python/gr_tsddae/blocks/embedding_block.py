@@ -15,30 +15,32 @@ from gr_tsddae.blocks.network.stream_worker import StreamWorker
 
 
 class embedding(WindowBlock):
-    """Streams what a classifier's network sees of each window, for clustering of one's own.
+    """Complex stream and message `control` in; vectors of floats and message `status` out.
+
+    A vector is the embedding of a window by a classifier's network, for clustering of one's own.
 
     Vectors are float32 and carry the tag `first_sample` (uint64), the absolute number of their
     window's first sample. Windows that were dropped or gated have no vector.
 
-    Message ports: `status` out, `control` in; see grc/tsddae_embedding.block.yml.
+    grc/tsddae_embedding.block.yml gives the messages' formats.
 
     Args:
-        model: name or folder of a classifier.
-        embedding_size: length of the vectors; must be the model's.
-        hop_samples: from one window's start to the next; 0 takes the window length.
-        batch_windows: most windows per pass through the network; 0 takes what suits the model.
-        max_wait_s: a batch that is not full goes to the network after this time.
-        capacity_batches: batches that may exist at once, waiting or worked on.
-        overflow: what gives when network or reader are slower than the stream: "drop_oldest" or
+        model: Name or folder of a classifier.
+        embedding_size: Length of the vectors; must be the model's.
+        hop_samples: From one window's start to the next; 0 takes the window length.
+        batch_windows: Most windows per pass through the network; 0 takes what suits the model.
+        max_wait_s: A batch that is not full goes to the network after this time.
+        capacity_batches: Batches that may exist at once, waiting or worked on.
+        overflow: What gives when network or reader are slower than the stream: "drop_oldest" or
             "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: windows with less power (mean |x|^2, dB re 1.0) are not looked at;
+        gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) are not looked at;
             the default leaves out digital silence only, -inf leaves out none.
         device: "auto", "cpu", "cuda", ...
         precision: "auto", "float32", "bfloat16".
 
     Raises:
-        gr_tsddae.zoo.ModelError: when the model cannot be loaded.
-        ValueError: when an argument is out of its range, or `embedding_size` is not the model's.
+        gr_tsddae.zoo.ModelError: If the model cannot be loaded.
+        ValueError: If an argument is out of its range, or `embedding_size` is not the model's.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class EmbeddingWorker(StreamWorker):
 
 
 def _check_embedding_size(recognizer: SharedRecognizer, size: int) -> None:
-    """Raises ValueError when a model's embeddings are of another size than the stream's vectors."""
+    """Raise ValueError when a model's embeddings are of another size than the stream's vectors."""
     if recognizer.embedding_size != size:
         raise ValueError(
             f"embedding_size is {size}: {recognizer.card.name} gives vectors of "

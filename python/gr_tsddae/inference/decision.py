@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From window probabilities to decisions: what a person or another block reads."""
+"""From window probabilities to decisions, for people and for other blocks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Decision:
     """One statement about one stretch of the stream.
 
     Attributes:
-        model: name of the model that said it.
-        label: the class, or "unknown" when `confidence` is under the threshold.
-        best: the most probable class, whatever its confidence.
-        confidence: mean probability of `best` over the windows, 0..1.
-        probabilities: class -> mean probability.
-        windows: how many windows it rests on.
-        first_sample: absolute number of the first sample of the first window.
-        sample_count: from there to the end of the last window.
+        model: Name of the model that said it.
+        label: The class, or "unknown" when `confidence` is under the threshold.
+        best: The most probable class, whatever its confidence.
+        confidence: Mean probability of `best` over the windows, 0..1.
+        probabilities: Class -> mean probability.
+        windows: How many windows it rests on.
+        first_sample: Absolute number of the first sample of the first window.
+        sample_count: From there to the end of the last window.
         time_s: Unix time of `first_sample`, None when nothing told it.
         center_frequency_hz: None when unknown.
         sample_rate_hz: None when unknown.
@@ -41,17 +41,17 @@ class Decision:
     sample_rate_hz: float | None = None
 
     def as_dict(self) -> dict[str, object]:
-        """Plain Python values, for JSON and for messages."""
+        """Return plain Python values, for JSON and for messages."""
         return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where a window's samples come from: one receiver setting without a gap.
+    """The receiver setting that a window's samples come from, without a gap.
 
     Attributes:
         time_s: Unix time of sample `time_sample`, or None.
-        time_sample: absolute sample number that `time_s` belongs to.
+        time_sample: Absolute sample number that `time_s` belongs to.
         center_frequency_hz, sample_rate_hz: None when unknown.
     """
 
@@ -61,7 +61,7 @@ class Origin:
     sample_rate_hz: float | None = None
 
     def time_of(self, sample: int) -> float | None:
-        """Unix time of an absolute sample number, None when time or rate is unknown."""
+        """Compute the Unix time of an absolute sample number; None when time or rate is unknown."""
         if self.time_s is None:
             return None
         if sample == self.time_sample:
@@ -72,20 +72,20 @@ class Origin:
 
 
 class Decider:
-    """Gathers windows over an interval and says what they are together.
+    """Gathers windows over an interval and decides on one class for all of them.
 
     An interval ends with the first window that reaches `interval_samples`, however windows come
-    in batches, or where the receiver's origin (time tag, frequency, rate) changes, since then it
-    is another signal. Probabilities are averaged, not
-    multiplied: windows of one signal share its channel, so they are not independent evidence, and
-    products soon claim 99.9 % for anything.
+    in batches. It also ends where the receiver's origin (time tag, frequency, rate) changes, since
+    windows behind that are of another signal. Probabilities are averaged, not multiplied: windows
+    of one signal share its channel, so they are not independent evidence, and products soon claim
+    99.9 % for anything.
 
     Args:
-        model: name for the decisions.
+        model: Name for the decisions.
         classes: K labels.
         window_samples: L.
-        interval_samples: span of one decision; windows are gathered until they cover it.
-        confidence_threshold: under it the label is "unknown".
+        interval_samples: Span of one decision; windows are gathered until they cover it.
+        confidence_threshold: Under it the label is "unknown".
     """
 
     def __init__(
@@ -123,8 +123,8 @@ class Decider:
 
         Args:
             probabilities: (B, K).
-            first_samples: absolute number of each window's first sample, (B,), rising.
-            origin: of all of them.
+            first_samples: Absolute number of each window's first sample, (B,), rising.
+            origin: Of all of them.
 
         Returns:
             The decisions this completes, oldest first.
@@ -159,7 +159,7 @@ class Decider:
         return self._first_sample + self.interval_samples if self._windows else None
 
     def flush(self) -> list[Decision]:
-        """The decision on what has been gathered, if anything has."""
+        """Decide on the windows gathered; return no decision when there is none."""
         if not self._windows:
             return []
         mean = self._sum / self._windows
@@ -183,10 +183,10 @@ class Decider:
 
 
 def check_threshold(value: float) -> float:
-    """A confidence threshold, if it is one.
+    """Check a confidence threshold, and return it.
 
     Raises:
-        ValueError: when it is not within 0..1.
+        ValueError: If it is not within 0..1.
     """
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"confidence_threshold is {value}: it must be from 0 to 1")

@@ -30,16 +30,16 @@ class Denoiser(Runner):
     Deterministic: the same window gives the same result, whatever else is in the batch.
 
     Args:
-        model: name or folder of a model whose task is "denoising", see `zoo.find`.
+        model: Name or folder of a model whose task is "denoising", see `zoo.find`.
         device: "auto" (a GPU when torch sees one), "cpu", "cuda", "cuda:1", ...
         precision: "auto" (bfloat16 where the hardware multiplies it fast), "float32", "bfloat16";
             of the network alone: sums with what was received are float32.
-        batch_windows: most windows per pass through the network; None takes what suits the
+        batch_windows: Most windows per pass through the network; None takes what suits the
             network's size and the device.
 
     Raises:
-        zoo.ModelError: when the model cannot be loaded, or is no denoiser.
-        ValueError: for a device that is not there, or an unknown precision.
+        zoo.ModelError: If the model cannot be loaded, or is no denoiser.
+        ValueError: For a device that is not there, or an unknown precision.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Denoiser(Runner):
         self.denoise(self._silent_batch())
 
     def denoise(self, windows: np.ndarray, snr_db: float | None = None) -> np.ndarray:
-        """The signal part of windows, at the level it was received with.
+        """Estimate the signal part of windows, at the level it was received with.
 
         Args:
             windows: complex64, (B, L), any level; not changed. All samples finite.
-            snr_db: power of the signal over that of white noise in the whole sampled band; limited
+            snr_db: Power of the signal over that of white noise in the whole sampled band; limited
                 to what the process covers, -50 to 49 dB. None estimates it for each window, see
                 `estimate_snr_db`.
 
@@ -76,7 +76,7 @@ class Denoiser(Runner):
             complex64, (B, L); zeros for windows of zeros.
 
         Raises:
-            ValueError: for another shape, or an SNR that is not a number.
+            ValueError: For another shape, or an SNR that is not a number.
         """
         if snr_db is not None and math.isnan(snr_db):
             raise ValueError("snr_db is NaN: give decibels, or None to have it estimated")
@@ -87,7 +87,7 @@ class Denoiser(Runner):
         )
 
     def _restored(self, rows: torch.Tensor, snr_db: float | None) -> torch.Tensor:
-        """Signal part of received rows: (B, 2, L) -> (B, 2, L)."""
+        """Estimate the signal part of received rows: (B, 2, L) -> (B, 2, L)."""
         scaled = self._scale(rows)
         snr = estimate_snr_db(scaled) if snr_db is None else rows.new_full((len(rows),), snr_db)
         diffusion = self._diffusion
@@ -105,7 +105,7 @@ class Denoiser(Runner):
     def scores(
         self, windows: np.ndarray, *, steps: Sequence[int] = SCORE_STEPS, draws: int = SCORE_DRAWS
     ) -> np.ndarray:
-        """How badly windows can be denoised: higher is less like what the model was trained on.
+        """Measure how badly windows can be denoised: higher is less like the training windows.
 
         The score of `train anomaly`: Eq. 7 for known noises that are added to the scaled window,
         averaged over steps and noises, which are the same for all windows. It takes a pass through
@@ -113,14 +113,14 @@ class Denoiser(Runner):
 
         Args:
             windows: complex64, (B, L), any level; not changed. All samples finite.
-            steps: diffusion steps, each in 1..3000.
-            draws: noises per step, at least 1.
+            steps: Diffusion steps, each in 1..3000.
+            draws: Noises per step, at least 1.
 
         Returns:
             float32, (B,); 0 would be perfect, about 1.2 is knowing nothing.
 
         Raises:
-            ValueError: for another shape, or steps or draws that cannot be.
+            ValueError: For another shape, or steps or draws that cannot be.
         """
         if not steps or not all(1 <= step <= STEPS for step in steps) or draws < 1:
             raise ValueError(
@@ -138,7 +138,7 @@ class Denoiser(Runner):
 
 
 def estimate_snr_db(rows: torch.Tensor) -> torch.Tensor:
-    """SNR of windows over white noise, from the floor of their spectra.
+    """Estimate the SNR of windows over white noise, from the floor of their spectra.
 
     Bins of white noise are exponentially distributed, which tells their mean from the bin below
     which the lowest 30 % lie: few enough to be noise even where a signal fills half of the band.
@@ -164,7 +164,7 @@ def estimate_snr_db(rows: torch.Tensor) -> torch.Tensor:
 
 
 def _diffusion_of(card: zoo.Card) -> Diffusion:
-    """The process a model was trained with, as its card tells; the paper's where it does not."""
+    """Make the process of a model's training; the paper's where its card is silent."""
     if card.task != zoo.DENOISING:
         raise zoo.ModelMismatchError(
             f"{card.name} is a model for {card.task}, not a denoiser; make one with "

@@ -32,10 +32,10 @@ NEAR_TIE = float(np.exp(0.05))
 
 @dataclass(frozen=True)
 class Recognition:
-    """What `Recognizer.predict` found in a piece of IQ.
+    """The answer of `Recognizer.predict` about a piece of IQ.
 
     Attributes:
-        decision: on the whole piece.
+        decision: On the whole piece.
         window_probabilities: float32 (B, K), one row per window.
         first_samples: int64 (B,), where each window starts.
     """
@@ -58,19 +58,19 @@ class Recognition:
 
 
 class Recognizer(Runner):
-    """A model, ready to be asked.
+    """A classifier, ready to recognise windows.
 
     Deterministic: no noise is drawn, and the same call gives the same probabilities on the same
     machine, to the last bit while the same `engine` runs. Passes through the network come in a few
     fixed sizes, the last one padded.
 
     Args:
-        model: name or folder, see `zoo.find`.
+        model: Name or folder, see `zoo.find`.
         device: "auto" (a GPU when torch sees one), "cpu", "cuda", "cuda:1", ...
         precision: "auto" (bfloat16 where the hardware multiplies it fast), "float32", "bfloat16".
-        batch_windows: most windows per pass through the network; None takes what suits the
+        batch_windows: Most windows per pass through the network; None takes what suits the
             network's size and the device.
-        engine: how a TS-Net runs, see docs/speed.md: "eager"; "openvino" (on a CPU); "compiled"
+        engine: How a TS-Net runs, see docs/speed.md: "eager"; "openvino" (on a CPU); "compiled"
             (by torch.compile); "graphs" (CUDA graphs, compiled as well); "auto" (eager, on a GPU
             graphs; once the network has worked for 5 s on a CPU OpenVINO; where that is not
             installed, and on a GPU, compiled after 20 s). "openvino" is ready before the first
@@ -78,8 +78,8 @@ class Recognizer(Runner):
             which the last digits of probabilities change. Other networks run eager.
 
     Raises:
-        zoo.ModelError: when the model cannot be loaded.
-        ValueError: for a device that is not there, or an unknown precision or engine.
+        zoo.ModelError: If the model cannot be loaded.
+        ValueError: For a device that is not there, or an unknown precision or engine.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Recognizer(Runner):
 
     @property
     def engine_wanted(self) -> str:
-        """What to ask for to get such a recogniser again, on the device it is on now."""
+        """The engine to ask for to get such a recogniser again, on the device it is on now."""
         lost = self._engine_wanted == "graphs" and self._device.type == "cpu"
         return "auto" if lost else self._engine_wanted
 
@@ -143,7 +143,7 @@ class Recognizer(Runner):
         self.window_probabilities(self._silent_batch())
 
     def window_probabilities(self, windows: np.ndarray) -> np.ndarray:
-        """Class probabilities of windows.
+        """Compute class probabilities of windows.
 
         Args:
             windows: complex64, (B, L); not changed. All samples finite. Windows of zeros alone are
@@ -153,7 +153,7 @@ class Recognizer(Runner):
             float32, (B, K), rows add up to 1.
 
         Raises:
-            ValueError: for another shape.
+            ValueError: For another shape.
         """
         self._check_windows(windows)
         found = np.empty((len(windows), len(self.classes)), np.float32)
@@ -171,7 +171,7 @@ class Recognizer(Runner):
         return found
 
     def _filled_at_once(self, found: np.ndarray, windows: np.ndarray) -> bool:
-        """Have OpenVINO or CUDA graphs do it; false where there is neither, or no GPU any more."""
+        """Fill by CUDA graphs or OpenVINO; return False without either, or when the GPU is gone."""
         graphs = None if self._engine is None else self._engine.graphs
         if graphs is None:
             return self._filled_by_openvino(OpenVino.fill, found, windows)
@@ -188,7 +188,7 @@ class Recognizer(Runner):
         found: np.ndarray,
         windows: np.ndarray,
     ) -> bool:
-        """Have OpenVINO do it; false where it is not, or fails."""
+        """Fill by OpenVINO; return False without it, or when it fails."""
         openvino = None if self._engine is None else self._engine.openvino
         if openvino is None:
             return False
@@ -204,7 +204,7 @@ class Recognizer(Runner):
         self._start_engine()  # the CPU's
 
     def _settle_near_ties(self, found: np.ndarray, windows: np.ndarray) -> None:
-        """Where bfloat16 cannot tell two classes apart, have float32 do it."""
+        """Compute windows again in float32 where bfloat16 cannot tell two classes apart."""
         if self._exact is None or found.shape[1] < 2:  # one class has no rival
             return
         second, first = np.partition(found, -2, axis=1)[:, -2:].T
@@ -213,7 +213,7 @@ class Recognizer(Runner):
             found[close] = self._exactly(windows[close])
 
     def _exactly(self, windows: np.ndarray) -> np.ndarray:
-        """Probabilities of windows in float32."""
+        """Compute probabilities of windows in float32."""
         found = np.empty((len(windows), len(self.classes)), np.float32)
         if not self._filled_by_openvino(OpenVino.fill_exact, found, windows):
             self._fill(
@@ -229,23 +229,23 @@ class Recognizer(Runner):
             self._engine.worked(time.perf_counter() - began)
 
     def _change_over(self) -> None:
-        """Take the compiled network, where there is one now."""
+        """Take the compiled network, once there is one."""
         if self._engine is not None and self._engine.compiled is not None:
             self._network = self._engine.compiled
 
     def _silence(self) -> np.ndarray:
-        """Probabilities of digital silence, (K,): it has no shape that the network could see."""
+        """Give probabilities (K,) for digital silence, which the network cannot see."""
         if NOISE in self.classes:
             return np.eye(len(self.classes), dtype=np.float32)[self.classes.index(NOISE)]
         return np.full(len(self.classes), 1 / len(self.classes), np.float32)
 
     @property
     def embedding_size(self) -> int:
-        """E, the length of what `embed` gives."""
+        """E, the length of the vectors of `embed`."""
         return self._float_network.feature_size
 
     def embed(self, windows: np.ndarray) -> np.ndarray:
-        """What the classifier sees of windows: the network's embeddings, averaged over time.
+        """Compute the network's embeddings of windows, averaged over time.
 
         Windows that look alike to the network lie close together, whether or not it has a class
         for them.
@@ -257,7 +257,7 @@ class Recognizer(Runner):
             float32, (B, E); temporal embedding first, then the spectral one.
 
         Raises:
-            ValueError: for another shape.
+            ValueError: For another shape.
         """
         self._check_windows(windows)
         self._change_over()
@@ -275,16 +275,16 @@ class Recognizer(Runner):
         hop_samples: int | None = None,
         confidence_threshold: float = 0.0,
     ) -> Recognition:
-        """What a piece of IQ is.
+        """Recognise a piece of IQ.
 
         Args:
-            iq: complex, (N,), at least one window long; any level, one signal near 0 Hz, at the
+            iq: Complex, (N,), at least one window long; any level, one signal near 0 Hz, at the
                 samples per symbol of the card (amc-nano: 8).
-            hop_samples: distance between windows; the window length when None.
-            confidence_threshold: under it the label is "unknown".
+            hop_samples: Distance between windows; the window length when None.
+            confidence_threshold: Under it the label is "unknown".
 
         Raises:
-            ValueError: when `iq` is shorter than a window, is not complex, or holds no window of
+            ValueError: If `iq` is shorter than a window, is not complex, or holds no window of
                 finite samples; when the hop is under 1.
         """
         iq = np.asarray(iq)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A network at work: device, precision, batches of few sizes, and what happens when a GPU dies."""
+"""A network at work: its device, its precision, batches of few sizes, and the loss of a GPU."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ log = logging.getLogger(__name__)
 
 
 class Runner:
-    """What `Recognizer` and `Denoiser` share.
+    """The common part of `Recognizer` and `Denoiser`.
 
     Passes through the network come in a few fixed sizes, the last one padded, so that what else is
     in a batch changes no bit of a window's result.
 
     Attributes:
-        card: the model's.
-        batch_windows: most windows per pass.
-        step_windows: passes are padded to a multiple of it.
+        card: The model's.
+        batch_windows: Most windows per pass.
+        step_windows: Passes are padded to a multiple of it.
         device_failures: GPUs that were left for the CPU.
     """
 
@@ -71,11 +71,11 @@ class Runner:
         self._network = self._prepared(device)
 
     def _prepared(self, device: torch.device) -> torch.nn.Module:
-        """A copy of the network for a device, so that the CPU original stays float32."""
+        """Copy the network for a device, so that the CPU original stays float32."""
         return copy.deepcopy(self._float_network).to(device=device, dtype=self._dtype)
 
     def _silent_batch(self) -> np.ndarray:
-        """A full batch of zeros: run once, so that the first real one is as fast as the next."""
+        """Make a full batch of zeros, for `warm_up`."""
         return np.zeros((self.batch_windows, self.window_samples), np.complex64)
 
     def _fill(
@@ -84,16 +84,16 @@ class Runner:
         compute: Callable[[torch.Tensor], torch.Tensor],
         windows: np.ndarray,
     ) -> np.ndarray:
-        """Fill an array with what is computed of windows, one pass after another.
+        """Fill an array with results of windows, one pass after another.
 
         Args:
             found: (N, ...), filled and returned.
-            compute: rows as received, float32 (B, 2, L), on `device`, to results (B, ...); what
+            compute: Rows as received, float32 (B, 2, L), on `device`, to results (B, ...); what
                 it finds of a window depends on that window alone.
             windows: complex64, (N, L); not changed.
 
         Raises:
-            ValueError: for windows of another shape.
+            ValueError: For windows of another shape.
         """
         self._check_windows(windows)
         for start in range(0, len(windows), self.batch_windows):
@@ -111,7 +111,7 @@ class Runner:
     def _run_guarded(
         self, compute: Callable[[torch.Tensor], torch.Tensor], windows: np.ndarray
     ) -> np.ndarray:
-        """One pass; a GPU that fails is left for the CPU, once and for good."""
+        """Run one pass; leave a GPU that fails for the CPU, once and for good."""
         try:
             return self._run(compute, windows)
         except RuntimeError as error:  # torch raises it, or kinds of it, for all CUDA failures
@@ -119,7 +119,7 @@ class Runner:
             return self._run(compute, windows)
 
     def _leave_device(self, error: RuntimeError) -> None:
-        """Go on with the CPU. Where that is the device already, the error is raised."""
+        """Go on with the CPU; raise the error where that is the device already."""
         if self._device.type == "cpu":
             raise error
         self.device_failures += 1
@@ -143,7 +143,7 @@ class Runner:
 def suitable_batch(
     network: torch.nn.Module, device: torch.device, window_samples: int = 128
 ) -> int:
-    """Windows per pass: enough to be efficient, few enough for a CPU to answer within a second."""
+    """Choose windows per pass: efficient, and few enough for a CPU to answer within a second."""
     if device.type != "cpu":
         return 1024
     parameters = sum(p.numel() for p in network.parameters())

@@ -36,9 +36,9 @@ class History:
     """The last `span_s` seconds of decisions.
 
     Attributes:
-        classes: labels, in the model's order; another model's make the history begin anew.
-        span_s: how much is kept; may be changed.
-        edge_s: the newest moment on the axis.
+        classes: Labels, in the model's order; another model's make the history begin anew.
+        span_s: How much is kept; may be changed.
+        edge_s: The newest moment on the axis.
     """
 
     def __init__(self, span_s: float):
@@ -59,8 +59,8 @@ class History:
         """Append a decision.
 
         Args:
-            decision: as in the message `decisions`, checked.
-            now_s: a steady clock; places decisions whose sample rate is unknown.
+            decision: As in the message `decisions`, checked.
+            now_s: A steady clock; places decisions whose sample rate is unknown.
         """
         classes = tuple(decision["probabilities"])
         if classes != self.classes:
@@ -103,7 +103,7 @@ class History:
         self.edge_s = end_s
 
     def quiet_until(self, edge_s: float) -> None:
-        """The stream has gone on to here without a decision."""
+        """Scroll on to here: the stream has gone on without a decision."""
         self.edge_s = max(self.edge_s, edge_s)
 
     def _new_row(self) -> int:
@@ -125,7 +125,7 @@ class History:
         return None if np.isnan(offset) else float(offset)
 
     def columns(self, column_count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The visible span cut into columns of equal duration, the newest on the right.
+        """Cut the visible span into columns of equal duration, the newest on the right.
 
         Columns begin at whole multiples of their duration, so that a picture made of them scrolls
         in whole pixels and never shimmers.
@@ -154,13 +154,13 @@ class History:
         return mean.T.astype(np.float32), known, covered
 
     def mean_probabilities(self) -> np.ndarray:
-        """Mean over the visible span, (K,)."""
+        """Compute the mean probabilities over the visible span, (K,)."""
         slots = self._slots[: self._count]
         begin = int(np.searchsorted(slots["end_s"], self.edge_s - self.span_s, "right"))
         return self._probabilities[begin : self._count].mean(0)
 
     def stretch_at(self, moment_s: float) -> dict[str, Any] | None:
-        """The run of neighbouring decisions with one label around a moment on the axis.
+        """Find the neighbouring decisions with one label around a moment on the axis.
 
         Returns:
             label, first_sample, sample_count, time_s (Unix seconds or None), and start_s and end_s

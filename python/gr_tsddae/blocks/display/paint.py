@@ -28,7 +28,7 @@ class Painting:
     """One painting of the display. `paint` does it; the other methods are its parts.
 
     Attributes:
-        note: the last line in full, also where it did not fit.
+        note: The last line in full, also where it did not fit.
     """
 
     note = ""
@@ -75,14 +75,14 @@ class Painting:
         return QFontMetricsF(font)
 
     def _text(self, where: QRectF, how: int, text: str, colour: str) -> None:
-        """Text in the current font, with an ellipsis where it does not fit."""
+        """Draw text in the current font, with an ellipsis where it does not fit."""
         metrics = QFontMetricsF(self.painter.font())
         self.painter.setPen(QColor(colour))
         elided = metrics.elidedText(text, Qt.ElideRight, where.width() + 1)
         self.painter.drawText(where, int(how) | Qt.TextSingleLine, elided)
 
     def _fitted(self, where: QRectF, how: int, text: str, colour: str, most: float = 1.0) -> None:
-        """Bold text as large as it fits, its capitals at most `most` of the height."""
+        """Draw bold text as large as it fits, its capitals at most `most` of the height."""
         trial = self._font(100, bold=True)
         pixels = 100 * min(
             most * where.height() / trial.capHeight(),
@@ -97,7 +97,7 @@ class Painting:
     # --- head -----------------------------------------------------------------------------------
 
     def _top(self) -> None:
-        """Title on the left, where the receiver stands on the right."""
+        """Draw the title on the left, the receiver's frequency and rate on the right."""
         metrics = self._font(0.95 * self.layout.base_px)
         decision = self.state.decision or {}
         facts = []
@@ -122,7 +122,7 @@ class Painting:
         self._fitted(self.layout.label, LEFT, decision["label"], colour, most=0.78)
 
     def _side(self) -> None:
-        """Confidence, and when that was."""
+        """Draw the confidence, and the time of the decision."""
         decision, theme, base = self.state.decision, self.theme, self.layout.base_px
         where = self.layout.side
         number = where.adjusted(0, 0, 0, -0.36 * where.height())
@@ -144,7 +144,7 @@ class Painting:
     # --- classes: now, and over time ------------------------------------------------------------
 
     def _rows(self) -> None:
-        """Name and bar of each class."""
+        """Draw name and bar of each class."""
         layout, theme, decision = self.layout, self.theme, self.state.decision
         metrics = self._font(layout.row_px)
         room_for_number = metrics.horizontalAdvance("100 ")
@@ -170,7 +170,7 @@ class Painting:
                 self._text(bar.adjusted(0, 0, -air, 0), RIGHT, percent, theme.background)
 
     def _raster(self) -> None:
-        """Rows are classes, columns are moments, brightness is probability."""
+        """Draw the raster: rows are classes, columns are moments, brightness is probability."""
         layout, history, where = self.layout, self.state.history, self.layout.raster
         scale = self.painter.device().devicePixelRatioF()
         columns = max(1, round(where.width() * scale))
@@ -202,7 +202,7 @@ class Painting:
         return where.right() - (history.edge_s - moment_s) / history.span_s * where.width()
 
     def _axis(self) -> None:
-        """Seconds before the newest moment; under them, where it is known, UTC."""
+        """Draw seconds before the newest moment; under them, where it is known, UTC."""
         layout, theme, history, where = (
             self.layout,
             self.theme,
@@ -233,7 +233,7 @@ class Painting:
             self._text(beside, RIGHT, "UTC", theme.muted)
 
     def _tick(self, x: float, text: str, top: float, line: float) -> None:
-        """A number on one of the axis' two lines; the upper one has marks, and an end."""
+        """Draw a number on one of the axis' two lines; the upper one has marks, and an end."""
         where = self.layout.axis
         half = 0.5 * QFontMetricsF(self.painter.font()).horizontalAdvance(text)
         if x - half < where.left():
@@ -250,7 +250,7 @@ class Painting:
     # --- foot -----------------------------------------------------------------------------------
 
     def _status(self) -> None:
-        """How the classifier is doing, in pieces; short ones where the long do not fit."""
+        """Draw the classifier's status in pieces; short ones where the long do not fit."""
         pieces = status_pieces(self.state, self.theme)
         base, where = self.layout.base_px, self.layout.status
         for use_long in (True, False):

@@ -52,15 +52,15 @@ class Inbox:
 
 
 class DisplayState:
-    """The newest decision, the history, and how the classifier is doing.
+    """The newest decision, the history, and the classifier's status.
 
     Attributes:
-        history: the visible past.
-        decision: the newest one, or None.
-        decided_at_s: when it came, on the caller's clock.
-        status: the newest status message, or empty.
-        previous_status: the one before it, or empty.
-        malformed: messages that could not be decoded; last_malformed says why.
+        history: The visible past.
+        decision: The newest one, or None.
+        decided_at_s: When it came, on the caller's clock.
+        status: The newest status message, or empty.
+        previous_status: The one before it, or empty.
+        malformed: Messages that could not be decoded; last_malformed says why.
     """
 
     def __init__(self, history_s: float):
@@ -103,7 +103,7 @@ class DisplayState:
         self.history.quiet_until(edge_s + (samples_in - since) / rate_hz)
 
     def stale_s(self, now_s: float) -> float:
-        """For how long there has been no decision; 0 while they come as they should."""
+        """Tell for how long there has been no decision; 0 while decisions come as they should."""
         decision = self.decision
         if decision is None:
             return 0.0
@@ -112,14 +112,20 @@ class DisplayState:
         return age_s if age_s > max(STALE_S, 3 * length_s) else 0.0
 
     def change(self, counter: str) -> float:
-        """How much a counter in `status` grew between the last two messages."""
+        """Tell how much a counter in `status` grew between the last two messages."""
         if not self.previous_status:
             return self.status.get(counter, 0)
         return self.status.get(counter, 0) - self.previous_status.get(counter, 0)
 
     def share(self, fate: str) -> float | None:
-        """Of the samples whose fate was decided between the last two status messages, how many
-        were "classified", "gated", "dropped" or "flushed", 0..1; None when there were none."""
+        """Compute the share of one fate among the samples decided between two status messages.
+
+        Args:
+            fate: "classified", "gated", "dropped" or "flushed".
+
+        Returns:
+            0..1; None when there were no such samples.
+        """
         fates = {
             name: self.change(f"samples_{name}")
             for name in ("classified", "gated", "dropped", "flushed")
@@ -135,10 +141,10 @@ def _number(value: Any, name: str, *, low: float = -math.inf, high: float = math
 
 
 def checked_decision(value: dict[str, Any]) -> dict[str, Any]:
-    """A decision with all that the display reads, classes in the model's order.
+    """Check a decision, and put its classes in the model's order.
 
     Raises:
-        ValueError, KeyError: when something is missing or is not what the classifier sends.
+        ValueError, KeyError: If an entry is missing, or is not of the classifier's form.
     """
     probabilities = value["probabilities"]
     if not isinstance(probabilities, dict) or not probabilities:
@@ -176,7 +182,7 @@ def checked_decision(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def checked_status(value: dict[str, Any]) -> dict[str, Any]:
-    """Numbers and texts of a status message; numbers must be numbers."""
+    """Check that the numbers of a status message are numbers, and return it."""
     for name in ("rate_in_samples_per_s", "rate_classified_samples_per_s", "latency_p50_s",
                  "latency_p99_s", "samples_in", "samples_classified", "samples_gated",
                  "samples_dropped", "samples_flushed", "errors"):  # fmt: skip

@@ -35,7 +35,7 @@ class Theme:
     grey_ramp: tuple[str, ...]
 
     def lut(self, known: bool) -> np.ndarray:
-        """The ramp in 256 steps as 0xffRRGGBB, (256,) uint32; grey for "unknown"."""
+        """Compute the ramp in 256 steps as 0xffRRGGBB, (256,) uint32; grey for "unknown"."""
         stops = self.ramp if known else self.grey_ramp
         rgb = np.array([QColor(stop).getRgb()[:3] for stop in stops], float)  # (stops, 3)
         at = np.linspace(0, len(stops) - 1, 256)
@@ -61,7 +61,7 @@ LIGHT = Theme(
 
 
 def theme_for(name: str, palette: QPalette) -> Theme:
-    """The theme of a name; "auto" goes with the application's palette."""
+    """Choose a theme by name; "auto" goes with the application's palette."""
     if name == "auto":
         name = "dark" if palette.color(QPalette.Window).lightness() < 128 else "light"
     return DARK if name == "dark" else LIGHT
@@ -71,11 +71,11 @@ class Layout:
     """Where things are, for one size of the widget.
 
     Attributes:
-        base_px: size of ordinary text; everything else is in proportion.
-        top, label, side, status, note: title line, the label, what stands beside it, two lines at
+        base_px: Size of ordinary text; everything else is in proportion.
+        top, label, side, status, note: Title line, the label, what stands beside it, two lines at
             the bottom.
-        names, bars, raster: three columns of the same `rows` rows.
-        axis: under the raster; two lines high where there is room, `axis_lines`.
+        names, bars, raster: Three columns of the same `rows` rows.
+        axis: Under the raster; two lines high where there is room, `axis_lines`.
     """
 
     def __init__(self, width: float, height: float, classes: int, name_ems: float):
@@ -110,7 +110,7 @@ class Layout:
                            axis_height)  # fmt: skip
 
     def row(self, column: QRectF, number: int) -> QRectF:
-        """The cell of a column, with a little air between rows."""
+        """Return the cell of a column, with a little air between rows."""
         air = 1.0 if self.row_height < 14 else 2.0
         top = column.top() + number * self.row_height
         return QRectF(column.left(), top, column.width(), max(self.row_height - air, 1.0))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The recognition display as a Qt widget: reads its inbox by a timer, paints itself.
 
-Nothing outside the GUI's thread touches it. `qt_display_state` says what is shown,
-`qt_display_theme` where and in which colours, `qt_display_paint` draws.
+Nothing outside the GUI's thread touches it. `state` keeps what is shown, `theme` has places and
+colours, `paint` draws.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def _called_by_qt(method: Callable[..., None]) -> Callable[..., None]:
-    """What goes wrong in it is logged, once of a kind: PyQt5 would end the process for it."""
+    """Log errors of a method, each kind once: PyQt5 would end the process for them."""
 
     @functools.wraps(method)
     def guarded(self: RecognitionWidget, *arguments: Any) -> None:
@@ -43,7 +43,7 @@ def _called_by_qt(method: Callable[..., None]) -> Callable[..., None]:
 
 @dataclass
 class Settings:
-    """What a user chose. Whole values, replaced from any thread, read at the next update."""
+    """The user's choices: whole values, replaced from any thread, read at the next update."""
 
     title: str
     history_s: float
@@ -80,7 +80,7 @@ class RecognitionWidget(QWidget):
 
     @_called_by_qt
     def _update(self) -> None:
-        """Everything that came since the last update, then at most one painting."""
+        """Take in all messages since the last update, then paint at most once."""
         settings = self.settings
         interval_ms = round(1000 / settings.update_rate_hz)
         if interval_ms != self._timer.interval():
@@ -97,7 +97,7 @@ class RecognitionWidget(QWidget):
             self.update()
 
     def layout_now(self) -> Layout:
-        """Where things are at the present size."""
+        """Lay out the parts for the present size."""
         classes = self.state.history.classes
         font = QFont(self.font())
         font.setPixelSize(100)
@@ -107,10 +107,10 @@ class RecognitionWidget(QWidget):
         return Layout(self.width(), self.height(), min(wanted, len(classes)) or 1, name_ems)
 
     def classes_in(self, rows: int) -> tuple[str, ...]:
-        """The classes that have a row, in the model's order.
+        """Choose the classes that have a row, in the model's order.
 
-        All, where there is room. Otherwise a choice that changes only when the class decided upon
-        is not in it: then it takes the row of the least probable.
+        All have one where there is room. Otherwise the choice changes only when the class decided
+        upon is not in it: that class takes the row of the least probable.
         """
         history, decision = self.state.history, self.state.decision
         if rows >= len(history.classes):
@@ -146,7 +146,7 @@ class RecognitionWidget(QWidget):
             painter.end()
 
     def moment_at(self, position: QPointF) -> float | None:
-        """The moment on the axis under a position; None beside the raster."""
+        """Find the moment on the axis under a position; None beside the raster."""
         raster = self.layout_now().raster
         if not raster.contains(position):
             return None

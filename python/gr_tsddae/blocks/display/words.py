@@ -12,13 +12,13 @@ from gr_tsddae.blocks.display.theme import Theme
 
 
 def si(value: float, unit: str, digits: int = 4) -> str:
-    """A number with its prefix, to so many significant digits: 2.4 MS/s."""
+    """Write a number with its prefix, to so many significant digits: 2.4 MS/s."""
     power = min(max(int(math.log10(abs(value)) // 3), 0), 3) if value else 0
     return f"{float(f'{value / 1000**power:.{digits}g}'):,.10g} {('', 'k', 'M', 'G')[power]}{unit}"
 
 
 def utc(time_s: float, pattern: str) -> str:
-    """Unix seconds as text; what is no date stays a number."""
+    """Write Unix seconds as text; a number that is no date stays a number."""
     try:
         return datetime.fromtimestamp(time_s, timezone.utc).strftime(pattern)
     except (ValueError, OverflowError, OSError):
@@ -26,7 +26,7 @@ def utc(time_s: float, pattern: str) -> str:
 
 
 def status_pieces(state: DisplayState, theme: Theme) -> list[tuple[str, str, str]]:
-    """How the classifier is doing: (long text, short text, colour) each."""
+    """Write the classifier's status in pieces: (long text, short text, colour) each."""
     status = state.status
     if not status:
         return [("no status yet", "no status yet", theme.muted)] if state.decision else []
@@ -59,7 +59,7 @@ def note(
     selection: dict[str, Any] | None,
     skipped: int,
 ) -> tuple[str, str]:
-    """What is wrong, else what was clicked, else model and device; and in which colour."""
+    """Write the last line, and choose its colour: a fault, else the selection, else the model."""
     status = state.status
     pieces = []
     if complaint:

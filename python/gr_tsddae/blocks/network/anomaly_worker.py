@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the anomaly detector does on its thread: scores out, a threshold learned, events told."""
+"""The anomaly detector's thread: it sends scores, learns a threshold and publishes events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAUSE_S = 1.0  # without a window for so long, an event is told
 
 
 class AnomalyWorker(StreamWorker):
-    """Sends one score per hop, and says where they pass the threshold."""
+    """Sends one score per hop, and publishes an event where scores pass the threshold."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class AnomalyWorker(StreamWorker):
         self._deliver(self._track.finish(self._samples_seen()[0]))
 
     def _model_changed(self, network: AnomalyScorer) -> None:
-        """What one model's scores taught says nothing about another's."""
+        """Learn anew: a threshold of one model's scores says nothing about another's."""
         self._tell(self._gatherer.flush())
         with self._threshold_lock:
             if self._learner is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the blocks that run a network are made of: a batcher, a worker, and perhaps a source."""
+"""The parts of a block that runs a network: a batcher, a worker, and perhaps a source."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ OVERFLOW_POLICIES = ("drop_oldest", "drop_newest", "block")
 
 
 class WindowBlock(gr.hier_block2):
-    """A complex stream in; messages and perhaps a stream out.
+    """Complex stream and message `control` in; messages and perhaps a stream out.
 
     `window_batcher` (C++) cuts the stream and never waits for the network unless it is told to; the
     worker (Python) takes whole batches on a thread of its own.
 
     Args:
-        title: of the block.
-        network: what the worker runs.
-        hop_samples: from one window's start to the next; 0 takes the window length.
-        capacity_batches, overflow, gate_dbfs, max_wait_s: of the batcher.
-        output_bytes: size of an item of the stream out; 0: none.
+        title: Of the block.
+        network: What the worker runs.
+        hop_samples: From one window's start to the next; 0 takes the window length.
+        capacity_batches, overflow, gate_dbfs, max_wait_s: Of the batcher.
+        output_bytes: Size of an item of the stream out; 0: none.
 
     Raises:
-        ValueError: when an argument is out of its range.
+        ValueError: If an argument is out of its range.
     """
 
     def __init__(
@@ -103,5 +103,5 @@ class WindowBlock(gr.hier_block2):
         self.worker.try_to_set(gate_dbfs=gate_dbfs)
 
     def counters(self) -> dict[str, int]:
-        """Where every sample and window went; see `window_batcher.counters`."""
+        """Count where every sample and window went; see `window_batcher.counters`."""
         return self.batcher.counters()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the classifier block does on its thread: decisions and results of batches."""
+"""The classifier's thread: it publishes decisions, and results of batches."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class ClassifierWorker(WindowWorker):
         }
 
     def _on_receiver(self, message: pmt.pmt_base) -> None:
-        """The receiver reports something, an overflow mostly: `status` passes it on."""
+        """Pass on in `status` what the receiver reports, an overflow mostly."""
         self._receiver_messages += 1
         self._receiver_said = str(message)[:RECEIVER_TEXT_LIMIT]
         self._status.wanted.set()
@@ -116,10 +116,10 @@ class ClassifierWorker(WindowWorker):
             self._publish_decisions(self._decider.flush())
 
     def _is_over(self) -> bool:
-        """No window will be added to the decision being gathered: say it, a burst has ended.
+        """Tell whether no window will be added to the decision being gathered: a burst has ended.
 
-        Either the stream has passed its interval with the gate closed, or the stream itself
-        paused.
+        Either the stream has passed the decision's interval with the gate closed, or the stream
+        itself has paused.
         """
         decider = self._decider
         if decider is None or decider.end_sample is None:
@@ -144,7 +144,7 @@ class ClassifierWorker(WindowWorker):
         self._pacer.network_changed(network.step_windows)
 
     def _current_decider(self, origin: Origin) -> Decider:
-        """The running model's decider, with the parameters as they are now."""
+        """Return the running model's decider, with the parameters as they are now."""
         recognizer = self._recognizer
         rate = origin.sample_rate_hz
         interval_samples = (

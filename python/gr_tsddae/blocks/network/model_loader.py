@@ -10,7 +10,7 @@ from gr_tsddae import zoo
 
 
 class Network(Protocol):
-    """What a worker runs, such as a `Recognizer`; made of a model's name and the last three."""
+    """A network for a worker, such as a `Recognizer`; made of a model's name and the last three."""
 
     card: zoo.Card
     window_samples: int
@@ -33,16 +33,16 @@ class ModelLoader:
         self._outcome: Network | Exception | None = None
 
     def request(self, model: str, running: Network) -> None:
-        """Ask for a model; returns at once.
+        """Ask for a model, and return at once.
 
         Args:
-            model: name or folder.
-            running: the network in use. The new one is of its class, takes over its device,
+            model: Name or folder.
+            running: The network in use. The new one is of its class, takes over its device,
                 precision and batch size, and must have its window length, which the stream is
                 already cut to.
 
         Raises:
-            ValueError: when `model` is not a name.
+            ValueError: If `model` is not a name.
         """
         if not isinstance(model, str) or not model:
             raise ValueError(f"model is {model!r}: give a model's name or folder")
@@ -55,7 +55,7 @@ class ModelLoader:
                 self._thread.start()
 
     def outcome(self) -> Network | Exception | None:
-        """What has been loaded, or why it could not be, once; None when there is no news."""
+        """Return a loaded network, or why it could not be loaded, once; None without news."""
         if self._outcome is None:  # the usual case, without the lock
             return None
         with self._lock:
@@ -63,7 +63,7 @@ class ModelLoader:
         return outcome
 
     def wait(self) -> None:
-        """Until nothing is being loaded any more."""
+        """Wait until nothing is being loaded any more."""
         thread = self._thread
         if thread is not None:
             thread.join()

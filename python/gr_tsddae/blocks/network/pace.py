@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batches as large as a latency target allows, and no larger.
+"""Pace: batches as large as a latency target allows, and no larger.
 
 A pass through the network has a fixed cost, so large batches are cheap; but a window waits until
 its batch is full, and until the network is free. The latency of a batch's oldest window is at most
@@ -24,7 +24,7 @@ SCATTERS = 4.0  # mean deviations that a long pass is longer than the usual one
 
 
 class PassTimes:
-    """What a pass takes, as a line over its windows fitted to the last few dozen passes."""
+    """Duration of a pass, as a line over its windows fitted to the last few dozen passes."""
 
     def __init__(self) -> None:
         self._weight = self._n = self._t = self._nn = self._nt = 0.0  # weighted sums
@@ -44,7 +44,7 @@ class PassTimes:
         self._nt = MEMORY * self._nt + windows * seconds
 
     def _line(self) -> tuple[float, float]:
-        """Seconds of a pass of no windows, and seconds per window; neither is negative."""
+        """Compute seconds of a pass of no windows and seconds per window; neither is negative."""
         windows, seconds = self._n / self._weight, self._t / self._weight
         steepest = seconds / windows
         variance = self._nn / self._weight - windows * windows
@@ -55,16 +55,16 @@ class PassTimes:
         return seconds - slope * windows, slope
 
     def usual_s(self, windows: int) -> float:
-        """A pass of so many windows."""
+        """Compute the usual seconds of a pass of so many windows."""
         fixed_s, each_s = self._line()
         return fixed_s + each_s * windows
 
     def long_s(self, windows: int) -> float:
-        """A long pass of so many windows."""
+        """Compute the seconds of a long pass of so many windows."""
         return self.usual_s(windows) + SCATTERS * self._scatter_s
 
     def windows_within(self, seconds: float, at_most: int) -> int:
-        """How many windows even a long pass gets done in this time; 0 when none."""
+        """Count the windows that even a long pass gets done in this time; 0 when none."""
         fixed_s, each_s = self._line()
         left_s = seconds - fixed_s - SCATTERS * self._scatter_s
         if left_s <= 0:
@@ -76,12 +76,12 @@ class Pacer:
     """Sets a batcher's pace after each pass.
 
     Args:
-        batcher: whose pace is set.
-        step_windows: passes are padded to a multiple of this, so a batch of less is no cheaper.
-        max_latency_ms: the target; 0: none.
+        batcher: The one to pace.
+        step_windows: Passes are padded to a multiple of this, so a batch of less is no cheaper.
+        max_latency_ms: The target; 0: none.
 
     Attributes:
-        max_latency_ms: the target; 0: none, the pace is the batcher's own.
+        max_latency_ms: The target; 0: none, the pace is the batcher's own.
     """
 
     def __init__(self, batcher: window_batcher, step_windows: int, max_latency_ms: float = 0.0):
@@ -92,7 +92,7 @@ class Pacer:
         self.set_max_latency_ms(max_latency_ms)
 
     def set_max_latency_ms(self, value: float) -> None:
-        """Raises ValueError for what is no number of milliseconds."""
+        """Change the target; 0: none. Raises ValueError when it is no number of milliseconds."""
         if not 0 <= value < float("inf"):
             raise ValueError(
                 f"max_latency_ms is {value}: give milliseconds, such as 50, or 0 for no target"
@@ -102,21 +102,21 @@ class Pacer:
             self._apply()
 
     def add_pass(self, windows: int, seconds: float) -> None:
-        """A batch of so many windows took so long from being taken to its result."""
+        """Note how long a batch of so many windows took, from being taken to its result."""
         with self._lock:
             self._times.add(self._padded(windows), seconds)
             if self.max_latency_ms:
                 self._apply()
 
     def network_changed(self, step_windows: int) -> None:
-        """Another network takes over: what passes took says nothing of the next."""
+        """Forget the passes: another network takes over."""
         with self._lock:
             self._times, self._step = PassTimes(), step_windows
             self._apply()
 
     @property
     def batch_limit_windows(self) -> int:
-        """With so many windows a batch is full now."""
+        """Number of windows at which a batch is full now."""
         return self._batcher.pace()[0]
 
     def _padded(self, windows: int) -> int:

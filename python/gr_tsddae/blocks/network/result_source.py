@@ -54,9 +54,9 @@ class ResultQueue:
     # --- the writer's side --------------------------------------------------------------------
 
     def begin(self) -> None:
-        """A run begins: what is left of the one before is forgotten.
+        """Begin a run, and forget the chunks of the run before.
 
-        The writer's to call, before it can write or ask for `reader_left`; the reader may have come
+        The writer calls this before it writes or asks for `reader_left`. The reader may have come
         already, or come later.
         """
         with self._changed:
@@ -65,7 +65,7 @@ class ResultQueue:
 
     @property
     def reader_left(self) -> bool:
-        """There was a reader in this run, and it wants no more."""
+        """Whether there was a reader in this run that wants no more."""
         return self._reader_left
 
     def put(self, chunk: Chunk) -> bool:
@@ -81,13 +81,13 @@ class ResultQueue:
             return True
 
     def end(self) -> None:
-        """No more chunks; those that lie here can still be read."""
+        """End the stream; chunks that lie here can still be read."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def abandon(self) -> None:
-        """The writer waits no more, whoever calls this."""
+        """Have the writer wait no more; for any thread."""
         with self._changed:
             self._abandoned = True
             self._changed.notify_all()
@@ -95,19 +95,19 @@ class ResultQueue:
     # --- the reader's side --------------------------------------------------------------------
 
     def open(self) -> None:
-        """A reader is there."""
+        """Note that there is a reader."""
         with self._changed:
             self._reading = True
 
     def close(self) -> None:
-        """The reader wants no more."""
+        """Note that the reader wants no more."""
         with self._changed:
             self._chunks.clear()
             self._reading, self._reader_left = False, True
             self._changed.notify_all()
 
     def read_into(self, out: np.ndarray) -> tuple[int, list[Tag]]:
-        """Fill an array as far as there is something, waiting shortly when there is nothing.
+        """Fill an array as far as there are items, waiting shortly when there is none.
 
         Returns:
             How many items, or `ENDED`, and the tags on them, counted from the array's first.
@@ -134,12 +134,12 @@ class ResultQueue:
 
 
 class ResultSource(gr.sync_block):
-    """Streams what a worker puts into a queue; done when the worker is and the queue is empty.
+    """Streams a worker's results from a queue; done when the worker is and the queue is empty.
 
     Args:
-        name: of the block.
-        item: numpy dtype of a stream item, or (dtype, length) for vectors.
-        queue: read by this block alone.
+        name: Of the block.
+        item: Numpy dtype of a stream item, or (dtype, length) for vectors.
+        queue: Read by this block alone.
     """
 
     def __init__(self, name: str, item, queue: ResultQueue):

@@ -17,7 +17,7 @@ from gr_tsddae.inference.recognizer import Recognizer
 
 
 class Turns:
-    """A lock that is given in the order in which it was asked for; a `threading.Lock` is not."""
+    """A lock that threads get in the order in which they asked for it, unlike `threading.Lock`."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()

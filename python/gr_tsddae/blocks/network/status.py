@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a worker tells of itself once a second: rates, latency, counters, errors, a warning."""
+"""The status of a worker, once a second: rates, latency, counters, errors, a warning."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LATENCIES_KEPT = 512  # batches that the latency percentiles are taken over
 
 
 class WorkerStatus:
-    """Keeps what `status` messages are made of.
+    """Keeps the contents of `status` messages.
 
     Attributes:
-        errors: how many there were.
-        wanted: set by whoever wants a message now.
+        errors: How many there were.
+        wanted: Set by whoever wants a message now.
     """
 
     def __init__(self, batcher: window_batcher):
@@ -40,16 +40,16 @@ class WorkerStatus:
         self.restart()
 
     def restart(self) -> None:
-        """A run of the flowgraph begins: rates are taken from now on."""
+        """Begin a run of the flowgraph: take rates from now on."""
         self._told_at = time.monotonic()
         self._samples_told = _progress(self._batcher.counters())
 
     def due(self) -> bool:
-        """Whether a message should be sent now."""
+        """Tell whether a message should be sent now."""
         return self.wanted.is_set() or time.monotonic() - self._told_at >= INTERVAL_S
 
     def add_latency(self, latency_s: float) -> None:
-        """From a batch's oldest window being complete to its result."""
+        """Note the time from the completion of a batch's oldest window to its result."""
         self._latencies_s.append(latency_s)
 
     def add_error(self, what: str, error: BaseException) -> None:
@@ -61,7 +61,7 @@ class WorkerStatus:
         self._last_error = text
 
     def model_left(self, network: Network) -> None:
-        """Another model takes over from this one."""
+        """Keep the counts of a model that another one takes over from."""
         self._device_failures += network.device_failures
 
     def message(
@@ -72,12 +72,12 @@ class WorkerStatus:
         symbol_rate_hz: float | None,
         more: dict[str, Any],
     ) -> dict[str, Any]:
-        """The status as it is now; the next one is about the time from here on.
+        """Make the status as it is now; the next one is about the time from here on.
 
         Args:
-            network: that is running.
-            sample_rate_hz, symbol_rate_hz: of the stream, None when unknown.
-            more: what the block has to say besides.
+            network: The running one.
+            sample_rate_hz, symbol_rate_hz: Of the stream, None when unknown.
+            more: Entries of the block itself.
         """
         self.wanted.clear()
         now = time.monotonic()

@@ -14,9 +14,9 @@ from gr_tsddae.blocks.network.worker import WindowWorker
 
 
 class StreamWorker(WindowWorker):
-    """Ends the stream when it has worked on all windows, and all of this when nobody reads on.
+    """Ends its stream after the last window, and itself when nobody reads on.
 
-    A stopped flowgraph's backlog goes, whatever the policy: nobody could read what becomes of it.
+    The backlog of a stopped flowgraph goes, whatever the policy: nobody could read its results.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class StreamWorker(WindowWorker):
         return super().stop()
 
     def _deliver(self, items: np.ndarray, tags: tuple[Tag, ...] = ()) -> None:
-        """Send items (n,) or (n, V) on their way; waits while the reader is slow."""
+        """Send items (n,) or (n, V) on their way; wait while the reader is slow."""
         if len(items):
             self._queue.put(Chunk(items, tags))
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The thread behind the blocks that run a network: batches in, whatever a subclass makes of them.
+"""The thread behind the blocks that run a network: batches in, results of a subclass out.
 
-Here is what these blocks share: the thread's start and end, batches from the `window_batcher`,
-another model while running, parameters by message, errors, status.
+These blocks share the thread's start and end, batches from the `window_batcher`, the change of the
+model while running, parameters by message, errors and status.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ TAKE_TIMEOUT_S = 0.2  # how soon the worker notices that it is to stop, when not
 class WindowWorker(MessageBlock):
     """Message-only block that owns the worker thread.
 
-    It lives beside a `window_batcher` and is started and stopped by the scheduler with it. All
-    that can go wrong in the thread is logged, counted and published; none of it stops the
-    flowgraph. A subclass says what is done with a batch (`_process`), when none comes (`_idle`), at
-    the end (`_finish`) and when the model changes (`_model_changed`), all on the thread.
+    The scheduler starts and stops it together with the `window_batcher` beside it. Errors in the
+    thread are logged, counted and published; none of them stops the flowgraph. A subclass works on
+    a batch in `_process`, and acts in `_idle` when none comes, in `_finish` at the end and in
+    `_model_changed` when the model changes, all on the thread.
     """
 
     def __init__(
@@ -77,31 +77,33 @@ class WindowWorker(MessageBlock):
     # --- what a subclass adds, on the worker thread -------------------------------------------
 
     def _begin(self) -> None:
-        """A run of the flowgraph begins; called before the thread is started."""
+        """Begin a run of the flowgraph; called before the thread is started."""
 
     def _process(self, windows: np.ndarray, info: np.ndarray) -> None:
-        """Work on a batch: complex64 (B, L), valid only meanwhile, and what is known of each (B,).
+        """Work on a batch. When this raises, the batch counts as dropped.
 
-        When it raises, the batch counts as dropped.
+        Args:
+            windows: complex64 (B, L), valid only until this returns.
+            info: Tags and first sample of each window, (B,).
         """
         raise NotImplementedError
 
     def _idle(self) -> None:
-        """No batch came for a while."""
+        """Act when no batch came for a while."""
 
     def _finish(self) -> None:
-        """There will be no more batches."""
+        """Act on the end: there will be no more batches."""
 
     def _check_model(self, network: Network) -> None:
-        """Raises ValueError when a loaded model cannot take the running one's place."""
+        """Raise ValueError when a loaded model cannot take the running one's place."""
 
     def _model_changed(self, network: Network) -> None:
-        """Another model is about to take over."""
+        """Act when another model is about to take over."""
 
     def _gives_up(self) -> bool:
-        """Whether the backlog goes: a live stream was cut off by the user.
+        """Tell whether the backlog goes, because the user cut off a live stream.
 
-        Ended and replayed streams are finished.
+        The backlog of ended and replayed streams is finished.
         """
         batcher = self._batcher
         return (
@@ -112,11 +114,11 @@ class WindowWorker(MessageBlock):
         )
 
     def _setters(self) -> dict[str, Callable[[Any], None]]:
-        """Parameters that may change while running, by name."""
+        """Return the setters of parameters that may change while running, by name."""
         return {"model": self.set_model, "gate_dbfs": self._batcher.set_gate_dbfs}
 
     def _state(self) -> dict[str, Any]:
-        """What else belongs into `status`."""
+        """Return the entries of `status` that the subclass adds."""
         return {}
 
     # --- parameters, from any thread ----------------------------------------------------------
@@ -134,14 +136,14 @@ class WindowWorker(MessageBlock):
 
     @property
     def errors(self) -> int:
-        """How many things went wrong since the block was made."""
+        """Number of errors since the block was made."""
         return self._status.errors
 
     def set_model(self, model: str) -> None:
         self._loader.request(model, self._network)
 
     def try_to_set(self, /, **values: Any) -> None:
-        """Set parameters; each bad one is reported in `status` and keeps its old value."""
+        """Set parameters; report each bad one in `status` and keep its old value."""
         setters = self._setters()
         for name, value in values.items():
             try:
@@ -173,11 +175,11 @@ class WindowWorker(MessageBlock):
         """Never called: the port exists for the scheduler's sake."""
 
     def _all_said(self) -> bool:
-        """A neighbour that is done need not be the batcher: a block at `control` may end early."""
+        """Tell whether the batcher is done; a neighbour at `control` may end early."""
         return self._batcher.stream_ended() or self._nobody_listens()
 
     def _nobody_listens(self) -> bool:
-        """Whether all that this block is for has ended, though the stream goes on."""
+        """Tell whether nobody takes results any more, though the stream goes on."""
         return False
 
     def _on_control(self, message: pmt.pmt_base) -> None:
@@ -213,7 +215,7 @@ class WindowWorker(MessageBlock):
             self._status.add_error("worker", error)
 
     def _work_once(self) -> bool:
-        """One batch, or one wait for it; True when there will be no more."""
+        """Work on one batch, or wait for one; return True when there will be no more."""
         self._swap_model()
         batch = self._batcher.take(TAKE_TIMEOUT_S)
         if batch is not None:
@@ -243,7 +245,7 @@ class WindowWorker(MessageBlock):
             batch.release(processed)
 
     def _stretches(self, info: np.ndarray) -> Iterator[tuple[slice, Origin]]:
-        """Runs of windows that share time tag, frequency and rate; nearly always just one."""
+        """Yield the windows that share time tag, frequency and rate; nearly always all of them."""
         edges = changes(info)
         for start, stop in zip([0, *edges], [*edges, len(info)], strict=True):
             first = info[start]
@@ -259,9 +261,9 @@ class WindowWorker(MessageBlock):
             )
 
     def _samples_seen(self) -> tuple[int, bool]:
-        """How many samples this run has had, and whether windows of them are still to come.
+        """Count the samples of this run, and tell whether windows of them are still to come.
 
-        Both are of one moment: when none is, all windows within these samples have come.
+        Both are of one moment: when none is to come, all windows within these samples have come.
         """
         counters = self._batcher.counters()
         return counters["samples_in"] - self._samples_before, counters["windows_pending"] > 0

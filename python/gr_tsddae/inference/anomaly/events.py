@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Windows over the threshold become events: what a person or another block is told."""
+"""Windows over the threshold become events, for people and for other blocks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Event:
     """A stretch of the stream that was not normal.
 
     Attributes:
-        model: name of the model that said it.
-        score: the highest in it.
-        threshold: what it passed.
-        windows: how many passed it.
-        first_sample: absolute number of the first sample of the first of them.
-        sample_count: from there to the end of the last.
+        model: Name of the model that said it.
+        score: The highest in it.
+        threshold: What it passed.
+        windows: How many passed it.
+        first_sample: Absolute number of the first sample of the first of them.
+        sample_count: From there to the end of the last.
         time_s: Unix time of `first_sample`, None when nothing told it.
         center_frequency_hz, sample_rate_hz: None when unknown.
     """
@@ -40,12 +40,12 @@ class Event:
     sample_rate_hz: float | None = None
 
     def as_dict(self) -> dict[str, object]:
-        """Plain Python values, for JSON and for messages."""
+        """Return plain Python values, for JSON and for messages."""
         return asdict(self)
 
 
 class EventGatherer:
-    """Merges windows over the threshold while no more than a hop, or 10 ms, lies between them.
+    """Merges windows over the threshold that lie no more than a hop, or 10 ms, apart.
 
     An event that goes on is told once per second of the stream, in parts. It also ends where the
     receiver's origin (time tag, frequency, rate) changes.
@@ -73,10 +73,10 @@ class EventGatherer:
 
         Args:
             scores: (B,).
-            first_samples: absolute number of each window's first sample, (B,), rising.
-            threshold: a score above it is an anomaly.
-            origin: of all of them.
-            model: name for the events.
+            first_samples: Absolute number of each window's first sample, (B,), rising.
+            threshold: A score above it is an anomaly.
+            origin: Of all of them.
+            model: Name for the events.
 
         Returns:
             The events, and parts of one, that this completes, oldest first.
@@ -102,11 +102,11 @@ class EventGatherer:
 
     @property
     def over_at(self) -> int | None:
-        """When all windows up to this sample are known, the event is over; None without one."""
+        """The sample at which the event is over, if no window up to it passes; None without one."""
         return self._last + self._near + self.window_samples if self._windows else None
 
     def flush(self) -> list[Event]:
-        """The event that was going on, if one was."""
+        """End the event that is going on; return it, if there is one."""
         if not self._windows:
             return []
         event = Event(

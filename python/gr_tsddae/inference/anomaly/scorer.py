@@ -2,8 +2,8 @@
 """One score per window, higher where it is less normal, from either kind of model.
 
 A classifier of task "anomaly" gives the probability that a window is of another class than
-`normal`. A denoiser gives its denoising error: it was trained on normal windows, and cannot
-denoise what it never saw.
+`normal`. A denoiser gives its denoising error: it was trained on normal windows, and denoises
+others badly.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class AnomalyScorer:
     """A model, ready to score windows.
 
     Args:
-        model: name or folder of a model for "anomaly" or "denoising".
-        device, precision, batch_windows: as of `Recognizer` and `Denoiser`.
+        model: Name or folder of a model for "anomaly" or "denoising".
+        device, precision, batch_windows: As of `Recognizer` and `Denoiser`.
 
     Attributes:
-        probability: whether scores are probabilities, 0..1.
+        probability: Whether scores are probabilities, 0..1.
 
     Raises:
-        zoo.ModelError: when the model cannot be loaded, or is for something else.
-        ValueError: as the two raise it.
+        zoo.ModelError: If the model cannot be loaded, or is for something else.
+        ValueError: As the two raise it.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class AnomalyScorer:
         return self._model.device_failures
 
     def scores(self, windows: np.ndarray) -> np.ndarray:
-        """Complex64 windows (B, L), all finite, to float32 (B,)."""
+        """Score windows: complex64 (B, L), all finite, to float32 (B,)."""
         if self.probability:
             return 1 - self._model.window_probabilities(windows)[:, self._normal]
         return self._model.scores(windows, draws=DRAWS)

@@ -27,15 +27,15 @@ _EDGE = 1e-7  # probabilities are kept so far from 0 and 1
 def threshold_of(
     scores: np.ndarray, false_alarm_rate: float, *, probability: bool = False
 ) -> float:
-    """The threshold that a share of normal windows passes.
+    """Compute the threshold that a given share of normal windows passes.
 
     Args:
-        scores: of normal windows, (N,), finite.
-        false_alarm_rate: the share, between 0 and 0.5.
-        probability: scores are within 0..1; their tail is judged on the scale of log odds.
+        scores: Of normal windows, (N,), finite.
+        false_alarm_rate: The share, between 0 and 0.5.
+        probability: Scores are within 0..1; their tail is judged on the scale of log odds.
 
     Raises:
-        ValueError: for fewer than 100 scores, or another rate.
+        ValueError: For fewer than 100 scores, or another rate.
     """
     check_rate(false_alarm_rate)
     if len(scores) < LEAST_WINDOWS:
@@ -63,10 +63,10 @@ def threshold_of(
 
 
 def check_rate(false_alarm_rate: float) -> float:
-    """A false alarm rate, if it is one.
+    """Check a false alarm rate, and return it.
 
     Raises:
-        ValueError: when it is not between 0 and 0.5.
+        ValueError: If it is not between 0 and 0.5.
     """
     if not 0 < false_alarm_rate <= 0.5:
         raise ValueError(
@@ -77,7 +77,7 @@ def check_rate(false_alarm_rate: float) -> float:
 
 
 def windows_in(duration_s: float, sample_rate_hz: float | None, hop_samples: int) -> int:
-    """How many windows are learned from in so many seconds of signal."""
+    """Count the windows to learn from in so many seconds of signal."""
     if not sample_rate_hz:
         return WINDOWS_WITHOUT_RATE
     wanted = min(duration_s * sample_rate_hz / hop_samples, float(MOST_WINDOWS))
@@ -88,12 +88,12 @@ class ThresholdLearner:
     """Gathers the scores of normal windows until there are enough.
 
     Args:
-        false_alarm_rate: see `threshold_of`; may be changed at any time.
-        probability: see `threshold_of`.
+        false_alarm_rate: See `threshold_of`; may be changed at any time.
+        probability: See `threshold_of`.
 
     Attributes:
         threshold: None while it learns.
-        share: of the windows it wants, 0..1.
+        share: Of the windows it wants, 0..1.
     """
 
     def __init__(self, false_alarm_rate: float, *, probability: bool = False):
@@ -105,9 +105,12 @@ class ThresholdLearner:
         self.share = 0.0
 
     def add(self, scores: np.ndarray, wanted_windows: int) -> int:
-        """Learn from scores (B,) until there are as many as wanted; how many of them were used.
+        """Learn from scores (B,) until there are as many as wanted.
 
-        NaN and infinity tell nothing and are passed over.
+        NaN and infinity are passed over.
+
+        Returns:
+            How many of the scores were used.
         """
         used = min(len(scores), max(0, wanted_windows - self._count))
         part = scores[:used]
@@ -120,7 +123,7 @@ class ThresholdLearner:
         return used
 
     def set_false_alarm_rate(self, false_alarm_rate: float) -> None:
-        """Another rate, for the scores that are there already too."""
+        """Change the rate, also for scores that are there already."""
         self._rate = check_rate(false_alarm_rate)
         if self.threshold is not None:
             self._conclude()

@@ -7,7 +7,7 @@ import numpy as np
 
 
 class ScoreTrack:
-    """Puts scores where they belong.
+    """Puts scores at their places in the stream.
 
     Score i of the stream is that of the window which starts in samples [iH, (i + 1)H). After a
     retune windows start out of step with the hop, so it need not start at iH exactly.
@@ -17,7 +17,7 @@ class ScoreTrack:
         hop_samples: H.
 
     Attributes:
-        position: number of the score that comes out next.
+        position: Number of the score that comes out next.
     """
 
     def __init__(self, window_samples: int, hop_samples: int):
@@ -26,11 +26,11 @@ class ScoreTrack:
         self.restart()
 
     def restart(self) -> None:
-        """Another stream begins, at sample 0."""
+        """Begin another stream, at sample 0."""
         self.position = 0
 
     def add(self, scores: np.ndarray, first_samples: np.ndarray) -> np.ndarray:
-        """Take scores (B,) in stream order, with the numbers of their windows' first samples (B,).
+        """Take scores (B,) in stream order, and the numbers of their windows' first samples (B,).
 
         Returns:
             float32 (n,), up to the last of them. Of two that claim one place, which takes a hop
@@ -46,11 +46,11 @@ class ScoreTrack:
         return track
 
     def advance(self, samples: int) -> np.ndarray:
-        """All windows within the first `samples` samples have come: NaN (n,) for the missing."""
+        """Return NaN (n,) for missing windows, when all within the first `samples` have come."""
         return self._lost_until((samples - self.window_samples + 1) // self.hop_samples)
 
     def finish(self, samples: int) -> np.ndarray:
-        """The stream has ended with so many samples: NaN (n,) for what windows it had room for."""
+        """End the stream after so many samples; return NaN (n,) for the missing windows."""
         return self._lost_until((samples - self.window_samples) // self.hop_samples + 1)
 
     def _lost_until(self, place: int) -> np.ndarray:

@@ -21,7 +21,7 @@ CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def keep_compiled_code() -> None:
-    """Let torch keep what it compiles where a restart of the machine leaves it."""
+    """Have torch keep compiled code in a folder that outlasts a restart of the machine."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ.setdefault(CACHE_VARIABLE, str(cache / "gr-tsddae" / "inductor"))
 
@@ -30,9 +30,9 @@ class CompiledTSNet(nn.Module):
     """A folded TS-Net, compiled for batches of given sizes; others take the folded one.
 
     Args:
-        folded: on its device, in its precision.
-        batches: sizes B to compile for.
-        tune: try many kernels for each matrix product (on a GPU, minutes rather than seconds).
+        folded: On its device, in its precision.
+        batches: Sizes B to compile for.
+        tune: Try many kernels for each matrix product (on a GPU, minutes rather than seconds).
     """
 
     def __init__(self, folded: FoldedTSNet, batches: tuple[int, ...], *, tune: bool = False):
@@ -62,7 +62,7 @@ class CompiledTSNet(nn.Module):
         return self
 
     def embed(self, rows: torch.Tensor) -> torch.Tensor:
-        """Feature vectors of scaled windows, float32: (B, 2, L) -> (B, E)."""
+        """Compute feature vectors of scaled windows, float32: (B, 2, L) -> (B, E)."""
         folded = self.folded
         if len(rows) not in self._batches or not torch.is_inference_mode_enabled():
             return folded.embed(rows)
@@ -74,7 +74,7 @@ class CompiledTSNet(nn.Module):
 
 
 def main(order: str) -> None:
-    """What `Engine` starts: compile what is in a file it wrote, and forget it."""
+    """Compile the network in a file that `Engine` wrote; torch's cache keeps the result."""
     if hasattr(os, "nice"):
         os.nice(10)  # the radio comes first
     folded, batches, tune = torch.load(order, weights_only=False)

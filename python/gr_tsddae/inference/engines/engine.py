@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which way a folded TS-Net runs, and when another takes over.
+"""The engine that runs a folded TS-Net, and when a faster one takes over.
 
-A stream must be labelled at once, and preparing the network takes a while. So engines begin eager,
-but for one that was asked for and is ready soon; what is prepared meanwhile takes over when it is
-ready and measures faster.
+A stream must be labelled at once, and preparing a network takes a while. So an engine begins eager,
+unless OpenVINO was asked for, which is ready soon. A network prepared meanwhile takes over when it
+is ready and measures faster.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ BUSY_S = {"openvino": 5.0, "compiled": 20.0}
 
 
 def resolve_engine(engine: str, device: torch.device) -> str:
-    """An engine's name, checked against the device.
+    """Check an engine's name against the device, and return it.
 
     Raises:
-        ValueError: for an unknown name, or an engine that this device or installation has not.
+        ValueError: If the name is unknown, or this device or installation has no such engine.
     """
     if engine not in ENGINES:
         raise ValueError(f"engine {engine!r}: choose {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
@@ -61,7 +61,7 @@ def resolve_engine(engine: str, device: torch.device) -> str:
 
 
 def openvino_is_there() -> bool:
-    """Whether the package is installed; looking costs nothing, importing it a while."""
+    """Tell whether the package is installed, without the time that importing it takes."""
     found = importlib.util.find_spec("openvino")
     return found is not None and found.origin is not None  # any folder of that name has a spec
 
@@ -70,16 +70,16 @@ class Engine:
     """Runs a folded network, and finds a faster way while it runs.
 
     Attributes:
-        compiled: the network compiled, once that is ready and faster; else None.
-        openvino, graphs: what computes probabilities of windows now, or None.
+        compiled: The network compiled, once that is ready and faster; else None.
+        openvino, graphs: What computes probabilities of windows now, or None.
         running: "eager", "openvino", "compiled", "graphs" or "compiled graphs".
 
     Args:
-        name: see `resolve_engine`.
-        folded: on its device, in its precision.
-        scale: received rows (B, 2, L) to scaled ones.
-        batches: sizes that batches have, the largest last.
-        exact: the same network in float32; None where `folded` is that.
+        name: See `resolve_engine`.
+        folded: On its device, in its precision.
+        scale: Received rows (B, 2, L) to scaled ones.
+        batches: Sizes that batches have, the largest last.
+        exact: The same network in float32; None where `folded` is that.
     """
 
     def __init__(
@@ -128,13 +128,13 @@ class Engine:
             self._prepare_in_background(self._auto_takes)
 
     def wait(self) -> None:
-        """Until nothing is being prepared any more."""
+        """Wait until nothing is being prepared any more."""
         thread = self._thread
         if thread is not None:
             thread.join()
 
     def probabilities(self, network: nn.Module, windows: torch.Tensor) -> torch.Tensor:
-        """Windows as received, complex64 (B, L), to class probabilities, float32 (B, K)."""
+        """Compute class probabilities: windows as received, complex64 (B, L), to float32 (B, K)."""
         return network(self._scale(to_rows(windows))).float().softmax(1)
 
     def _openvino(self) -> OpenVino:
@@ -149,7 +149,7 @@ class Engine:
         )
 
     def leave_openvino(self, error: RuntimeError) -> None:
-        """Go on eager, for good."""
+        """Leave OpenVINO for the eager network, for good."""
         log.warning("OpenVINO failed (%s); going on without", _reason(error))
         self.openvino = None
 
@@ -214,7 +214,7 @@ class Engine:
         )  # fmt: skip
 
     def _fill_cache(self, tune: bool) -> None:
-        """Compile in another process; what it finds is then in the cache."""
+        """Compile in another process, which leaves the compiled code in the cache."""
         with tempfile.TemporaryDirectory(prefix="tsddae-") as folder:
             order = Path(folder) / "order.pt"
             torch.save((self._folded, self._to_compile, tune), order)
@@ -241,14 +241,14 @@ class Engine:
 
     @torch.inference_mode()
     def _seconds(self, network: nn.Module) -> float:
-        """Least time of a full batch."""
+        """Measure the least time of a full batch."""
         windows = torch.randn(
             self._batches[-1], self._folded.window_samples, dtype=torch.complex64
         ).to(self._device)
         return _least_seconds(lambda: self.probabilities(network, windows).cpu())
 
     def _seconds_of(self, direct: OpenVino | Graphs) -> float:
-        """The same of what takes windows from the host."""
+        """Measure the same of an engine that takes windows from the host."""
         random = np.random.default_rng(1)
         shape = self._batches[-1], direct.window_samples
         windows = (random.standard_normal(shape) + 1j).astype(np.complex64)
@@ -257,7 +257,7 @@ class Engine:
 
     @staticmethod
     def _guarded(what: str, make: Callable[[], Made]) -> Made | None:
-        """Make it; when that fails, say so in a line and go on without."""
+        """Call `make`; when it fails, log one line and return None."""
         try:
             return make()
         except Exception as error:  # of any compiler, linker or driver

@@ -17,17 +17,17 @@ CAPTURING = threading.Lock()
 
 
 class Graphs:
-    """The way from windows on the host to results on the host, as CUDA graphs of fixed sizes.
+    """Computes results of windows, from host memory to host memory, by CUDA graphs of fixed sizes.
 
     A graph launches all kernels at once. Windows come through pinned memory on a stream of their
     own, so that the next batch is copied while one is computed.
 
     Args:
-        compute: windows (B, L), complex64 on the device, to results (B, K), float32; launches the
+        compute: Windows (B, L), complex64 on the device, to results (B, K), float32; launches the
             same kernels each time.
         window_samples: L.
-        sizes: the sizes B there shall be; smaller batches are padded.
-        device: a CUDA device.
+        sizes: The sizes B there shall be; smaller batches are padded.
+        device: A CUDA device.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Graphs:
         self.result_size = self._slots[self.largest][0].received.shape[1]  # K
 
     def fill(self, found: np.ndarray, windows: np.ndarray) -> None:
-        """Results of windows, any number of them: complex64 (N, L) into float32 (N, K)."""
+        """Compute results of any number of windows: complex64 (N, L) into float32 (N, K)."""
         with self._lock, torch.cuda.device(self._device):
             waiting: deque[tuple[_Slot, int, int]] = deque()
             for turn, start in enumerate(range(0, len(windows), self.largest)):
@@ -104,7 +104,7 @@ class _Slot:
     def launch(
         self, windows: np.ndarray, copies: torch.cuda.Stream, work: torch.cuda.Stream
     ) -> None:
-        """Begin with a batch; returns at once."""
+        """Begin with a batch, and return at once."""
         sent = self._sent.numpy()
         sent[: len(windows)] = windows
         sent[len(windows) :] = 0

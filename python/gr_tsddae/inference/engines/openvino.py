@@ -40,15 +40,15 @@ class OpenVino:
     In float32, results of a window do not depend on what else is in a batch, to the last bit.
 
     Args:
-        folded: on the CPU, in float32; not changed.
-        scale: received rows (B, 2, L) to scaled ones.
+        folded: On the CPU, in float32; not changed.
+        scale: Received rows (B, 2, L) to scaled ones.
         precision: float32, or bfloat16, where the processor has that; `fill_exact` is in float32
             whatever the rest is in.
-        threads: how many cores; None takes torch's number.
-        largest: windows there mostly are at most; more are taken, in small shares. None: no limit.
+        threads: How many cores; None takes torch's number.
+        largest: Windows there mostly are at most; more are taken, in small shares. None: no limit.
 
     Raises:
-        ImportError: when the package openvino is not installed.
+        ImportError: If the package openvino is not installed.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class OpenVino:
             self._exact = self._queues_of(model, "f32", whole // EXACT_ONE_OF)
 
     def _queues_of(self, model: Any, precision: str, largest: int) -> dict[int, Any]:
-        """Ways through the network by share, the largest first; each has been taken once."""
+        """Make a queue of requests per share, the largest share first; run each once."""
         import openvino
 
         options = {
@@ -112,19 +112,19 @@ class OpenVino:
         return queues
 
     def fill(self, found: np.ndarray, windows: np.ndarray) -> None:
-        """Probabilities of windows, any number of them: complex64 (N, L) into float32 (N, K).
+        """Compute probabilities of any number of windows: complex64 (N, L) into float32 (N, K).
 
         Raises:
-            RuntimeError: when OpenVINO fails; this object is of no more use then.
+            RuntimeError: If OpenVINO fails; do not use this object any more then.
         """
         self._fill(found, 0, windows, self._queues)
 
     def fill_exact(self, found: np.ndarray, windows: np.ndarray) -> None:
-        """As `fill`, in float32, for the few windows that need it."""
+        """Do as `fill`, in float32, for the few windows that need it."""
         self._fill(found, 0, windows, self._exact)
 
     def fill_features(self, found: np.ndarray, windows: np.ndarray) -> None:
-        """Feature vectors of windows: complex64 (N, L) into float32 (N, E). Raises as `fill`."""
+        """Compute feature vectors: complex64 (N, L) into float32 (N, E). Raises as `fill`."""
         self._fill(found, 1, windows, self._queues)
 
     def _fill(
@@ -145,7 +145,7 @@ class OpenVino:
             raise RuntimeError("it computed NaN or infinity")
 
     def _shares(self, count: int, shares: Iterable[int]) -> Iterator[tuple[int, int]]:
-        """First window and number of windows of every share: the same for all cores, in turn."""
+        """Yield first window and window count of every share; cores get equal ones in turn."""
         start = 0
         while start < count:
             each = -(-(count - start) // self._cores)
@@ -157,7 +157,7 @@ class OpenVino:
 
 @functools.cache
 def _core() -> Any:
-    """OpenVINO with its CPU plugin, loaded once and for good, on a thread that ends.
+    """Load OpenVINO with its CPU plugin, once and for good, on a thread that ends.
 
     The plugin gives the thread that loads it a stack for its signal handlers, and unmaps that when
     it is unloaded, on whatever thread. Python's next Ctrl-C would be a segmentation fault.
@@ -174,7 +174,7 @@ def _core() -> Any:
 
 
 def _has_bfloat16() -> bool:
-    """Whether the processor has it, and OpenVINO uses it."""
+    """Tell whether the processor has bfloat16, and OpenVINO uses it."""
     return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
@@ -184,13 +184,13 @@ def _wait(queues: dict[int, Any]) -> None:
 
 
 def _pairs(windows: np.ndarray) -> np.ndarray:
-    """Windows as I and Q: (B, L) -> float32 (B, L, 2)."""
+    """View windows as pairs of I and Q: (B, L) -> float32 (B, L, 2)."""
     pairs = np.ascontiguousarray(windows, np.complex64).view(np.float32)
     return pairs.reshape(len(windows), -1, 2)
 
 
 class _Program(nn.Module):
-    """Pairs of I and Q (B, L, 2) to probabilities (B, K) and features (B, E)."""
+    """A network from pairs of I and Q (B, L, 2) to probabilities (B, K) and features (B, E)."""
 
     def __init__(self, folded: FoldedTSNet, scale: Callable[[torch.Tensor], torch.Tensor]):
         super().__init__()
@@ -207,7 +207,7 @@ class _Program(nn.Module):
         return self.folded.head(features).softmax(1), features
 
     def _spectrum(self, rows: torch.Tensor) -> torch.Tensor:
-        """As `iq.windows.spectrum`, in operations that OpenVINO does well."""
+        """Compute `iq.windows.spectrum` by operations that OpenVINO does well."""
         if self.matrix is not None:
             return (rows.flatten(1) @ self.matrix).unflatten(1, (2, -1))
         windows = torch.view_as_complex(rows.transpose(1, 2).contiguous())
