@@ -24,6 +24,7 @@ from gr_tsddae.condition import (
     condition_capture,
     open_recording,
 )
+from gr_tsddae.files import print_any_text
 from gr_tsddae.inference.decision import Decider, Decision, Origin, check_threshold
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
@@ -266,6 +267,7 @@ def _check_picture(png: Path | None, capture: Capture) -> None:
 
 def main() -> int:
     """Run the command; return 0, or 1 after one line about the error."""
+    print_any_text()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         run(parser().parse_args())

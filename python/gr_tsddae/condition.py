@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.zoo import ModelError
 
@@ -168,6 +169,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     """Run the command; return 0, or 1 after one line about the error."""
+    print_any_text()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     arguments = parser().parse_args()
     try:

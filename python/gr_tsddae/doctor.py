@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gr_tsddae.files import print_any_text
+
 BLOCK_FILE = "tsddae_classifier.block.yml"
 
 
@@ -212,6 +214,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 
 def main() -> int:
     """Print all findings; return 0 when nothing is wrong."""
+    print_any_text()
     marks = {True: "ok      ", False: "PROBLEM ", None: "note    "}
     problems = 0
     for check in CHECKS:

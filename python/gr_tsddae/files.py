@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Atomic writes: a file is there whole or not at all, whoever else reads or writes it meanwhile."""
+"""Atomic writes: a file is there whole or not at all, whoever else reads or writes it meanwhile.
+
+Text is UTF-8 in every locale; `print_any_text` lets a command print it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,3 +108,10 @@ def json_text(content: Any, **options: Any) -> str:
 def write_json(path: Path, content: Any) -> None:
     """Write a whole JSON file; see `json_text` and `replacing`."""
     write_text(path, json_text(content, indent=1) + "\n")
+
+
+def print_any_text() -> None:
+    """Let `print` escape what the encoding of the terminal lacks; it would end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

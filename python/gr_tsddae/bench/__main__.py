@@ -6,6 +6,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from gr_tsddae.files import print_any_text
+
 PROGRAM = "python -m gr_tsddae.bench"
 
 # The module of a command is imported only when it runs.
@@ -17,6 +19,7 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command, and return the exit status."""
+    print_any_text()
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: {PROGRAM} COMMAND ...; COMMAND --help says more\n")

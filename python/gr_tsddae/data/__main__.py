@@ -23,6 +23,7 @@ from gr_tsddae.data import (
 )
 from gr_tsddae.data.selection import ORDERS, PARTS, Selection
 from gr_tsddae.data.to_file import write_recording
+from gr_tsddae.files import print_any_text
 
 
 def parser() -> argparse.ArgumentParser:
@@ -103,6 +104,7 @@ def _add_to_file(commands: Any) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
+    print_any_text()
     try:
         asked = parser().parse_args(arguments)
         if asked.command == "kinds":

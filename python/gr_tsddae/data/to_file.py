@@ -13,8 +13,8 @@ from typing import Any
 
 from gr_tsddae.data.dataset import Dataset, DatasetError
 from gr_tsddae.data.selection import as_complex, truth_of
-from gr_tsddae.files import replacing
-from gr_tsddae.iq.sigmf.write import annotation_text, meta_path, new_global, write_metadata
+from gr_tsddae.files import json_text, replacing
+from gr_tsddae.iq.sigmf.write import meta_path, new_global, write_metadata
 
 _SLICE_SAMPLES = 1 << 20  # 8 MiB at a time
 
@@ -67,7 +67,7 @@ def write_recording(
             info = new_global(sample_rate_hz, sha512=checksum, description=about)
             info["tsddae:window_samples"] = dataset.window_samples
             info["tsddae:licence"] = dataset.licence
-            annotations = map(annotation_text, _annotations(dataset, merge))
+            annotations = map(json_text, _annotations(dataset, merge))
             write_metadata(new_meta, info, [{"core:sample_start": 0}], annotations)
     except OSError as error:
         raise DatasetError(f"{meta} cannot be written: {error.strerror or error}") from error

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.rtl_tcp.tuner import Tuner
 
@@ -237,6 +238,7 @@ def _rate_fits(rate_hz: float) -> bool:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; returns its exit status."""
+    print_any_text()
     parser = argparse.ArgumentParser(
         prog="python -m gr_tsddae.rtl_tcp",
         description="Serves a recording as rtl_tcp serves a dongle, until Ctrl-C.",

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from gr_tsddae.files import print_any_text
 from gr_tsddae.labels import NOISE
 from gr_tsddae.synth import CLASSES, RECIPES, draw, recordings
 from gr_tsddae.synth.modulators_2018 import CLASSES_2018, draw_2018
@@ -258,6 +259,7 @@ def _check_new_folder(folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write one data set; 0 when it is there."""
+    print_any_text()
     arguments = parser().parse_args(arguments)
     write = {"rml2018": _rml2018, "techrec": _techrec, "icarus": _icarus}.get(
         arguments.kind, _rml2016

@@ -12,6 +12,7 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
+from gr_tsddae.files import print_any_text
 from gr_tsddae.train.run.memory import keep_freed_memory
 
 PROGRAM = "python -m gr_tsddae.train"
@@ -103,6 +104,7 @@ COMMANDS = {
 
 def main() -> int:
     """Run one command, and return the exit status."""
+    print_any_text()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):

@@ -60,7 +60,7 @@ def write_metadata(
         path: The file.
         info: The `global` object.
         captures: In order of `core:sample_start`.
-        annotations: Texts of `annotation_text`, in order of `core:sample_start`.
+        annotations: JSON of each on one line, in order of `core:sample_start`.
 
     Returns:
         How many bytes it has.
