@@ -75,3 +75,30 @@ def journal():
         return {line["step"]: line[key] for line in lines if key in line}
 
     return read
+
+
+def _record(path, cycles, count, seed=1, rate_hz=None):
+    """A tone with noise 20 dB below it, as raw cf32."""
+    random = np.random.default_rng(seed)
+    noise = random.standard_normal((2, count)) * 0.07
+    iq = np.exp(2j * np.pi * cycles * np.arange(count)) + noise[0] + 1j * noise[1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    iq.astype(np.complex64).tofile(path)
+    if rate_hz:
+        path.with_suffix(".yaml").write_text(f"sample_rate_hz: {rate_hz}\n")
+    return iq
+
+
+@pytest.fixture(scope="session")
+def emitters(tmp_path_factory):
+    """Two remotes and a sensor, 60 windows of each recording."""
+    folder = tmp_path_factory.mktemp("emitters")
+    for seed, (name, cycles) in enumerate((("a/1", 0.05), ("a/2", 0.05), ("b/1", 0.2))):
+        _record(folder / f"{name}.cf32", cycles, 60 * WINDOW_SAMPLES + 5, seed, rate_hz=1e6)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def record():
+    """Writes a noisy tone: (path, cycles per sample, samples, seed, rate_hz) -> its samples."""
+    return _record

@@ -20,7 +20,6 @@ from gr_tsddae.train.evaluate import (
     evaluate_dataset,
 )
 from gr_tsddae.train.measure.predict import logits
-from gr_tsddae.train.windows.class_names import match_classes
 
 HELD = ("QPSK", "BPSK", "WBFM")
 
@@ -136,23 +135,6 @@ def test_recordings_widen_the_interval(model_folder):
     assert found["accuracy_per_snr"] == {} and found["level_name"] is None
     assert found["dataset"]["groups"] == 6
     assert np.diff(found["accuracy_interval"]) >= np.diff(alone["accuracy_interval"])
-
-
-def test_names_of_classes():
-    data = dataset(classes=("qpsk", "AM_DSB", "SSB", "unused"))
-    data.label[:] = np.arange(60) % 3
-    assert match_classes(data, CLASSES, {"SSB": "AM-SSB"}) == {
-        0: CLASSES.index("QPSK"), 1: CLASSES.index("AM-DSB"), 2: CLASSES.index("AM-SSB"),
-    }  # fmt: skip
-    assert match_classes(data, CLASSES, {"SSB": "noise"})[2] == CLASSES.index("noise")
-    with pytest.raises(DatasetError, match=r"does not know: SSB; the model's: 8PSK, .*--leave_out"):
-        match_classes(data, CLASSES, {})
-    with pytest.raises(DatasetError, match=r"names USB, which .* has not; its classes: qpsk"):
-        match_classes(data, CLASSES, {"USB": "AM-SSB"})
-    # Two that differ in nothing else: only the exact name is clear.
-    assert match_classes(dataset(classes=("a-b", "AB")), ("AB", "a-b"), {}) == {0: 1, 1: 0}
-    with pytest.raises(DatasetError, match="does not know: A_B"):
-        match_classes(dataset(classes=("A_B", "AB")), ("AB", "a-b"), {})
 
 
 def test_empty_ssb_windows_can_be_called_noise(model_folder):

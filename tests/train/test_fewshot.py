@@ -4,23 +4,8 @@
 import json
 
 from gr_tsddae import zoo
-from gr_tsddae.train.config import FewshotConfig, FinetuneConfig
+from gr_tsddae.train.config import FewshotConfig
 from gr_tsddae.train.fewshot import fewshot
-from gr_tsddae.train.windows.sources import DatasetSource
-
-
-def test_shots_are_per_class_and_snr(settings):
-    source = DatasetSource(settings(FinetuneConfig).data, labelled=True)
-    few = source.few_shot(3)
-    part = source.dataset.select(few.train)
-    assert len(part) == 3 * 2 * 2
-    for label in (0, 1):
-        for snr_db in (0, 10):
-            assert ((part.label == label) & (part.level_db == snr_db)).sum() == 3
-    assert set(few.train) < set(source.train)
-    assert (few.test == source.test).all()
-    assert (few.validated == source.validated).all()
-    assert len(source.train) == 96
 
 
 def test_one_model_per_number_of_shots(settings):

@@ -9,17 +9,13 @@ import pytest
 import torch
 
 from gr_tsddae import nets, zoo
-from gr_tsddae.data import DatasetError
 from gr_tsddae.inference.metrics import share_interval
 from gr_tsddae.synth import CLASSES
 from gr_tsddae.train import finetune as module
-from gr_tsddae.train.config import FewshotConfig, FinetuneConfig, PretrainConfig, ProbeConfig
-from gr_tsddae.train.fewshot import fewshot
+from gr_tsddae.train.config import FinetuneConfig, PretrainConfig
 from gr_tsddae.train.finetune import Classification, classifier, finetune, shift_noise_prior
-from gr_tsddae.train.learn.schedule import optimiser_of, schedule_of
 from gr_tsddae.train.measure.predict import logits, measure, predict_finite
 from gr_tsddae.train.pretrain import pretrain
-from gr_tsddae.train.probe import probe
 from gr_tsddae.train.windows import sources
 
 SYNTH = {"kind": "synth", "path": None, "recipe": "clean", "window_samples": 32}
@@ -263,29 +259,6 @@ def test_windows_that_do_not_fit_the_network(settings):
 # The schedule
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 9, 10, 11, 20])
-def test_any_number_of_steps_has_a_schedule(settings, steps):
-    config = settings(FinetuneConfig, optimiser={"schedule": "onecycle"}).optimiser
-    optimiser = optimiser_of(config, [torch.nn.Parameter(torch.ones(2, 2))])
-    schedule = schedule_of(config, optimiser, steps=steps)
-    rates = []
-    for _ in range(steps):
-        rates.append(schedule.get_last_lr()[0])
-        optimiser.step()
-        schedule.step()
-    assert all(0 < rate <= config.learning_rate * (1 + 1e-9) for rate in rates)
-
-
-def test_vectors_are_not_decayed(settings):
-    network = torch.nn.Linear(3, 2)
-    matrices, vectors = optimiser_of(
-        settings(FinetuneConfig).optimiser, network.parameters()
-    ).param_groups
-    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.01, 0.0)
-    assert matrices["params"][0] is network.weight
-    assert vectors["params"][0] is network.bias
-
-
 def test_a_run_needs_no_tensorboard(settings, journal, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     config = settings(FinetuneConfig, trainer={"epochs": 1})
@@ -356,34 +329,3 @@ def test_validation_that_gets_no_better_stops_the_run(settings, journal):
     finetune(config)
     losses = journal(config.out, "validation_loss")
     assert max(losses) == min(losses, key=losses.get) + 2 * 4
-
-
-def test_nothing_to_learn_from(settings, npz, tmp_path):
-    with np.load(npz) as file:
-        np.savez(tmp_path / "bare.npz", X=file["X"])
-    with pytest.raises(ValueError, match="has no labelled window"):
-        start(settings, None, data={"path": tmp_path / "bare.npz"})
-
-
-@pytest.mark.parametrize(
-    ("command", "kind", "more"),
-    [(probe, ProbeConfig, {"init": "p"}), (fewshot, FewshotConfig, {"shots": (2,)})],
-)
-def test_one_class_is_none(command, kind, more, settings, npz, tmp_path):
-    """Also where the kind of the data knows two, and the file holds one of them."""
-    with np.load(npz) as file:
-        rows, one = file["X"], np.repeat("slow", len(file["X"]))
-    nowhere = np.full(len(rows), np.nan)
-    np.savez(tmp_path / "bare.npz", X=rows)
-    np.savez(tmp_path / "one.npz", X=rows, y=one)
-    np.savez(tmp_path / "icarus.npz", X=rows, y=np.zeros(len(rows), int), sir=nowhere)
-    for name, words in (
-        ("bare", "has no labelled window: .* at least 2 classes"),
-        ("one", "has windows of one class, 'slow': .* at least 2 classes"),
-        ("icarus", "has windows of one class, 'normal': .* at least 2 classes"),
-    ):
-        data = {"path": tmp_path / f"{name}.npz"}
-        if name == "icarus":
-            data |= {"kind": "icarus", "options": {"window_samples": 32}}
-        with pytest.raises(DatasetError, match=words):
-            command(settings(kind, data=data, **more))

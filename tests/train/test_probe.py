@@ -12,7 +12,7 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.nets.lsm import LSM, LSMConfig
 from gr_tsddae.train import config as configs
 from gr_tsddae.train.config import FinetuneConfig, PretrainConfig, ProbeConfig
-from gr_tsddae.train.learn.parts import judged, one_part, parts_of
+from gr_tsddae.train.learn.parts import parts_of
 from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.probe import HeadTraining, probe
 
@@ -42,21 +42,6 @@ def test_only_the_head_learns(settings, pretrained, augment, journal):
     assert "a head trained on the frozen pretrained" in card.description
     head = model.network.head[0].weight
     assert head.shape == (8, 16)
-
-
-def test_known_features_are_those_of_the_network(settings, pretrained):
-    network = zoo.load(pretrained).network
-    classifier = nets.create(
-        "tsnet-nano", class_count=2, **zoo.read_card(pretrained).network_options
-    ).eval()
-    classifier.backbone.load_state_dict(network.backbone.state_dict())
-    rows = torch.randn(7, 2, 32)
-    found = parts_of(classifier, rows, batch=3)
-    assert found.shape == (7, 1, 16)
-    torch.testing.assert_close(judged(classifier, found), classifier(rows))
-    before = torch.get_rng_state()
-    assert torch.equal(one_part(found), found[:, 0])
-    assert torch.equal(torch.get_rng_state(), before), "one part needs no drawing"
 
 
 @pytest.mark.parametrize("known", [False, True])

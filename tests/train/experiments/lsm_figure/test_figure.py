@@ -9,7 +9,6 @@ import statistics
 
 import numpy as np
 import pytest
-import torch
 
 from gr_tsddae import nets
 from gr_tsddae.train import __main__ as command
@@ -20,7 +19,7 @@ from gr_tsddae.train.experiments.lsm_figure.figure import (
     fewshot_figure,
     jobs_of,
 )
-from gr_tsddae.train.experiments.lsm_figure.point import CONTENDERS, Budget, turns
+from gr_tsddae.train.experiments.lsm_figure.point import CONTENDERS, Budget
 
 NETWORKS = {
     "lsm": {"width": 8, "layers": 1, "class_layers": 1, "heads": 2},
@@ -165,21 +164,6 @@ def test_a_configuration_that_cannot_be(config, changes, words):
         dataclasses.replace(config, **changes)
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"trials": 0}, "trials is 0"),
-        ({"shots": ()}, "shots is"),
-        ({"learning_rate": 0.0}, "learning_rate is 0"),
-        ({"contrast_windows": (1, 1, 1, 0)}, "contrast_windows is"),
-        ({"networks": {"vgg": {}}}, "networks names vgg"),
-    ],
-)
-def test_a_budget_that_cannot_be(changes, words):
-    with pytest.raises(ValueError, match=words):
-        dataclasses.replace(BUDGET, **changes)
-
-
 def test_a_lead_is_clear_when_every_seed_has_it():
     """Two trials of two seeds at two SNRs; the difference of a trial is its mean over SNRs."""
     keys = [(1, 0), (1, 1), (2, 0), (2, 1)]
@@ -208,14 +192,6 @@ def test_a_figure_that_is_cut_short_spans_all_snrs(config):
     assert sorted(order) == list(levels)
     assert len({job.folder for job in jobs}) == len(jobs) == 2 * 4 * 20
     assert len(jobs_of(dataclasses.replace(config, panels=("b",)), (0,))) == 2 * 4
-
-
-def test_turns_keep_a_window_together():
-    rows = torch.randn(3, 2, 16)
-    turned = turns(rows, 4).unflatten(0, (3, 4))
-    torch.testing.assert_close(turned[:, 0], rows)
-    torch.testing.assert_close(turned[:, 1], torch.stack((-rows[:, 1], rows[:, 0]), 1))
-    torch.testing.assert_close(turned[:, 2], -rows)
 
 
 @pytest.mark.parametrize("recipe", ["lsm-small", "lsm-figure"])

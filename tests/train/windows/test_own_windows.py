@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recordings of one's own, in sets that lie apart in time."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from gr_tsddae.data import DatasetError
+from gr_tsddae.train.windows.own_windows import OwnWindows
+
+L = 32
+
+
+def windows(folder, **changes):
+    settings = {
+        "window_samples": L, "shots": 10, "gate_db": None, "noise_class": True, "options": {},
+        "seed": 1,
+    }  # fmt: skip
+    return OwnWindows(folder, **settings | changes)
+
+
+def test_parts_are_apart_in_time_and_shots_are_spread(emitters):
+    own = windows(emitters, shots=12)
+    store, index = own.dataset.store, own.dataset.index
+    taken = {
+        name: {(int(store.file[i]), int(store.first_sample[i])) for i in index[which]}
+        for name, which in own.split._asdict().items()
+    }
+    blocks = {name: set(own.subset(name).group[:-40].tolist()) for name in taken}
+    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        assert not taken[one] & taken[other]
+        assert not blocks[one] & blocks[other]
+    counts = own.counts()
+    assert {name: each["train"] for name, each in counts.items()} == {"a": 12, "b": 12}
+    assert own.recordings() == {"a": 2, "b": 1}
+    # 12 of class a out of blocks of both recordings, not the first 12 windows.
+    assert {file for file, _ in taken["train"]} == {0, 1, 2}
+    assert any("only one recording of b:" in line for line in own.lines())
+
+
+def test_noise_is_a_class_of_its_own_unless_it_was_recorded(emitters, tmp_path, record):
+    own = windows(emitters)
+    part = own.subset("train")
+    assert own.classes == ("a", "b", "noise")
+    assert part.label.bincount().tolist() == [10, 10, 10]
+    noise = part.rows[part.label == 2]
+    assert noise.mean().abs() < 0.15 and noise.std() == pytest.approx(1, abs=0.1)
+    assert not torch.equal(noise, own.subset("validation").rows[-len(noise) :])
+    recorded = tmp_path / "own"
+    record(recorded / "a" / "1.cf32", 0.1, 20 * L)
+    record(recorded / "noise" / "1.cf32", 0.3, 20 * L)
+    assert windows(recorded).classes == ("a", "noise")
+    assert windows(emitters, noise_class=False).classes == ("a", "b")
+
+
+def test_pauses_are_left_out_and_counted(tmp_path, record):
+    iq = record(tmp_path / "a" / "1.cf32", 0.1, 40 * L)
+    iq[15 * L : 22 * L] /= 30  # 29.5 dB
+    iq.astype(np.complex64).tofile(tmp_path / "a" / "1.cf32")
+    record(tmp_path / "b" / "1.cf32", 0.2, 40 * L)
+    own = windows(tmp_path, gate_db=20.0)
+    assert own.left_out == {"over 20 dB weaker than the strongest": 7}
+    assert len(own.dataset) == 73
+    first = own.dataset.store.first_sample[own.dataset.index[own.dataset.label == 0]]
+    assert set(first) == {n * L for n in range(40) if not 15 <= n < 22}
+    assert windows(tmp_path, gate_db=35.0).left_out == {}
+
+
+def test_pauses_that_are_called_noise_stay(tmp_path, record):
+    """As in recordings whose pauses are annotated: bursts of a, noise 30 dB below between them."""
+    iq = record(tmp_path / "band.cf32", 0.1, 60 * L)
+    iq[20 * L : 40 * L] /= 32
+    iq.astype(np.complex64).tofile(tmp_path / "band.cf32")
+    spans = (("a", 0), ("noise", 20), ("a", 40))
+    metadata = {
+        "global": {"core:datatype": "cf32_le", "core:version": "1.0.0"},
+        "captures": [{"core:sample_start": 0}],
+        "annotations": [
+            {"core:sample_start": n * L, "core:sample_count": 20 * L, "core:label": name}
+            for name, n in spans
+        ],
+    }
+    (tmp_path / "band.cf32").rename(tmp_path / "band.sigmf-data")
+    (tmp_path / "band.sigmf-meta").write_text(json.dumps(metadata))
+    own = windows(tmp_path, gate_db=20.0)
+    assert own.classes == ("a", "noise") and own.left_out == {}
+    assert np.bincount(own.dataset.label).tolist() == [40, 20]
+
+
+@pytest.mark.parametrize(
+    ("recordings", "message"),
+    [
+        ({"a/1": (99 * L, 1e6)}, "one class, 'a'.*at least 2"),
+        ({"1": (99 * L, 1e6)}, "no class.*one folder per class"),
+        ({"a/1": (99 * L, 1e6), "b/1": (9 * L, 1e6)}, "'b' has 9 windows.*10 are needed.* 320 sam"),
+        ({"a/1": (99 * L, 1e6), "unknown/1": (99 * L, 1e6)}, "'unknown'.*rename"),
+        ({"a/1": (99 * L, 1e6), "b/1": (99 * L, 2e6)}, "1e.06.*2e.06.*resample"),
+    ],
+)
+def test_what_cannot_be_learned_is_said(tmp_path, record, recordings, message):
+    for name, (count, rate_hz) in recordings.items():
+        record(tmp_path / f"{name}.cf32", 0.1, count, rate_hz=rate_hz)
+    with pytest.raises(DatasetError, match=message) as found:
+        windows(tmp_path)
+    assert "\n" not in str(found.value)
