@@ -161,7 +161,7 @@ def test_es_n0(seeded):
 
 
 def test_channel_taps(seeded):
-    taps = m.echo_taps(4000, seeded(1), torch.device("cpu"))
+    taps = m.rayleigh_taps(4000, seeded(1), torch.device("cpu"))
     single = (taps[:, 1:].abs() < 1e-9).all(1)
     assert single.double().mean().item() == pytest.approx(0.25, abs=0.03)  # spread 0
     power = taps[~single].abs().square().mean(0)

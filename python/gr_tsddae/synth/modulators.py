@@ -9,7 +9,7 @@ those of the GNU Radio blocks the RML2016 sets were made with; the tests compare
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -99,38 +99,77 @@ def draw_symbols(
     return alphabet.to(times.device)[index]
 
 
-def linear(alphabet: torch.Tensor) -> Modulator:
-    """PSK, PAM and QAM: symbols through a root-raised-cosine pulse."""
-    # Unit mean symbol energy, so that power does not tell the classes apart.
-    alphabet = alphabet / alphabet.abs().square().mean().sqrt()
+def psk(order: int, turn: float = 0.0) -> torch.Tensor:
+    """Points on the unit circle, (order,), turned by a share of the step between two of them."""
+    angle = 2 * math.pi * (torch.arange(order) + turn) / order
+    return torch.polar(torch.ones(order), angle)
+
+
+def square_qam(order: int) -> torch.Tensor:
+    """Points of a square grid with odd coordinates, (order,)."""
+    side = math.isqrt(order)
+    level = torch.arange(side) * 2.0 - (side - 1)
+    return torch.complex(*torch.meshgrid(level, level, indexing="ij")).flatten()
+
+
+def unit_energy(alphabet: torch.Tensor) -> torch.Tensor:
+    """Scale symbols to unit mean energy, so that power does not tell the classes apart."""
+    return alphabet / alphabet.abs().square().mean().sqrt()
+
+
+def linear(
+    alphabet: torch.Tensor,
+    span: int = RRC_SPAN_SYMBOLS,
+    rolloff: Callable[[Timing, torch.Generator], torch.Tensor | float] = lambda *_: RRC_ROLLOFF,
+) -> Modulator:
+    """Return a modulator of PSK, PAM or QAM: symbols through a root-raised-cosine pulse.
+
+    Args:
+        alphabet: the symbols, complex (M,).
+        span: length of the pulse in symbols.
+        rolloff: draws the roll-off of each window, (B, 1), or gives one for all.
+    """
 
     def modulate(timing: Timing, generator: torch.Generator) -> torch.Tensor:
         times = timing.symbol_times(generator)
-        symbols = draw_symbols(alphabet, times, RRC_SPAN_SYMBOLS, generator)
-        return shape_pulses(
-            symbols, times, RRC_SPAN_SYMBOLS, lambda t: root_raised_cosine(t, RRC_ROLLOFF)
-        )
+        share = rolloff(timing, generator)
+        symbols = draw_symbols(alphabet, times, span, generator)
+        return shape_pulses(symbols, times, span, lambda t: root_raised_cosine(t, share))
 
     return modulate
 
 
-_BINARY = torch.tensor([-1.0, 1.0])
+BINARY = torch.tensor([-1.0, 1.0])
+
+
+def gaussian_fsk(
+    timing: Timing, generator: torch.Generator, *, index: float, bandwidth_time: float, span: int
+) -> torch.Tensor:
+    """Draw binary FSK with Gaussian frequency pulses: phase is the running sum of frequency.
+
+    Args:
+        timing: of the windows.
+        generator: source of all randomness.
+        index: modulation index, half turns per symbol.
+        bandwidth_time: BT of the Gaussian filter.
+        span: symbols beyond which the pulse is left out.
+    """
+    times = timing.symbol_times(generator)
+    data = draw_symbols(BINARY, times, span, generator)
+    frequency = shape_pulses(data, times, span, lambda t: gaussian_frequency(t, bandwidth_time))
+    step = math.pi * index / timing.samples_per_symbol[:, None]  # radians a sample at +-1
+    return torch.polar(torch.ones_like(frequency), (step * frequency).cumsum(1))
 
 
 def gfsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-    """Binary FSK with Gaussian frequency pulses: phase is the running sum of frequency."""
-    span = 5  # the pulse at BT 0.35 is below 1e-6 from 2.5 symbols on
-    times = timing.symbol_times(generator)
-    data = draw_symbols(_BINARY, times, span, generator)
-    frequency = shape_pulses(data, times, span, lambda t: gaussian_frequency(t, GFSK_BT))
-    step = math.pi * GFSK_INDEX / timing.samples_per_symbol[:, None]  # radians a sample at +-1
-    return torch.polar(torch.ones_like(frequency), (step * frequency).cumsum(1))
+    """Draw RML2016's GFSK; its pulse is below 1e-6 from 2.5 symbols on."""
+    return gaussian_fsk(timing, generator, index=GFSK_INDEX, bandwidth_time=GFSK_BT, span=5)
 
 
 def cpfsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     """Binary FSK with rectangular frequency pulses: phase is piecewise linear in time."""
     times = timing.symbol_times(generator)
-    data = draw_symbols(_BINARY, times, 0, generator)
+    data = draw_symbols(BINARY, times, 0, generator)
     whole = times.floor().long()
     start = torch.cat((torch.zeros_like(data[:, :1]), data.cumsum(1)), dim=1)  # phase at each k
     turns = start.gather(1, whole) + (times - whole) * data.gather(1, whole)
@@ -181,13 +220,17 @@ def am_dsb(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     return torch.complex(1 + audio, torch.zeros_like(audio))
 
 
+def one_sideband(audio: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Take the upper or the lower sideband of each window of analytic audio: (B, L) -> (B, L)."""
+    upper = torch.rand(len(audio), 1, generator=generator, device=audio.device) < 0.5
+    return torch.where(upper, audio, audio.conj())
+
+
 def am_ssb(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-    """Single-sideband AM without carrier: the upper or the lower sideband of the audio."""
-    audio = analytic_audio(timing, generator)
-    upper = torch.rand(timing.batch, 1, generator=generator, device=timing.device) < 0.5
-    # No carrier: what is silent is not on the air, so loudness does not matter, only shape.
-    power = audio.abs().square().mean(1, keepdim=True).clamp(min=1e-20)
-    return torch.where(upper, audio, audio.conj()) / power.sqrt()
+    """Draw single-sideband AM without carrier: the upper or the lower sideband of the audio."""
+    band = one_sideband(analytic_audio(timing, generator), generator)
+    # No carrier: silent audio is not on the air, so that its shape alone matters, no loudness.
+    return band / band.abs().square().mean(1, keepdim=True).clamp(min=1e-20).sqrt()
 
 
 def wbfm(timing: Timing, generator: torch.Generator) -> torch.Tensor:
@@ -207,30 +250,39 @@ def nothing(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     )
 
 
-def _psk(order: int) -> torch.Tensor:
-    angle = 2 * math.pi * torch.arange(order) / order
-    return torch.polar(torch.ones(order), angle)
-
-
-def _qam(order: int) -> torch.Tensor:
-    side = math.isqrt(order)
-    level = torch.arange(side) * 2.0 - (side - 1)
-    return torch.complex(*torch.meshgrid(level, level, indexing="ij")).flatten()
-
-
 # In RML2016.10A's own (alphabetical) order, then what every live receiver needs: `noise`.
 MODULATORS: dict[str, Modulator] = {
-    "8PSK": linear(_psk(8)),
+    "8PSK": linear(unit_energy(psk(8))),
     "AM-DSB": am_dsb,
     "AM-SSB": am_ssb,
-    "BPSK": linear(_psk(2)),
+    "BPSK": linear(unit_energy(psk(2))),
     "CPFSK": cpfsk,
     "GFSK": gfsk,
-    "PAM4": linear(torch.complex(torch.tensor([-3.0, -1.0, 1.0, 3.0]), torch.zeros(4))),
-    "QAM16": linear(_qam(16)),
-    "QAM64": linear(_qam(64)),
-    "QPSK": linear(_psk(4)),
+    "PAM4": linear(unit_energy(torch.tensor([-3.0, -1.0, 1.0, 3.0]) + 0j)),
+    "QAM16": linear(unit_energy(square_qam(16))),
+    "QAM64": linear(unit_energy(square_qam(64))),
+    "QPSK": linear(unit_energy(psk(4))),
     "WBFM": wbfm,
     "noise": nothing,
 }
 CLASSES = tuple(MODULATORS)
+
+
+def check_labels(label: torch.Tensor, classes: Sequence[str], **level: torch.Tensor) -> None:
+    """Raise ValueError unless labels are indices into classes, with one level each.
+
+    Args:
+        label: int64 (B,).
+        classes: names.
+        **level: the levels under their name, (B,).
+    """
+    ((name, levels),) = level.items()
+    if label.shape != levels.shape or label.ndim != 1:
+        raise ValueError(
+            f"label {tuple(label.shape)} and {name} {tuple(levels.shape)} must both be (B,)"
+        )
+    if len(label) and not 0 <= int(label.min()) <= int(label.max()) < len(classes):
+        raise ValueError(
+            f"labels span {int(label.min())}..{int(label.max())}: indices into the "
+            f"{len(classes)} classes are 0..{len(classes) - 1}"
+        )

@@ -10,14 +10,30 @@ symbol, 16 echoes, ASK without negative levels (as OOK), GMSK with BT 0.35, audi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
 from gr_tsddae.iq.windows import to_rows
-from gr_tsddae.synth import channel, modulators
-from gr_tsddae.synth.modulators import Audio, Modulator, Timing
-from gr_tsddae.synth.pulses import gaussian_frequency, root_raised_cosine
+from gr_tsddae.synth import channel
+from gr_tsddae.synth.modulators import (
+    BINARY,
+    Audio,
+    Modulator,
+    Timing,
+    analytic_audio,
+    check_labels,
+    draw_symbols,
+    gaussian_fsk,
+    linear,
+    one_sideband,
+    psk,
+    shape_pulses,
+    square_qam,
+    unit_energy,
+    wbfm,
+)
+from gr_tsddae.synth.pulses import root_raised_cosine
 
 SAMPLES_PER_SYMBOL = 8.0
 ROLLOFF = (0.1, 0.4)
@@ -35,27 +51,16 @@ def _ask(levels: int) -> torch.Tensor:
     return torch.complex(torch.arange(levels).float(), torch.zeros(levels))
 
 
-def _psk(order: int, turn: float = 0.0) -> torch.Tensor:
-    angle = 2 * math.pi * (torch.arange(order) + turn) / order
-    return torch.polar(torch.ones(order), angle)
-
-
 def _rings(*rings: tuple[int, float, float]) -> torch.Tensor:
     """APSK: (points, radius, turn in steps between points) of each ring."""
-    return torch.cat([radius * _psk(points, turn) for points, radius, turn in rings])
-
-
-def _square(order: int) -> torch.Tensor:
-    side = math.isqrt(order)
-    level = torch.arange(side) * 2.0 - (side - 1)
-    return torch.complex(*torch.meshgrid(level, level, indexing="ij")).flatten()
+    return torch.cat([radius * psk(points, turn) for points, radius, turn in rings])
 
 
 def _cross(order: int) -> torch.Tensor:
     """QAM of 32 or 128 points: the next larger square of even side without its four corners."""
     corner = math.isqrt(order // 32)  # 1 x 1 of 6 x 6; 2 x 2 of 12 x 12
     side = 6 * corner
-    points = _square(side**2)
+    points = square_qam(side**2)
     limit = side - 2 * corner
     return points[(points.real.abs() < limit) | (points.imag.abs() < limit)]
 
@@ -66,11 +71,11 @@ ALPHABETS: dict[str, torch.Tensor] = {
     "OOK": _ask(2),
     "4ASK": _ask(4),
     "8ASK": _ask(8),
-    "BPSK": _psk(2),
-    "QPSK": _psk(4, 0.5),
-    "8PSK": _psk(8),
-    "16PSK": _psk(16),
-    "32PSK": _psk(32),
+    "BPSK": psk(2),
+    "QPSK": psk(4, 0.5),
+    "8PSK": psk(8),
+    "16PSK": psk(16),
+    "32PSK": psk(32),
     "16APSK": _rings((4, 1.0, 0.5), (12, 2.85, 0.5)),
     "32APSK": _rings((4, 1.0, 0.5), (12, 2.84, 0.5), (16, 5.27, 0.0)),
     "64APSK": _rings((4, 1.0, 0.5), (12, 2.4, 0.5), (20, 4.3, 0.5), (28, 7.0, 0.5)),
@@ -78,31 +83,19 @@ ALPHABETS: dict[str, torch.Tensor] = {
         *((16, 1.0, 0.5), (16, 1.715, 0.5), (16, 2.118, 0.0)),
         *((16, 2.681, 0.5), (16, 2.75, 0.0), (48, 3.733, 0.5)),
     ),
-    "16QAM": _square(16),
+    "16QAM": square_qam(16),
     "32QAM": _cross(32),
-    "64QAM": _square(64),
+    "64QAM": square_qam(64),
     "128QAM": _cross(128),
-    "256QAM": _square(256),
+    "256QAM": square_qam(256),
 }
-ALPHABETS = {name: a / a.abs().square().mean().sqrt() for name, a in ALPHABETS.items()}
+ALPHABETS = {name: unit_energy(alphabet) for name, alphabet in ALPHABETS.items()}
 
 
 def _rolloff(timing: Timing, generator: torch.Generator) -> torch.Tensor:
     low, high = ROLLOFF
     share = torch.rand(timing.batch, 1, generator=generator, device=timing.device)
     return low + (high - low) * share  # (B, 1)
-
-
-def _linear(alphabet: torch.Tensor) -> Modulator:
-    def modulate(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-        times = timing.symbol_times(generator)
-        rolloff = _rolloff(timing, generator)
-        symbols = modulators.draw_symbols(alphabet, times, _SPAN_SYMBOLS, generator)
-        return modulators.shape_pulses(
-            symbols, times, _SPAN_SYMBOLS, lambda t: root_raised_cosine(t, rolloff)
-        )
-
-    return modulate
 
 
 def oqpsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
@@ -112,44 +105,36 @@ def oqpsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
 
     def row(delay_symbols: float) -> torch.Tensor:
         late = times - delay_symbols
-        data = modulators.draw_symbols(torch.tensor([-1.0, 1.0]), late, _SPAN_SYMBOLS, generator)
-        return modulators.shape_pulses(
-            data, late, _SPAN_SYMBOLS, lambda t: root_raised_cosine(t, rolloff)
-        )
+        data = draw_symbols(BINARY, late, _SPAN_SYMBOLS, generator)
+        return shape_pulses(data, late, _SPAN_SYMBOLS, lambda t: root_raised_cosine(t, rolloff))
 
     return torch.complex(row(0.0), row(0.5)) / math.sqrt(2)
 
 
 def gmsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-    """Binary FSK of index 0.5 with Gaussian frequency pulses."""
-    span = 7
-    times = timing.symbol_times(generator)
-    data = modulators.draw_symbols(torch.tensor([-1.0, 1.0]), times, span, generator)
-    frequency = modulators.shape_pulses(data, times, span, lambda t: gaussian_frequency(t, GMSK_BT))
-    step = math.pi * GMSK_INDEX / timing.samples_per_symbol[:, None]  # radians a sample at +-1
-    return torch.polar(torch.ones_like(frequency), (step * frequency).cumsum(1))
+    """Draw binary FSK of index 0.5 with Gaussian frequency pulses."""
+    return gaussian_fsk(timing, generator, index=GMSK_INDEX, bandwidth_time=GMSK_BT, span=7)
 
 
 def _amplitude(carrier: float, sidebands: int) -> Modulator:
     """AM with or without carrier, one or both sidebands."""
 
     def modulate(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-        audio = modulators.analytic_audio(timing, generator)
+        audio = analytic_audio(timing, generator)
         if sidebands == 2:
             return carrier + audio.real.to(audio.dtype)
-        upper = torch.rand(timing.batch, 1, generator=generator, device=timing.device) < 0.5
-        return carrier + torch.where(upper, audio, audio.conj())
+        return carrier + one_sideband(audio, generator)
 
     return modulate
 
 
-MODULATORS_2018: dict[str, Callable[[Timing, torch.Generator], torch.Tensor]] = {
-    **{name: _linear(alphabet) for name, alphabet in ALPHABETS.items()},
+MODULATORS_2018: dict[str, Modulator] = {
+    **{name: linear(alphabet, _SPAN_SYMBOLS, _rolloff) for name, alphabet in ALPHABETS.items()},
     "AM-SSB-WC": _amplitude(1.0, 1),
     "AM-SSB-SC": _amplitude(0.0, 1),
     "AM-DSB-WC": _amplitude(1.0, 2),
     "AM-DSB-SC": _amplitude(0.0, 2),
-    "FM": modulators.wbfm,
+    "FM": wbfm,
     "GMSK": gmsk,
     "OQPSK": oqpsk,
 }
@@ -157,7 +142,7 @@ MODULATORS_2018: dict[str, Callable[[Timing, torch.Generator], torch.Tensor]] = 
 CLASSES_2018: Sequence[str] = tuple(MODULATORS_2018)
 
 
-def echo_taps(batch: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
+def rayleigh_taps(batch: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
     """Random channels as FIR taps, (B, MAX_DELAY_SAMPLES + 1).
 
     Echoes of one strength and random phase, their delays Rayleigh-distributed around a spread
@@ -191,15 +176,7 @@ def draw_2018(
     Raises:
         ValueError: when lengths differ or a label is not one of `CLASSES_2018`.
     """
-    if label.shape != es_n0_db.shape or label.ndim != 1:
-        raise ValueError(
-            f"label {tuple(label.shape)} and es_n0_db {tuple(es_n0_db.shape)} must both be (B,)"
-        )
-    if len(label) and not 0 <= int(label.min()) <= int(label.max()) < len(CLASSES_2018):
-        raise ValueError(
-            f"labels span {int(label.min())}..{int(label.max())}: indices into the "
-            f"{len(CLASSES_2018)} classes are 0..{len(CLASSES_2018) - 1}"
-        )
+    check_labels(label, CLASSES_2018, es_n0_db=es_n0_db)
     batch, device = len(label), label.device
 
     def normal() -> torch.Tensor:
@@ -215,7 +192,7 @@ def draw_2018(
         signal[rows] = modulated.to(torch.complex64)
     phase = 2 * math.pi * torch.rand(batch, generator=generator, device=device)
     signal = channel.shift_carrier(signal, CLOCK_OFFSET_STD * normal(), phase)
-    signal = channel.convolve(signal, echo_taps(batch, generator, device))
+    signal = channel.convolve(signal, rayleigh_taps(batch, generator, device))
     signal = signal / signal.abs().square().mean(1, keepdim=True).clamp(min=1e-20).sqrt()
     noise_power = SAMPLES_PER_SYMBOL * 10 ** (-es_n0_db[:, None] / 10)
     noise = channel.complex_normal(batch, window_samples, generator=generator, device=device)

@@ -11,7 +11,7 @@ import torch
 from gr_tsddae.iq.windows import to_rows
 from gr_tsddae.labels import NOISE
 from gr_tsddae.synth import channel
-from gr_tsddae.synth.modulators import CLASSES, MODULATORS, Audio, Timing
+from gr_tsddae.synth.modulators import CLASSES, MODULATORS, Audio, Timing, check_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,15 +133,7 @@ def draw(
     """
     if window_samples < 1:
         raise ValueError(f"window_samples is {window_samples}: a window needs at least 1 sample")
-    if label.shape != level_db.shape or label.ndim != 1:
-        raise ValueError(
-            f"label {tuple(label.shape)} and level_db {tuple(level_db.shape)} must both be (B,)"
-        )
-    if len(label) and not 0 <= int(label.min()) <= int(label.max()) < len(CLASSES):
-        raise ValueError(
-            f"labels span {int(label.min())}..{int(label.max())}: indices into the "
-            f"{len(CLASSES)} classes are 0..{len(CLASSES) - 1}"
-        )
+    check_labels(label, CLASSES, level_db=level_db)
     batch, device = len(label), label.device
     if not batch:
         return torch.empty(0, 2, window_samples, device=device)  # the FFT refuses an empty batch

@@ -91,7 +91,7 @@ class SpectrumCorrection(nn.Module):
         return rows + torch.fft.ifft(corrected).real.to(rows)
 
 
-class ChannelAttention(nn.Module):
+class AttentionBetweenChannels(nn.Module):
     """Self-attention between channels: (B, C, L) -> (B, heads, C, L / heads)."""
 
     def __init__(self, samples: int, *, heads: int, dropout: float):
@@ -130,7 +130,7 @@ class AMCNetBackbone(nn.Module):
         self.stem = nn.Sequential(
             *(_convolution(before, after, 3) for before, after in pairwise(widths))
         )
-        self.attention = ChannelAttention(
+        self.attention = AttentionBetweenChannels(
             config.window_samples, heads=config.heads, dropout=config.dropout
         )
 
