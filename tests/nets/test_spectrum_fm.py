@@ -158,6 +158,9 @@ def test_pretraining_reaches_every_parameter_and_learns_to_fill_in(unreached):
 def test_a_classifier_starts_from_the_pretrained_encoder():
     pretrainer, network = SpectrumFMPretrainer(TINY), SpectrumFM(TINY, class_count=3)
     network.backbone.encoder.load_state_dict(pretrainer.encoder.state_dict())
+    rows = torch.randn(2, 2, 64)
+    ours, theirs = network.eval().backbone.encoder(rows), pretrainer.eval().encoder(rows)
+    assert torch.equal(ours, theirs) and theirs.std() > 0.1
 
 
 @pytest.mark.parametrize("length", [128, 1024])

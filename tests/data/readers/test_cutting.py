@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gr_tsddae.data.dataset import DatasetError
-from gr_tsddae.data.readers.cutting import Cut, Stretch, cut, thin_out
+from gr_tsddae.data.readers.cutting import Cut, Stretch, cut_into_windows, thin_out
 
 
 def naive(stretches, window, hop):
@@ -43,7 +43,7 @@ def recordings(draw):
 @given(recordings(), st.integers(1, 20), st.integers(1, 30), st.integers(1, 7))
 def test_blocks_tear_no_window_apart(stretches, window, hop, blocks):
     every = naive(stretches, window, hop)
-    windows = cut(
+    windows = cut_into_windows(
         stretches, window_samples=window, hop_samples=hop, blocks=blocks, group_by="block"
     )
     assert len(windows.file) + windows.straddling == len(every)
@@ -62,7 +62,7 @@ def test_blocks_tear_no_window_apart(stretches, window, hop, blocks):
 
 
 def test_blocks_are_of_about_one_size():
-    windows = cut(
+    windows = cut_into_windows(
         [Stretch(0, 5, 128 * 47 + 100, 0)],
         window_samples=128,
         hop_samples=128,
@@ -75,7 +75,7 @@ def test_blocks_are_of_about_one_size():
 
 
 def test_overlapping_windows_lose_only_those_on_the_seams():
-    windows = cut(
+    windows = cut_into_windows(
         [Stretch(0, 0, 128 * 100, 0)],
         window_samples=128,
         hop_samples=32,
@@ -88,9 +88,9 @@ def test_overlapping_windows_lose_only_those_on_the_seams():
 def test_groups_by_recording_and_by_window():
     stretches = [Stretch(0, 0, 50, 0), Stretch(1, 0, 30, 0), Stretch(1, 40, 20, 1)]
     options = {"window_samples": 10, "hop_samples": 10, "blocks": 3}
-    by_recording = cut(stretches, **options, group_by="recording")
+    by_recording = cut_into_windows(stretches, **options, group_by="recording")
     assert by_recording.group.tolist() == [0] * 5 + [1] * 5
-    by_window = cut(stretches, **options, group_by="window")
+    by_window = cut_into_windows(stretches, **options, group_by="window")
     assert by_window.group.tolist() == list(range(10))
 
 
@@ -107,7 +107,7 @@ def test_wrong_numbers_are_named(wrong):
     options = {"window_samples": 10, "hop_samples": 10, "blocks": 3, "group_by": "block"}
     name, value = next(iter(wrong.items()))
     with pytest.raises(DatasetError, match=str(value)):
-        cut([Stretch(0, 0, 50, 0)], **(options | {name: value}))
+        cut_into_windows([Stretch(0, 0, 50, 0)], **(options | {name: value}))
 
 
 def test_thinning_spreads_over_time():

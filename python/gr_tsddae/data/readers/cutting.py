@@ -58,7 +58,7 @@ class Cut:
         return Cut(*(getattr(self, name)[keep] for name in columns), straddling=self.straddling)
 
 
-def cut(
+def cut_into_windows(
     stretches: Sequence[Stretch],
     *,
     window_samples: int,
@@ -66,7 +66,7 @@ def cut(
     blocks: int,
     group_by: str,
 ) -> Cut:
-    """Cuts stretches into windows and says which belong together in a split.
+    """Cut stretches into windows, and say which belong together in a split.
 
     With `group_by="block"`, what a recording holds of one class is cut in time order into up to
     `blocks` blocks of about as many windows each; each block is a group, and an overlapping window

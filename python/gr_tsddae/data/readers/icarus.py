@@ -32,8 +32,9 @@ from pathlib import Path
 import numpy as np
 
 from gr_tsddae.data.dataset import Dataset, DatasetError, MemoryStore, usable
-from gr_tsddae.data.readers.cutting import Stretch, cut
+from gr_tsddae.data.readers.cutting import Stretch
 from gr_tsddae.data.readers.icarus_folder import CLASSES, NO_SIR, annotated, label_of, released
+from gr_tsddae.data.readers.npz import load_npz
 from gr_tsddae.data.readers.recording_store import usable_windows
 from gr_tsddae.iq.captures import CaptureError
 
@@ -82,31 +83,25 @@ def read(
         )
     captures = list({signal.capture.path: signal.capture for signal in signals}.values())
     number_of = {capture.path: number for number, capture in enumerate(captures)}
-    everything = cut(
+    store, left, skipped = usable_windows(
+        captures,
         [
             Stretch(
-                number_of[signal.capture.path],
-                signal.first_sample,
-                signal.sample_count,
-                signal.label,
-                signal.level_db,
+                number_of[each.capture.path],
+                each.first_sample,
+                each.sample_count,
+                each.label,
+                each.level_db,
             )
-            for signal in signals
+            for each in signals
         ],
+        path=path,
+        classes=CLASSES,
         window_samples=window_samples,
-        hop_samples=window_samples,
         blocks=blocks,
         group_by=group_by,
+        max_per_class=max_windows_per_class,
     )
-    store, left, skipped = usable_windows(
-        captures, everything, window_samples, max_per_class=max_windows_per_class
-    )
-    if not len(left.label):
-        longest = max(signal.sample_count for signal in signals)
-        raise DatasetError(
-            f"{path} has no usable window of {window_samples} samples (its longest recording has "
-            f"{longest}); give fewer window_samples"
-        )
     return Dataset(
         kind=kind,
         path=path,
@@ -134,11 +129,7 @@ def _deal(label: np.ndarray, level_db: np.ndarray) -> np.ndarray:
 
 
 def _read_npz(kind: str, path: str, window_samples: int) -> Dataset:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in _ARRAYS if name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path} is no readable .npz of plain arrays ({error})") from error
+    arrays = load_npz(path, _ARRAYS)
     if missing := set(_ARRAYS) - {"group"} - set(arrays):
         raise DatasetError(f"{path} lacks {', '.join(sorted(missing))}; it needs X, y and sir")
     rows, names, sir_db = arrays["X"], arrays["y"], arrays["sir"]

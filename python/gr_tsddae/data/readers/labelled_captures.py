@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 
 from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError
-from gr_tsddae.data.readers.cutting import Cut, Stretch, cut
+from gr_tsddae.data.readers.cutting import Stretch
 from gr_tsddae.data.readers.recording_folder import Recording, find_recordings
 from gr_tsddae.data.readers.recording_store import usable_windows
 from gr_tsddae.iq.captures import Capture
@@ -87,25 +87,19 @@ def read(
     labelled = [_labelled(recording, label) for recording in recordings]
     classes = tuple(sorted({name for spans in labelled for _, _, name in spans if name}))
     stretches, torn = _stretches(captures, labelled, classes, window_samples)
-    everything = cut(
-        stretches,
-        window_samples=window_samples,
-        hop_samples=window_samples if hop_samples is None else hop_samples,
-        blocks=blocks,
-        group_by=group_by,
-    )
     store, left, skipped = usable_windows(
         captures,
-        everything,
-        window_samples,
+        stretches,
+        path=path,
+        classes=classes,
+        window_samples=window_samples,
+        hop_samples=hop_samples,
+        blocks=blocks,
+        group_by=group_by,
         scan=scan,
         min_power_db=min_power_db,
         max_per_class=max_windows_per_class,
     )
-    for number in sorted({stretch.label for stretch in stretches}):
-        if not (left.label == number).any():
-            name = classes[number] if number != UNLABELLED else None
-            raise DatasetError(_no_window(path, name, number, stretches, everything, skipped))
     notes = notes + Counter({"has two labels": torn}) + Counter(skipped)
     return Dataset(
         kind=kind,
@@ -209,26 +203,6 @@ def _shared_rate(captures: Sequence[Capture]) -> float | None:
             "to one rate, or give sample_rate_hz= if a file is wrong"
         )
     return slow.sample_rate_hz if len(known) == len(captures) else None
-
-
-def _no_window(
-    path: str,
-    name: str | None,
-    number: int,
-    stretches: Sequence[Stretch],
-    everything: Cut,
-    skipped: dict[str, int],
-) -> str:
-    what = f"{path}: class {name!r}" if name is not None else f"{path}: what has no label"
-    cut_count = int((everything.label == number).sum())
-    if cut_count:
-        why = ", ".join(f"{reason}: {count}" for reason, count in skipped.items())
-        return f"{what} has no usable window; left out in all classes: {why}; record it again"
-    longest = max(stretch.sample_count for stretch in stretches if stretch.label == number)
-    return (
-        f"{what} has no window: its longest stretch has {longest} samples, too few for the "
-        "window_samples asked for; record more, or give fewer window_samples"
-    )
 
 
 def _licence(captures: Sequence[Capture]) -> str:

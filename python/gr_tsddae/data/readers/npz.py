@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,15 +26,7 @@ def read(kind: str, path: str) -> Dataset:
     Raises:
         DatasetError: no .npz, or its arrays do not fit together.
     """
-    try:
-        with zipfile.ZipFile(path):  # np.load would take other files for arrays or pickles
-            file = np.load(path, allow_pickle=False)
-        with file:
-            arrays = {name: file[name] for name in ("X", "y", "snr") if name in file}
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise DatasetError(f"{path} is no .npz of plain arrays, or cut short: {error}") from error
+    arrays = load_npz(path, ("X", "y", "snr"))
     if "X" not in arrays:
         raise DatasetError(f"{path} has no array X; it must hold the windows, (N, 2, L)")
     rows = arrays["X"]
@@ -70,6 +63,23 @@ def read(kind: str, path: str) -> Dataset:
         level_name="SNR" if "snr" in arrays else None,
         skipped=skipped,
     )
+
+
+def load_npz(path: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Read those of the named arrays that an .npz has; nothing in it is run.
+
+    Raises:
+        DatasetError: it cannot be read, or is no .npz.
+    """
+    try:
+        with zipfile.ZipFile(path):  # np.load would take other files for arrays or pickles
+            file = np.load(path, allow_pickle=False)
+        with file:
+            return {name: file[name] for name in names if name in file}
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        raise DatasetError(f"{path} is no .npz of plain arrays, or cut short: {error}") from error
 
 
 def _column(

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gr_tsddae.data.dataset import DatasetError, WindowStore
-from gr_tsddae.data.readers.cutting import Cut, thin_out
+from gr_tsddae.data.dataset import UNLABELLED, DatasetError, WindowStore
+from gr_tsddae.data.readers.cutting import Cut, Stretch, cut_into_windows, thin_out
 from gr_tsddae.iq.captures import Capture
 
 _CHUNK_SAMPLES = 1 << 20  # samples in flight at once: 8 MiB as complex64
@@ -90,28 +90,48 @@ class RecordingStore:
 
 def usable_windows(
     captures: Sequence[Capture],
-    cut: Cut,
-    window_samples: int,
+    stretches: Sequence[Stretch],
     *,
+    path: str,
+    classes: Sequence[str],
+    window_samples: int,
+    hop_samples: int | None = None,
+    blocks: int,
+    group_by: str,
     scan: bool = True,
     min_power_db: float | None = None,
     max_per_class: int | None = None,
 ) -> tuple[RecordingStore, Cut, dict[str, int]]:
-    """Leaves out the windows that nothing can be learnt from, and what is more than enough.
+    """Cut stretches of recordings into windows; leave out those that nothing can be learnt from.
 
     Args:
-        captures: the recordings that `cut.file` counts.
-        cut: all windows.
+        captures: the recordings that `Stretch.file` counts.
+        stretches: of the recordings, with their labels.
+        path: of the dataset, for messages.
+        classes: names of the labels.
         window_samples: L.
+        hop_samples: distance between windows; None is L.
+        blocks: see `cut_into_windows`.
+        group_by: see `cut_into_windows`.
         scan: whether to look at the samples; without it, no window is left out for its samples.
         min_power_db: least mean power of a window in dB under full scale, or None.
         max_per_class: most windows of each label, evenly spread over time, or None.
 
     Returns:
         The windows that are left as a store, and as a cut; reason -> number of those left out.
+
+    Raises:
+        DatasetError: a number is out of range, or a label has no window.
     """
     if min_power_db is not None and not scan:
         raise DatasetError("min_power_db needs to look at the samples; leave out scan=False")
+    cut = everything = cut_into_windows(
+        stretches,
+        window_samples=window_samples,
+        hop_samples=window_samples if hop_samples is None else hop_samples,
+        blocks=blocks,
+        group_by=group_by,
+    )
     skipped = {"lies in two blocks": cut.straddling}
     if scan:
         power = window_power(RecordingStore(captures, cut.file, cut.first_sample, window_samples))
@@ -128,8 +148,19 @@ def usable_windows(
         kept = thin_out(cut.label, max_per_class)
         skipped["over max_windows_per_class"] = len(cut.label) - len(kept)
         cut = cut.only(kept)
-    store = RecordingStore(captures, cut.file, cut.first_sample, window_samples)
-    return store, cut, {reason: count for reason, count in skipped.items() if count}
+    skipped = {reason: count for reason, count in skipped.items() if count}
+    for number in sorted({stretch.label for stretch in stretches} - set(cut.label.tolist())):
+        named = "what has no label" if number == UNLABELLED else f"class {classes[number]!r}"
+        if (everything.label == number).any():
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in skipped.items())
+            why = f"left out in all classes: {reasons}; record it again"
+        else:
+            longest = max(each.sample_count for each in stretches if each.label == number)
+            why = f"its longest stretch has {longest}; record more, or give fewer window_samples"
+        raise DatasetError(
+            f"{path}: {named} has no usable window of {window_samples} samples; {why}"
+        )
+    return RecordingStore(captures, cut.file, cut.first_sample, window_samples), cut, skipped
 
 
 def window_power(store: WindowStore) -> np.ndarray:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from gr_tsddae.data.dataset import Dataset, DatasetError, WindowStore
-from gr_tsddae.data.readers.cutting import Stretch, cut
+from gr_tsddae.data.readers.cutting import Stretch
 from gr_tsddae.data.readers.recording_store import usable_windows
 from gr_tsddae.iq.captures import CaptureError, open_capture
 
@@ -107,31 +107,19 @@ def read(
         captures = [open_capture(file, dtype="cf32") for file in files]
     except CaptureError as error:
         raise DatasetError(f"{path} cannot be used: {error}") from error
-    technologies = list(files.values())
-    everything = cut(
+    store, left, skipped = usable_windows(
+        captures,
         [
-            Stretch(number, 0, capture.sample_count, classes.index(technologies[number]))
-            for number, capture in enumerate(captures)
+            Stretch(number, 0, capture.sample_count, classes.index(name))
+            for number, (capture, name) in enumerate(zip(captures, files.values(), strict=True))
         ],
+        path=path,
+        classes=classes,
         window_samples=window_samples,
-        hop_samples=window_samples,
         blocks=blocks,
         group_by="window" if group_by is None else group_by,
+        max_per_class=max_windows_per_class,
     )
-    store, left, skipped = usable_windows(
-        captures, everything, window_samples, max_per_class=max_windows_per_class
-    )
-    for number, name in enumerate(classes):
-        if not (left.label == number).any():
-            longest = max(
-                capture.sample_count
-                for capture, technology in zip(captures, technologies, strict=True)
-                if technology == name
-            )
-            raise DatasetError(
-                f"{path}: class {name!r} has no usable window of {window_samples} samples (its "
-                f"longest recording has {longest}); give fewer window_samples, or take it out"
-            )
     levels = len(snrs_db)
     noisy = NoisyStore(store, snrs_db, seed)
     if other_names:

@@ -242,7 +242,7 @@ def half_a_sample(folder):
     [
         (lambda folder: None, "holds no recording (0 other files)"),
         (lambda folder: (folder / "readme.md").write_text(""), "holds no recording (1 other"),
-        (too_short, "class 'fm' has no window: its longest stretch has 90 samples"),
+        (too_short, "class 'fm' has no usable window of 128 samples; its longest stretch has 90"),
         (unlike_rates, "recorded at 1e+06 samples/s"),
         (silent_class, "class 'fm' has no usable window"),
         (unknown_key, "unknown key 'lable'; it may give dtype"),
