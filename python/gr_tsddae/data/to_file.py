@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A dataset as a SigMF recording: any File Source or SigMF Source replays it, labels beside it.
+"""A dataset written as a SigMF recording, which any File Source or SigMF Source replays.
 
 Both files are written beside their names a slice at a time, and renamed when they are whole.
 """
@@ -77,7 +77,7 @@ def write_recording(
 def _write_samples(
     dataset: Dataset, path: Path, gain: float, progress: Callable[[int], None]
 ) -> str:
-    """Writes the samples and returns their SHA-512."""
+    """Write the samples; return their SHA-512."""
     step = max(1, _SLICE_SAMPLES // dataset.window_samples)
     digest = hashlib.sha512()
     with path.open("wb") as file:

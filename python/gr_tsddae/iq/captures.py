@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opening recordings of any supported format: SigMF, raw IQ, IQ WAV, GNU Radio file-meta.
+"""Recordings of every supported format: SigMF, raw IQ, IQ WAV, GNU Radio file-meta.
 
 >>> with open_capture("pass.sigmf-meta") as capture:
 ...     for first_sample, iq in capture.blocks(1 << 16):  # iq: (<= 65536,) complex64
@@ -41,12 +41,12 @@ __all__ = [
     "open_capture",
 ]
 
-# Raw IQ whose extension leaves open how samples are stored.
+# Extensions of raw IQ that do not say how samples are stored.
 _VAGUE_SUFFIXES = (".iq", ".raw", ".bin", ".dat")
 
 
 def is_recording(path: Path) -> bool:
-    """Whether the name of a file in a folder is a recording's; one of two files counts once."""
+    """Return whether a file in a folder is a recording, by its name; of a pair, one file is."""
     suffix = path.suffix.lower()
     if suffix == ".sigmf-data":
         return not path.with_suffix(".sigmf-meta").exists()
@@ -63,7 +63,7 @@ def open_capture(
     center_frequency_hz: float | None = None,
     verify: bool | None = None,
 ) -> Capture:
-    """Opens a recording; its extension says which kind it is.
+    """Open a recording of the format that its extension names.
 
     Args:
         path: A .sigmf-meta, .sigmf-data or .sigmf file, a .wav file of two channels, raw IQ, or
@@ -80,7 +80,7 @@ def open_capture(
         The capture, to be used as a context manager or closed.
 
     Raises:
-        CaptureError: One sentence that names what is wrong and what to do; the subclasses in
+        CaptureError: One sentence that names the fault and the remedy. Its subclasses in
             `capture_errors` tell missing, unknown, damaged and out of range apart.
     """
     path = Path(path)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Half-overlapping windows back to a stream: one sample out for each in, whatever was lost.
+"""Half-overlapping windows joined to a stream: one sample out for each sample in.
 
-A sample comes out as the weighted mean of the windows that cover it, which are two, one beside a
-lost window or a gap, or none: then it is zero. The weights are a Hann window whose two halves add
-up to one, with its zeros between samples, so that even a stream's first sample has a weight.
+A sample of the stream is the weighted mean of the windows that cover it. Two windows cover it, or
+one beside a lost window or a gap; a sample that no window covers is zero. The weights are a Hann
+window whose halves add up to one. Its zeros lie between samples, so that even the first sample of
+a stream has a weight.
 """
 
 from __future__ import annotations
@@ -16,19 +17,17 @@ PIECE_SAMPLES = 65536  # a long gap comes out in pieces of zeros of this size
 
 
 class OverlapAdd:
-    """Puts windows of L samples, L/2 apart, together again.
-
-    What comes out is one stream from sample 0 on without a gap; `position` says how far it is.
+    """Join windows of L samples, L/2 apart, to one stream from sample 0 on, without a gap.
 
     Args:
         window_samples: L, even.
 
     Attributes:
         hop_samples: L/2.
-        position: number of the sample that comes out next.
+        position: number of the next sample of the stream.
 
     Raises:
-        ValueError: when L is odd or under 2.
+        ValueError: If L is odd or under 2.
     """
 
     def __init__(self, window_samples: int):
@@ -43,14 +42,14 @@ class OverlapAdd:
         self.restart()
 
     def restart(self) -> None:
-        """Another stream begins, at sample 0."""
+        """Begin another stream, at sample 0."""
         self.position = 0
-        # What the last window adds to the samples [position, position + L/2), and with what weight.
+        # The last window's share of the samples [position, position + L/2), and its weight there.
         self._tail = np.zeros(self.hop_samples, np.complex64)
         self._tail_weight = np.zeros(self.hop_samples, np.float32)
 
     def add(self, windows: np.ndarray, first_samples: np.ndarray) -> Iterator[np.ndarray]:
-        """Take windows in stream order.
+        """Add windows in stream order.
 
         Args:
             windows: complex64 (B, L).
@@ -58,11 +57,11 @@ class OverlapAdd:
                 none in front of `position`.
 
         Yields:
-            complex64 (n,), what no later window can change; read-only. `position` is the end of
-            what was yielded last.
+            complex64 (n,), read-only: samples that no later window can change. `position` is the
+            end of those that were yielded last.
 
         Raises:
-            ValueError: when a window comes too late.
+            ValueError: If a window comes too late.
         """
         firsts = np.asarray(first_samples, np.int64)
         edges = np.flatnonzero(np.diff(firsts) != self.hop_samples) + 1
@@ -78,10 +77,10 @@ class OverlapAdd:
             yield self._add_run(windows[start:stop])
 
     def advance(self, sample: int) -> Iterator[np.ndarray]:
-        """No window to come starts in front of this sample: all before it can come out.
+        """Yield all samples before `sample`: no later window starts before it.
 
         Yields:
-            complex64 (n,), read-only; nothing when `sample` is not behind `position`.
+            complex64 (n,), read-only; nothing if `sample` is not behind `position`.
         """
         count = min(sample - self.position, self.hop_samples)
         if count > 0:
@@ -96,7 +95,7 @@ class OverlapAdd:
             yield _zeros(count)
 
     def _add_run(self, windows: np.ndarray) -> np.ndarray:
-        """Windows without a gap between them, (B, L), of which the first begins at `position`."""
+        """Add windows without a gap between them, (B, L); the first begins at `position`."""
         hop = self.hop_samples
         count = len(windows) * hop
         weighted = windows * self._weight
@@ -117,5 +116,5 @@ def _mean(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _zeros(count: int) -> np.ndarray:
-    """Complex zeros (count,) that take no memory, however many there are."""
+    """Return complex zeros (count,) that take no memory."""
     return np.broadcast_to(np.complex64(0), (count,))

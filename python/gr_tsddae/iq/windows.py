@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a window is: L complex samples as two real rows, one gain, and its spectrum.
+"""Windows: L complex samples as two real rows, one gain, and their spectrum.
 
-Everything that turns samples into the network's input lives here, so that training, evaluation,
-export and the live block cannot disagree. Torch tensors in, torch tensors out.
+This file holds all that turns samples into the network's input, so that training, evaluation,
+export and the live blocks agree.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def cut(iq: np.ndarray, window_samples: int, hop_samples: int) -> np.ndarray:
         behind the last whole window are left out.
 
     Raises:
-        ValueError: when a length is not positive or `iq` is not one-dimensional.
+        ValueError: If a length is not positive or `iq` is not one-dimensional.
     """
     if iq.ndim != 1:
         raise ValueError(f"iq has shape {iq.shape}: cutting needs one dimension of samples")
@@ -44,12 +44,12 @@ def cut(iq: np.ndarray, window_samples: int, hop_samples: int) -> np.ndarray:
 
 
 def to_rows(windows: torch.Tensor) -> torch.Tensor:
-    """Complex windows (B, L) to real rows (B, 2, L): row 0 is I, row 1 is Q."""
-    return torch.stack((windows.real, windows.imag), dim=1)  # what follows is faster on whole rows
+    """Turn complex windows (B, L) into real rows (B, 2, L): row 0 is I, row 1 is Q."""
+    return torch.stack((windows.real, windows.imag), dim=1)  # later steps are faster on whole rows
 
 
 def to_complex(rows: torch.Tensor) -> torch.Tensor:
-    """Real rows (B, 2, L) to complex windows (B, L)."""
+    """Turn real rows (B, 2, L) into complex windows (B, L)."""
     return torch.complex(rows[:, 0], rows[:, 1])
 
 
@@ -68,7 +68,7 @@ SCALINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"unit_power": uni
 
 
 def spectrum(rows: torch.Tensor) -> torch.Tensor:
-    """Complex orthonormal DFT of each window, split into rows again: (B, 2, L) -> (B, 2, L).
+    """Return the orthonormal DFT of each window as rows: (B, 2, L) -> (B, 2, L).
 
     Bin k sits at k/L cycles per sample, in the DFT's own order (no shift), so that the transform
     is unitary: white noise of one variance stays white noise of that variance (paper, Eq. 1-3).

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m gr_tsddae.rtl_tcp RECORDING`: a recording as if it came from an RTL-SDR dongle.
 
-Speaks the protocol of `rtl_tcp`, so that osmosdr, SDR++, gqrx and others take it for a dongle on
-the network: they tune, choose a rate, and get 8-bit samples at that rate, no faster. What the
-recording does not cover is receiver noise. A client that is too slow is waited for, and that is
-counted; a dongle would have lost samples.
+The server speaks the protocol of `rtl_tcp`. osmosdr, SDR++, gqrx and others take it for a dongle on
+the network: they tune, choose a rate, and get 8-bit samples at that rate. Where the recording has
+no signal, they get receiver noise. The server waits for a client that is too slow and counts the
+time; a dongle would lose samples.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ POLL_S = 0.2
 
 @dataclass
 class Session:
-    """What became of one client.
+    """The statistics of one client.
 
     Attributes:
         client: its address.
@@ -89,26 +89,26 @@ class Session:
 
 
 class RtlTcpServer:
-    """Serves one client after the other from a thread of its own, inside `with`.
+    """Serve one client after the other from a thread of its own, inside `with`.
 
-    Gain and correction are taken note of; the level stays what fits eight bits. Where the
-    recording has no centre frequency it is heard at any.
+    Gain and correction are noted but change nothing: the level always fits eight bits. A recording
+    without a centre frequency is heard at every frequency.
 
     Args:
         capture: the recording; it must know its sample rate, and stays open while this serves.
         host: address to listen at.
         port: 0 takes a free one; see `port`.
         rate_hz: samples per second until the client asks for another rate.
-        repeat: start again at the recording's end; else receiver noise follows.
+        repeat: start again at the end of the recording; else receiver noise follows.
         paced: False sends as fast as the client takes it.
 
     Attributes:
-        port: where it listens.
+        port: the port at which the server listens.
         sessions: one for each client so far.
 
     Raises:
-        ValueError: when the recording's rate is not known, or `rate_hz` or `port` is out of range.
-        OSError: when the port is taken.
+        ValueError: If the recording's rate is not known, or `rate_hz` or `port` is out of range.
+        OSError: If the port is taken.
     """
 
     def __init__(
@@ -167,8 +167,8 @@ class RtlTcpServer:
                 try:
                     self._play(connection, session)
                 except OSError:
-                    pass  # the client left; that is how every session ends
-                except Exception:  # the next client shall find somebody here
+                    pass  # the client left, as every client does
+                except Exception:  # the server stays for the next client
                     log.exception("%s: not served any more", session.client)
                 finally:
                     session.ended_s = time.monotonic()
@@ -216,7 +216,7 @@ class RtlTcpServer:
                 rest = rest[sent:]
 
     def _obey(self, received: bytes, session: Session) -> bytes:
-        """Carry out the whole commands in `received`; returns what is left over."""
+        """Carry out the whole commands in `received`; return the bytes left over."""
         whole = len(received) - len(received) % COMMAND.size
         for code, value in COMMAND.iter_unpack(received[:whole]):
             name = COMMANDS.get(code)
@@ -237,11 +237,11 @@ def _rate_fits(rate_hz: float) -> bool:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command; returns its exit status."""
+    """Run the command; return its exit status."""
     print_any_text()
     parser = argparse.ArgumentParser(
         prog="python -m gr_tsddae.rtl_tcp",
-        description="Serves a recording as rtl_tcp serves a dongle, until Ctrl-C.",
+        description="Serve a recording as rtl_tcp serves a dongle, until Ctrl-C.",
     )
     parser.add_argument("recording", help="SigMF, IQ WAV, raw IQ, or GNU Radio's file-meta")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: for other machines, too")

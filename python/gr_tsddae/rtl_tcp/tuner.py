@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a dongle would hear of a recording: at its frequency, in its band, in eight bits.
+"""A recording as a dongle hears it: at the dongle's frequency, in its band, in eight bits.
 
-Block by block in the frequency domain: bins of the recording are put where the dongle's band has
-them. One step tunes, filters and resamples, and what lies outside either band is not there.
-Blocks overlap by tapered margins, so that their edges do not show.
+The tuner works block by block in the frequency domain. It moves the bins of the recording to their
+place in the dongle's band. This one step tunes, filters and resamples. Blocks overlap by tapered
+margins, so that their edges do not show.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ SURVEY_SAMPLES = 1 << 16
 
 
 class Tuner:
-    """Turns a recording into cu8 blocks for a frequency and a rate, which may change in between.
+    """Turn a recording into cu8 blocks for a frequency and a rate, which may change between blocks.
 
     Args:
         capture: the recording.
-        rate_hz: samples per second that come out.
-        repeat: start again at its end; else noise follows.
+        rate_hz: samples per second of the blocks.
+        repeat: start again at the end of the recording; else noise follows.
 
     Raises:
-        ValueError: when the recording does not say its sample rate.
+        ValueError: If the recording does not say its sample rate.
     """
 
     def __init__(self, capture: Capture, rate_hz: float, *, repeat: bool):
@@ -68,12 +68,12 @@ class Tuner:
         self._offset_hz = 0.0 if centre_hz is None else centre_hz - frequency_hz
 
     def skip(self, seconds: float) -> int:
-        """Leave out a stretch; returns how many samples would have come out in it."""
+        """Skip part of the recording; return how many samples that would have given."""
         self._position += round(seconds * self._capture.sample_rate_hz)
         return round(seconds * self.rate_hz)
 
     def block(self) -> np.ndarray:
-        """The next samples: cu8 (2 * N,), I and Q in turn."""
+        """Return the next samples: cu8 (2 * N,), I and Q in turn."""
         first = self._position - self._margin_in
         spectrum = np.fft.fftshift(np.fft.fft(self._read(first, self._in) * self._taper))
         bins = round(self._offset_hz / self._capture.sample_rate_hz * self._in)
@@ -95,7 +95,7 @@ class Tuner:
         return np.rint(parts * FULL_SCALE + FULL_SCALE).clip(0, 255).astype(np.uint8)
 
     def _read(self, first: int, count: int) -> np.ndarray:
-        """Samples of the recording, (count,) complex64; nothing before and after it is 0."""
+        """Read samples of the recording, (count,) complex64; before and after it they are 0."""
         total = self._capture.sample_count
         out = np.zeros(count, np.complex64)
         done = 0
@@ -113,7 +113,7 @@ class Tuner:
 
 
 def _usual_peak(capture: Capture) -> float:
-    """The magnitude that all but one in a thousand samples stay below."""
+    """Return the magnitude that all but one in a thousand samples stay below."""
     starts = np.linspace(0, max(0, capture.sample_count - SURVEY_SAMPLES), 16).astype(int)
     count = min(SURVEY_SAMPLES, capture.sample_count)
     magnitudes = np.concatenate([np.abs(capture.read(int(s), count)) for s in np.unique(starts)])

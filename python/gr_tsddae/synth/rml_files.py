@@ -23,8 +23,8 @@ def sum_one(rows: np.ndarray) -> np.ndarray:
 
 
 def _text(data: bytes) -> bytes:
-    """A `str` of Python 2. Python 3 would write bytes as a call to a codec, which no reader of
-    the released files needs to allow."""
+    """Pickle a `str` of Python 2. Python 3 pickles bytes as a call to a codec, which readers of the
+    released files need not allow."""
     if len(data) < 256:
         return pickle.SHORT_BINSTRING + bytes([len(data)]) + data
     return pickle.BINSTRING + struct.pack("<i", len(data)) + data
@@ -35,7 +35,7 @@ def _number(value: int) -> bytes:
 
 
 def _array(rows: np.ndarray) -> bytes:
-    """A C-contiguous float32 array as numpy pickled it under Python 2."""
+    """Pickle a C-contiguous float32 array as numpy did under Python 2."""
     dtype = b"".join(
         (
             b"cnumpy\ndtype\n" + _text(b"f4") + _number(0) + _number(1),
@@ -58,8 +58,7 @@ def _array(rows: np.ndarray) -> bytes:
 def write_pickle(file: BinaryIO, items: Iterable[tuple[Key, np.ndarray]]) -> None:
     """Write {(modulation, SNR): float32 (n, 2, L)} as Python 2 did, protocol 2, key by key.
 
-    The pickle is put together by hand because the module would first hold all arrays in memory
-    and has no way to write Python 2's strings.
+    The `pickle` module would hold all arrays in memory, and cannot write strings of Python 2.
     """
     file.write(pickle.PROTO + b"\x02" + pickle.EMPTY_DICT)
     for (modulation, snr_db), rows in items:
@@ -69,7 +68,7 @@ def write_pickle(file: BinaryIO, items: Iterable[tuple[Key, np.ndarray]]) -> Non
 
 
 def write_rml2016(path: Path, items: Iterable[tuple[Key, np.ndarray]], size_bytes: int) -> None:
-    """Write an RML2016 pickle; see `files.creating` for what it raises."""
+    """Write an RML2016 pickle; see `files.creating` for its errors."""
     with creating(path, size_bytes) as partial, partial.open("wb") as file:
         write_pickle(file, items)
 

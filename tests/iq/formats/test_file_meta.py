@@ -307,3 +307,10 @@ def test_what_gnuradio_writes(tmp_path, name):
         assert capture.center_frequency_at(0) == 433e6
         assert capture.center_frequency_at(1500) == 434e6
         assert capture.center_frequency_at(1499) == 433e6
+
+
+@pytest.mark.parametrize(("seconds", "known"), [(86400 * 400, False), (1_700_000_000, True)])
+def test_the_time_of_a_clock_that_nobody_set_is_no_time(tmp_path, seconds, known):
+    path = tmp_path / "a.dat"
+    path.write_bytes(header(80, seconds=seconds) + bytes(80))
+    assert (open_capture(path).start_time is not None) == known

@@ -41,7 +41,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What someone says is in these samples.
+    """A label for some samples.
 
     Attributes:
         first_sample: Where it starts, counted from the start of the file.
@@ -61,7 +61,7 @@ class Capture:
     """One channel of complex samples in a file; `gr_tsddae.iq.captures.open_capture` makes it.
 
     Only the slices that are asked for are read from the file. Any thread may read. Use a capture as
-    a context manager, or call `close`.
+    a context manager, or call `close` when no thread reads.
 
     Attributes:
         path: The file as it was asked for.
@@ -114,17 +114,17 @@ class Capture:
         return None if self.sample_rate_hz is None else self.sample_count / self.sample_rate_hz
 
     def segment_at(self, sample: int) -> Segment | None:
-        """The segment that covers `sample`, or None before the first one."""
+        """Return the segment that covers `sample`, or None before the first one."""
         covering = [segment for segment in self.segments if segment.first_sample <= sample]
         return covering[-1] if covering else None
 
     def center_frequency_at(self, sample: int) -> float | None:
-        """Centre frequency in Hz when `sample` was recorded, or None where it is not known."""
+        """Return the centre frequency in Hz at `sample`, or None where it is not known."""
         segment = self.segment_at(sample)
         return None if segment is None else segment.frequency_hz
 
     def time_at(self, sample: int) -> float | None:
-        """Unix time of `sample` in seconds, or None where time or sample rate is not known."""
+        """Return the Unix time of `sample` in seconds; None without a time or a sample rate."""
         segment = self.segment_at(sample)
         if segment is None or segment.datetime is None or self.sample_rate_hz is None:
             return None
@@ -137,7 +137,7 @@ class Capture:
         return start.timestamp() + (sample - segment.first_sample) / self.sample_rate_hz
 
     def read(self, first_sample: int, count: int) -> np.ndarray:
-        """Reads `count` samples from `first_sample` on.
+        """Read `count` samples from `first_sample` on.
 
         Returns:
             (count,) complex64 with a full scale of 1.0. NaN and infinity come as they are stored.
@@ -160,7 +160,7 @@ class Capture:
         return self.sample_format.to_complex64(stored)
 
     def blocks(self, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Goes through the capture once.
+        """Go through the capture once.
 
         Args:
             block_samples: Samples per block; the last block may be shorter.
@@ -180,7 +180,7 @@ class Capture:
         )
 
     def sample_byte(self, sample: np.ndarray) -> np.ndarray:
-        """Byte of `data_path` at which each of these samples begins: int64 (n,) -> int64 (n,).
+        """Return the byte of `data_path` at which each sample begins: int64 (n,) -> int64 (n,).
 
         Samples of one segment always follow each other in the file.
         """
@@ -201,7 +201,7 @@ class Capture:
     def told(
         self, *, sample_rate_hz: float | None = None, center_frequency_hz: float | None = None
     ) -> Capture:
-        """This capture with what the user knows better; a frequency holds for the whole file.
+        """Return this capture with a rate or centre of the user, which holds for the whole file.
 
         Raises:
             CaptureError: If the rate is not positive or a value is not finite.
@@ -270,7 +270,7 @@ class Capture:
 
 
 def check_sample_rate(sample_rate_hz: float, path: Path) -> None:
-    """Raises CaptureError unless the rate is a positive, finite number of samples per second."""
+    """Raise CaptureError unless the rate is a positive, finite number of samples per second."""
     if not (math.isfinite(sample_rate_hz) and sample_rate_hz > 0):
         raise CaptureError(
             f"{path} cannot have a sample rate of {sample_rate_hz} Hz; "
@@ -279,7 +279,7 @@ def check_sample_rate(sample_rate_hz: float, path: Path) -> None:
 
 
 def check_file(path: Path) -> int:
-    """Returns the size of a readable regular file in bytes.
+    """Return the size of a readable regular file in bytes.
 
     Raises:
         CaptureMissingError: If there is no such file, or it may not be read.
@@ -300,7 +300,7 @@ def check_file(path: Path) -> int:
 
 
 def count_samples(sample_bytes: int, sample_format: SampleFormat, path: Path) -> int:
-    """How many whole samples `sample_bytes` bytes are.
+    """Return how many whole samples `sample_bytes` bytes are.
 
     Raises:
         CaptureDamagedError: If there are none, or bytes are left over.
@@ -318,7 +318,7 @@ def count_samples(sample_bytes: int, sample_format: SampleFormat, path: Path) ->
 
 
 def _to_python_isoformat(text: str) -> str:
-    """RFC 3339 as `datetime.fromisoformat` of Python 3.10 reads it: +00:00, six decimals."""
+    """Rewrite RFC 3339 for `datetime.fromisoformat` of Python 3.10: +00:00, six decimals."""
     text = text.strip().replace("Z", "+00:00").replace("z", "+00:00")
     head, dot, rest = text.partition(".")
     if not dot:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wrong with a capture. Every message is one sentence that also says what to do."""
+"""Errors of captures. Each message is one sentence that names the fault and the remedy."""
 
 
 class CaptureError(ValueError):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Recordings of GNU Radio's File Meta Sink: samples with headers among them, or in NAME.hdr.
 
-A header tells of the samples that follow it: their type, rate, time, and how many bytes they are.
-It is a dictionary in GNU Radio's serialised form (PMT), and a second one holds tags such as
-rx_freq. A new header comes with every tag, and after a million samples; each starts a segment.
+A header gives the type, rate, time and byte count of the samples that follow it. It is a dictionary
+in GNU Radio's serialised form (PMT). A second dictionary holds tags such as rx_freq. The sink
+writes a header for every tag and after a million samples. Each header starts a segment.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from gr_tsddae.iq.formats.capture_errors import (
 )
 from gr_tsddae.iq.formats.pmt_reader import DICT, PAIR, SYMBOL, parse
 from gr_tsddae.iq.formats.sample_format import SampleFormat
-from gr_tsddae.iq.receiver_time import UNIX_TIME_FROM_S, receiver_time
+from gr_tsddae.iq.receiver_time import receiver_time, unix_time_s
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class SegmentedCapture(Capture):
     """A capture whose segments lie apart in the file.
 
     Attributes:
-        segment_bytes: byte of `data_path` at which each segment's samples begin.
+        segment_bytes: Byte of `data_path` at which each segment's samples begin.
     """
 
     segment_bytes: tuple[int, ...] = ()
@@ -71,7 +71,7 @@ class SegmentedCapture(Capture):
 
 
 def is_file_meta(path: Path) -> bool:
-    """Whether a file is one of GNU Radio's meta sink: by NAME.hdr, or by how it begins."""
+    """Return whether a file is of GNU Radio's File Meta Sink, by NAME.hdr or by its first bytes."""
     if path.suffix == SUFFIX or _detached_header(path).is_file():
         return True
     if not path.is_file():  # opening a pipe would wait for its other end
@@ -87,7 +87,7 @@ def open_file_meta(path: Path) -> Capture:
     """Open a recording of GNU Radio's File Meta Sink.
 
     Args:
-        path: the file with the samples, or its NAME.hdr.
+        path: The file with the samples, or its NAME.hdr.
 
     Raises:
         CaptureMissingError: If a file cannot be opened.
@@ -115,7 +115,7 @@ def open_file_meta(path: Path) -> Capture:
     return _assemble(path, data_path, file_bytes, header_path, pieces)
 
 
-# What a header says, where its samples begin, and how many bytes they are.
+# A header's fields, the byte where its samples begin, and how many bytes they are.
 _Piece = tuple[dict[str, Any], int, int]
 
 
@@ -167,7 +167,7 @@ def _walk_detached(headers: bytes, file_bytes: int, where: Path) -> list[_Piece]
 
 
 def _header(data: bytes, where: Path) -> tuple[dict[str, Any], int]:
-    """The header at the start of `data`, with its tags, and its length in bytes."""
+    """Parse the header at the start of `data`; return it with its tags, and its length in bytes."""
     try:
         info, end = parse(data, 0)
         if info["strt"] > end:
@@ -238,11 +238,11 @@ def _frequency_hz(info: dict[str, Any], where: Path) -> float | None:
 
 
 def _datetime(info: dict[str, Any]) -> str | None:
-    try:
-        time = receiver_time(*info["rx_time"])
-    except (KeyError, TypeError):  # there is none, or it is no pair
+    rx_time = info.get("rx_time")
+    if not (isinstance(rx_time, tuple) and len(rx_time) == 2):
         return None
-    if time is None or time[0] < UNIX_TIME_FROM_S:
+    time = receiver_time(*rx_time)
+    if time is None or unix_time_s(*time) is None:  # a sink without a clock counts from 0
         return None
     moment = datetime.datetime.fromtimestamp(time[0], datetime.timezone.utc)
     moment += datetime.timedelta(seconds=time[1])

@@ -14,15 +14,15 @@ _UNIFORM_ITEM_BYTES = (1, 1, 2, 2, 4, 4, 8, 8, 4, 8, 8, 16)
 
 
 def parse(data: bytes, at: int) -> tuple[Any, int]:
-    """Reads the value that begins at byte `at`.
+    """Read the value that begins at byte `at`.
 
-    Pairs and tuples become tuples, dictionaries dicts; of uniform vectors only the end is found.
+    Pairs and tuples become tuples, dictionaries become dicts. A uniform vector becomes None.
 
     Returns:
         The value, and the byte at which the next one begins.
 
     Raises:
-        ValueError, IndexError, struct.error, RecursionError: if these bytes are no value.
+        ValueError, IndexError, struct.error, RecursionError: If these bytes are no value.
     """
     tag, at = data[at], at + 1
     if tag in (_TRUE, _FALSE):

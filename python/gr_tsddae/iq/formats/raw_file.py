@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Raw IQ: nothing but samples; the extension or the user says how they are stored."""
+"""Raw IQ: a file of samples alone. The extension or the user says how they are stored."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SUFFIXES = tuple(_FORMAT_OF_SUFFIX)
 
 
 def open_raw(path: Path, dtype: str | None) -> Capture:
-    """Opens a file of bare samples.
+    """Open a file of samples alone.
 
     Args:
         path: The file.
         dtype: How samples are stored; None takes it from the extension.
 
     Raises:
-        CaptureFormatError: If neither the extension nor `dtype` says it.
+        CaptureFormatError: If neither the extension nor `dtype` says how samples are stored.
         CaptureMissingError: If the file cannot be opened.
         CaptureDamagedError: If it is empty or does not hold a whole number of samples.
     """

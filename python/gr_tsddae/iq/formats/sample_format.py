@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How one complex sample is stored, and how it becomes complex64 with a full scale of 1.0."""
+"""Storage of complex samples, and their conversion to complex64 with a full scale of 1.0."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SampleFormat:
 
     @classmethod
     def parse(cls, name: str) -> SampleFormat:
-        """Looks a format up by name: `cf32`, `ci16_be`, `cs8`, `cu8`, `fc32`, ...
+        """Look up a format by name: `cf32`, `ci16_be`, `cs8`, `cu8`, `fc32`, ...
 
         Args:
             name: A name of `NAMES` or `ALIASES`, or a SigMF datatype.
@@ -76,7 +76,7 @@ class SampleFormat:
 
     @property
     def sigmf_datatype(self) -> str:
-        """The SigMF name, which always gives the byte order where there is one."""
+        """SigMF's name of the format, with the byte order where there is one."""
         has_order = self.component.itemsize > 1 and not self.name.endswith("_be")
         return self.name + ("_le" if has_order else "")
 
@@ -85,7 +85,7 @@ class SampleFormat:
         return 2 * self.component.itemsize
 
     def to_complex64(self, components: np.ndarray) -> np.ndarray:
-        """Converts stored numbers to samples.
+        """Convert stored numbers to samples.
 
         Args:
             components: (count, 2) array of `component`, I then Q.

@@ -2,8 +2,8 @@
 """IQ WAV: two channels, I left and Q right, as SDR programs write them.
 
 The RIFF chunks are walked here, not by a library, because only the place of the samples is wanted:
-they are then read like those of any other file. Recorders that stop without finishing the header
-leave a data size of 0 or 0xFFFFFFFF; the rest of the file is taken then.
+`Capture` reads them. A recorder that was killed leaves a data size of 0 or 0xFFFFFFFF; the samples
+then reach to the end of the file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FORMATS = {
 
 @dataclass
 class _Chunks:
-    """What the header says; sizes and places in bytes."""
+    """Fields of the header; sizes and places in bytes."""
 
     format_fields: tuple[int, int, int, int] | None = None  # tag, channels, rate, bits
     segment: Segment = field(default_factory=lambda: Segment(0))
@@ -74,7 +74,7 @@ def open_wav(path: Path) -> Capture:
         )
     if (tag, bits) not in _FORMATS:
         raise CaptureFormatError(
-            f"{path} stores {bits}-bit samples of WAV format {tag}, which cannot be mapped; "
+            f"{path} stores {bits}-bit samples of WAV format {tag}, which is not supported; "
             "convert it to 16-bit PCM or 32-bit float"
         )
     name, sample_format = _FORMATS[tag, bits]
@@ -127,7 +127,7 @@ def _read_format(chunk: bytes) -> tuple[int, int, int, int]:
 
 
 def _read_tuning(chunk: bytes) -> Segment:
-    """The `auxi` chunk of SpectraVue, HDSDR, SDRuno and SDR#: start time and centre frequency."""
+    """Parse the `auxi` chunk of SpectraVue, HDSDR, SDRuno and SDR#: time and frequency."""
     if len(chunk) < 36:
         return Segment(0)
     year, month, _, day, hour, minute, second, millisecond = struct.unpack_from("<8H", chunk)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A SigMF recording whose annotations grow while decisions come.
 
-The metadata is written anew again and again, each time by rename: whoever looks, or kills the
-program, finds a valid file that says nothing about samples which are not there yet. It stays cheap
-when there are very many annotations: decisions that agree are merged, every annotation becomes text
-once, and the larger the file, the rarer it should be written (`pause_s`).
+Each write replaces the metadata as a whole. The file is valid at any moment, also after the program
+was killed, and it never mentions samples that are not written yet. Writes stay cheap when there are
+very many annotations: decisions that agree are merged, every annotation becomes text once, and a
+larger file is written more rarely (`pause_s`).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class AnnotatedRecording:
     def new(
         cls, path: str | os.PathLike[str], *, sample_rate_hz: float | None = None, **about: str
     ) -> AnnotatedRecording:
-        """A recording of cf32_le samples to be written, under a name that is still free.
+        """Plan a recording of cf32_le samples under a name that is still free.
 
         Args:
             path: Where to write, with or without extension; NAME-2, NAME-3, ... where it exists.
@@ -108,9 +108,9 @@ class AnnotatedRecording:
     def existing(
         cls, path: str | os.PathLike[str], *, sample_rate_hz: float | None = None
     ) -> AnnotatedRecording:
-        """A recording that is there: its metadata and others' annotations are kept.
+        """Annotate a recording that exists; its metadata and the annotations of others stay.
 
-        Annotations that came from here in an earlier run are left out. Raw and WAV files get
+        Annotations that a model made in an earlier run are left out. Raw and WAV files get
         metadata beside them. Nothing is written before `save`.
 
         Raises:
@@ -158,7 +158,7 @@ class AnnotatedRecording:
         return self._count - self.unwritable_count
 
     def set_sample_rate_hz(self, sample_rate_hz: float) -> None:
-        """What the stream says its rate is; SigMF has one for a whole recording.
+        """Set the rate of the whole recording.
 
         Raises:
             CaptureError: If it is not a finite number.
@@ -170,7 +170,7 @@ class AnnotatedRecording:
     def add_segment(
         self, first_sample: int, frequency_hz: float | None, time_s: float | None
     ) -> None:
-        """Say how it was received from here on; one that starts at the same sample is replaced.
+        """Start a segment of other tuning; one that starts at the same sample is replaced.
 
         Raises:
             CaptureError: If the frequency is not a finite number, or no calendar has the time.
@@ -208,7 +208,7 @@ class AnnotatedRecording:
             )
 
     def add(self, decision: DecisionLike, *, merge: bool = True) -> None:
-        """Annotate what a decision says; with `merge`, it may lengthen the model's last one.
+        """Annotate a decision; with `merge`, it may lengthen the model's last annotation.
 
         Raises:
             CaptureError: If it names no samples, or a number in it is not finite.
@@ -232,7 +232,7 @@ class AnnotatedRecording:
             self._count += 1
 
     def save(self, sample_count: int) -> None:
-        """Write the metadata as they are now, by rename.
+        """Write the metadata as they are now.
 
         An annotation that JSON cannot say is left out, see `unwritable_count`.
 
@@ -271,7 +271,7 @@ class AnnotatedRecording:
             self.pause_s = min(max(SHORTEST_PAUSE_S, due_s), LONGEST_PAUSE_S)
 
     def _settle(self, sample_count: int) -> None:
-        """Turn what can change no more into text."""
+        """Make text of the annotations that cannot change any more."""
         still = []
         for note in self._closed:
             if note.end_sample > sample_count:
@@ -285,7 +285,7 @@ class AnnotatedRecording:
         self._remarks = [remark for remark in self._remarks if remark[1] > sample_count]
 
     def _text(self, note: ModelAnnotation, sample_count: int) -> str | None:
-        """One line of JSON, cut at the end of the samples; None for what JSON cannot say."""
+        """Return one line of JSON, cut at the end of the samples; None if JSON cannot say it."""
         entry = note.entry(
             sample_rate_hz=self._rate_hz,
             center_frequency_hz=self._center_frequency_at(note.first_sample + self._offset),
@@ -310,13 +310,13 @@ def _check_finite(name: str, value: float | None) -> None:
 
 
 def _stem(path: Path) -> Path:
-    """Without a recording's suffix; fm_100.1MHz has none."""
+    """Return a name without the suffix of a recording; fm_100.1MHz has none."""
     known = is_recording(path) or path.suffix == FILE_META_SUFFIX
     return path.with_suffix("") if known else path
 
 
 def _check_describes(meta_path: Path, data_path: Path, named: Path) -> None:
-    """Refuses metadata that lie beside a recording by name only: iq.sigmf-meta beside iq.cf32."""
+    """Refuse metadata that lie beside a recording by name only: iq.sigmf-meta beside iq.cf32."""
     samples = named.with_suffix("") if named.suffix == FILE_META_SUFFIX else named
     if named.suffix in (".sigmf-meta", ".sigmf-data") or not is_recording(samples):
         return

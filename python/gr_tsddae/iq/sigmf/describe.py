@@ -23,7 +23,7 @@ from gr_tsddae.iq.formats.capture_errors import CaptureError
 from gr_tsddae.iq.formats.file_meta import SegmentedCapture
 from gr_tsddae.iq.sigmf.write import EXTENSION, VERSION
 
-# What the written samples share with the capture: all of `global` but what is said anew below.
+# Fields of `global` that are not copied from the capture: `global_of` sets them.
 _NOT_COPIED = {
     "core:version",
     "core:datatype",
@@ -40,7 +40,7 @@ _NOT_COPIED = {
 
 
 def samples_path(meta_path: Path, capture: Capture) -> Path:
-    """Where metadata at `meta_path` expect the samples of a capture.
+    """Return where metadata at `meta_path` expect the samples of a capture.
 
     Raises:
         CaptureError: If SigMF cannot describe the file.
@@ -56,7 +56,7 @@ def samples_path(meta_path: Path, capture: Capture) -> Path:
 
 
 def global_of(capture: Capture, data_path: Path) -> dict[str, Any]:
-    """The `global` object for a capture whose samples lie at `data_path`."""
+    """Return the `global` object for a capture whose samples lie at `data_path`."""
     info = {key: value for key, value in capture.metadata.items() if key not in _NOT_COPIED}
     info["core:version"] = VERSION
     info["core:datatype"] = capture.sample_format.sigmf_datatype
@@ -72,12 +72,12 @@ def global_of(capture: Capture, data_path: Path) -> dict[str, Any]:
 
 
 def with_ours(extensions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Extensions that a recording names, and this program's, once."""
+    """Return the extensions that a recording names, and this program's, once."""
     return [*(each for each in extensions if each["name"] != EXTENSION["name"]), EXTENSION]
 
 
 def captures_of(capture: Capture) -> list[dict[str, Any]]:
-    """The `captures` of a capture: its segments."""
+    """Return the `captures` section: the segments of a capture."""
     captures: list[dict[str, Any]] = []
     for segment in capture.segments:
         entry: dict[str, Any] = {"core:sample_start": segment.first_sample}
@@ -92,7 +92,7 @@ def captures_of(capture: Capture) -> list[dict[str, Any]]:
 
 
 def same_bytes(left: Path, right: Path) -> bool:
-    """Whether two files are one, or hold the same."""
+    """Return whether two files are one, or hold the same bytes."""
     return left.samefile(right) or filecmp.cmp(left, right, shallow=False)
 
 

@@ -11,7 +11,7 @@ from gr_tsddae.iq.sigmf.opinion import generator
 
 
 class DecisionLike(Protocol):
-    """What a decision must offer to be written."""
+    """The attributes that a decision needs to be written."""
 
     model: str
     label: str
@@ -24,7 +24,7 @@ class DecisionLike(Protocol):
 
 @dataclass
 class ModelAnnotation:
-    """What a model says of consecutive samples.
+    """A model's label for consecutive samples.
 
     Attributes:
         first_sample: Where it starts.
@@ -53,7 +53,7 @@ class ModelAnnotation:
 
     @classmethod
     def of(cls, decision: DecisionLike) -> ModelAnnotation:
-        """Make one of a single decision, to be lengthened."""
+        """Make an annotation of one decision; others may lengthen it."""
         return cls(
             first_sample=int(decision.first_sample),
             sample_count=int(decision.sample_count),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who wrote an annotation: a model of this program, or somebody who knows the truth."""
+"""The author of an annotation: a model of this program, or somebody who knows the truth."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROGRAM = "gr-tsddae"
 
 @functools.cache  # a look through the installed packages, for every annotation
 def generator() -> str:
-    """Name and version of this program, for `core:generator`."""
+    """Return name and version of this program, for `core:generator`."""
     try:
         return f"{PROGRAM} {importlib.metadata.version(PROGRAM)}"
     except importlib.metadata.PackageNotFoundError:  # run from the source tree
@@ -21,7 +21,7 @@ def generator() -> str:
 
 
 def is_opinion(generator: str | None) -> bool:
-    """Whether the label of an annotation with this `core:generator` is a model's answer.
+    """Return whether an annotation with this `core:generator` is a prediction of a model.
 
     Only predictions carry this program's name. A label that it copies from a dataset is the truth
     and has no `core:generator`; a person who takes a prediction for true deletes the field.
@@ -30,5 +30,5 @@ def is_opinion(generator: str | None) -> bool:
 
 
 def is_annotated_copy(info: Mapping[str, Any]) -> bool:
-    """Whether metadata with this `global` object were written beside somebody's samples here."""
+    """Return whether `write_annotations` wrote the metadata with this `global` object."""
     return "tsddae:model" in info

@@ -143,7 +143,7 @@ def _check_pair_file(path: Path, asked: Path) -> None:
 
 
 def _data_path(meta_path: Path, info: dict[str, Any]) -> Path:
-    """The file with the samples: `core:dataset` if named, else the .sigmf-data of the pair."""
+    """Return the file with the samples: `core:dataset`, else the .sigmf-data of the pair."""
     if "core:dataset" in info:
         return meta_path.parent / Path(info["core:dataset"]).name
     data_path = meta_path.with_suffix(".sigmf-data")
@@ -184,8 +184,8 @@ def _find_in_archive(path: Path) -> tuple[bytes, Path, int, int, str]:
 def _parse(text: bytes, where: str) -> dict[str, Any]:
     """Parse JSON to checked metadata with `global`, `captures` and `annotations`.
 
-    Files in the wild leave sections out or write annotations in the order of clicking; both are
-    mended here. Everything else is the library's judgement.
+    Some programs leave sections out, or write annotations in the order of clicking. Both are
+    mended here. The library judges everything else.
     """
     try:
         metadata = json.loads(text, parse_int=_whole)
@@ -214,7 +214,7 @@ def _whole(text: str) -> int:
 
 
 def _finite(value: Any, where: str) -> Any:
-    """Metadata without the numbers that are none. Counts of samples and bytes are valid by now."""
+    """Return metadata without numbers that are not finite. Counts are known to be valid."""
     if isinstance(value, list):
         return [_finite(each, where) for each in value]
     if not isinstance(value, dict):
@@ -269,7 +269,7 @@ def _header_bytes(captures: list[dict[str, Any]], where: str) -> int:
 
 
 def _segments(metadata: dict[str, Any], sample_count: int) -> tuple[Segment, ...]:
-    """Without those behind the last sample, which a recording has that was cut short."""
+    """Return the segments, without those behind the end of a recording that was cut short."""
     offset = int(metadata["global"].get("core:offset", 0))
     segments = [
         Segment(

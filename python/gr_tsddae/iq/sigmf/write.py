@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The writer of all SigMF metadata: annotations as they come, one a line, in an atomic write.
+"""The writer of all SigMF metadata: an atomic write, with one line for each annotation.
 
-The `sigmf` library would hold every annotation in memory and make all of them text for each write.
+Annotations are written as they come. The `sigmf` library holds all of them in memory, and makes
+text of all of them for each write.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ EXTENSION = {"name": "tsddae", "version": "1.0.0", "optional": True}
 
 
 def new_global(sample_rate_hz: float | None, **about: Any) -> dict[str, Any]:
-    """The `global` object of a recording of cf32_le samples that this program makes.
+    """Return the `global` object of a recording of cf32_le samples that this program makes.
 
     Args:
         sample_rate_hz: Samples per second, or None.
@@ -31,17 +32,17 @@ def new_global(sample_rate_hz: float | None, **about: Any) -> dict[str, Any]:
 
 
 def meta_path(path: Path) -> Path:
-    """The .sigmf-meta file of a recording that is named with or without a SigMF suffix."""
+    """Return the .sigmf-meta file of a recording, named with or without a SigMF suffix."""
     if path.suffix in (".sigmf-meta", ".sigmf-data", ".sigmf"):
         return path.with_suffix(".sigmf-meta")
     return path.with_name(path.name + ".sigmf-meta")
 
 
 def annotation_text(entry: Mapping[str, Any]) -> str:
-    """An annotation as one line of JSON.
+    """Return an annotation as one line of JSON.
 
     Raises:
-        ValueError, TypeError: If JSON or UTF-8 cannot say it.
+        ValueError, TypeError: If JSON or UTF-8 cannot hold it.
     """
     text = json.dumps(entry, ensure_ascii=False, allow_nan=False)
     text.encode()  # half a surrogate pair is a string, and no UTF-8
