@@ -16,11 +16,7 @@ import pmt
 from gnuradio import blocks
 
 from gr_tsddae.blocks import accuracy_probe, classifier, rml_source
-from gr_tsddae.blocks.accuracy import judge as accuracy_judge
-from gr_tsddae.blocks.accuracy import truth as truth_module
 from gr_tsddae.blocks.accuracy import worker as accuracy_worker
-from gr_tsddae.blocks.accuracy.judge import Judge, Said, Tally
-from gr_tsddae.blocks.accuracy.truth import Truth, read_annotations
 from gr_tsddae.blocks.listening import message_block
 from gr_tsddae.blocks.network import classifier_worker
 
@@ -333,19 +329,6 @@ def test_a_slow_classifier_is_heard_to_its_end(rml, model, monkeypatch):
     assert flowgraph.probe.report()["windows"] == classified
 
 
-def test_another_model_begins_anew(model):
-    truth = Truth(complete=True)
-    truth.tell(0, "a", 3)
-    judge = Judge(truth, {}, ())
-    about = {"classes": ["a", "b"], "windows": 2, "window_samples": 10, "first_samples": [0, 10]}
-    right, wrong = np.array([1, 0, 1, 0.0]), np.array([0, 1, 0, 1.0])
-    judge.hear_results(about | {"model": "old"}, right)
-    judge.hear_results(about | {"model": "new"}, wrong)
-    report = judge.report()
-    assert report["model"] == "new" and report["accuracy"] == 0
-    assert report["windows"] == report["windows_of_earlier_models"] == 2
-
-
 def test_bad_messages_are_counted_and_change_nothing(rml, model, caplog):
     source = rml_source("rml2016.10a", str(rml), windows_per_key=1)
     flowgraph = Flowgraph(source, model, among=["BPSK", "DECT"])
@@ -379,67 +362,3 @@ def test_what_cannot_work_is_said(arguments, said, tmp_path, monkeypatch):
     (tmp_path / "empty.json").write_text('{"global": {}, "captures": [], "annotations": []}')
     with pytest.raises(ValueError, match=said):
         accuracy_probe(**arguments)
-
-
-def annotation(start, count, label, **more):
-    made = {"core:sample_start": start, "core:label": label, **more}
-    return made if count is None else made | {"core:sample_count": count}
-
-
-def test_annotations_against_a_list_of_samples(tmp_path):
-    """Gaps, overlaps that agree and that do not, lengths left out, an offset, a model's words."""
-    random = np.random.default_rng(6)
-    entries, samples = [], [set() for _ in range(500)]
-    for _ in range(60):
-        start, count = int(random.integers(0, 480)), int(random.integers(1, 20))
-        label, snr = "ab"[random.integers(0, 2)], [None, 3.0][random.integers(0, 2)]
-        more = {} if snr is None else {"tsddae:snr_db": snr}
-        entries.append(annotation(start + 7, count, label, **more))
-        for place in range(start, min(start + count, 500)):
-            samples[place].add((label, snr))
-    entries.append(annotation(497, None, "c"))  # to the end of its segment, 3 samples
-    for place in range(490, 493):
-        samples[place].add(("c", None))
-    entries.append(annotation(7, 500, "d", **{"core:generator": "gr-tsddae 0.1.0"}))
-    metadata = {
-        "global": {"core:offset": 7}, "annotations": entries,
-        "captures": [{"core:sample_start": 7}, {"core:sample_start": 500}],
-    }  # fmt: skip
-    path = tmp_path / "x.sigmf-meta"
-    path.write_text(json.dumps(metadata))
-    truth = read_annotations(path)
-    label, level = truth.over(np.arange(500), 1)
-    for place, held in enumerate(samples):
-        if len(held) == 1:
-            name, snr = next(iter(held))
-            assert truth.names[label[place]] == name
-            assert level[place] == (truth_module.NOTHING if snr is None else snr)
-        else:
-            expected = truth_module.SEVERAL if held else truth_module.NOTHING
-            assert label[place] == expected, place
-
-
-def test_days_of_truth_stay_bounded_and_what_came_too_late_is_counted():
-    truth = Truth(limit=1000)
-    for number in range(5000):
-        truth.tell(number * 10, f"label {number}", number % 100)
-    truth.reached(50000)
-    assert len(truth.names) == truth_module.NAMES_KEPT + 1
-    tally = Tally(truth, {truth_module.OTHER_NAME: "a"}, one_level=True)
-    said = Said(np.array([0, 20000, 49990]), 10, np.array([0, 0, 0]))
-    tally.hear("m", ("a", "b"), said)
-    report = tally.report("windows")
-    assert report["windows_forgotten"] == 2
-    assert report["windows"] == 1 and report["accuracy"] == 1
-
-
-def test_results_that_wait_in_vain_are_given_up(monkeypatch):
-    monkeypatch.setattr(accuracy_judge, "WAITING_LIMIT", 100)
-    tally = Tally(Truth(), {}, one_level=True)
-    for number in range(30):
-        tally.hear("m", ("a",), Said(np.arange(10) + 10 * number, 1, np.zeros(10, int)))
-    report = tally.report("windows")
-    assert report["windows_given_up"] == 200 and report["windows_waiting"] == 100
-    tally.judge(everything=True)
-    report = tally.report("windows")
-    assert report["windows_without_truth"] == 100 and report["windows_waiting"] == 0

@@ -17,7 +17,6 @@ from gnuradio import blocks
 
 from gr_tsddae import Recognizer, zoo
 from gr_tsddae.blocks import conditioner
-from gr_tsddae.blocks.receiver.retagger import Retagger
 
 RATE_HZ = 2.4e6
 SYMBOL_RATES_HZ = (100e3, 12.5e3, 37e3, 9600.0)  # /3, /24, and two that are no integer ratio
@@ -297,26 +296,6 @@ def test_bandwidth_and_centre_change_while_running():
     assert level[-1000:].max() < 10 ** (-50 / 20)
     frequencies = [pmt.to_double(t.value) for t in flowgraph.sink.tags() if str(t.key) == "rx_freq"]
     assert frequencies == [100e6, 101e6]
-
-
-def test_a_centre_that_changes_while_the_last_is_said_is_said_too(monkeypatch):
-    made = Retagger(
-        input_rate_hz=RATE_HZ, output_rate_hz=RATE_HZ, center_frequency_hz=1e8, offset_hz=0.0
-    )
-    say = made._say_frequency
-
-    def say_and_hear(offset):
-        say(offset)
-        if offset == 0:
-            made.set_center_frequency_hz(2e8)  # from the GUI's thread
-
-    monkeypatch.setattr(made, "_say_frequency", say_and_hear)
-    flowgraph = gr.top_block("test")
-    source, sink = blocks.vector_source_c([0j] * 100_000), blocks.vector_sink_c()
-    flowgraph.connect(source, made, sink)
-    flowgraph.run()
-    said = [pmt.to_python(t.value) for t in sink.tags() if pmt.symbol_to_string(t.key) == "rx_freq"]
-    assert said == [1e8, 2e8]
 
 
 def test_bad_values_from_a_gui_are_logged_not_raised(caplog):

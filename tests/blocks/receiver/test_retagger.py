@@ -92,3 +92,34 @@ def test_rates_and_frequencies_of_every_numeric_type(number):
     out = retagged(retagger(), *tags)
     assert (0, "rx_freq", 1.001e8) in out
     assert [value for _, key, value in out if key == "rx_rate"] == [pytest.approx(8e5)]
+
+
+def test_a_centre_that_changes_while_the_last_is_said_is_said_too(monkeypatch):
+    made = retagger(center_frequency_hz=1e8, offset_hz=0.0)
+    say = made._say_frequency
+
+    def say_and_hear(offset):
+        say(offset)
+        if offset == 0:
+            made.set_center_frequency_hz(2e8)  # from the GUI's thread
+
+    monkeypatch.setattr(made, "_say_frequency", say_and_hear)
+    out = retagged(made, count=100_000)
+    assert [value for _, key, value in out if key == "rx_freq"] == [1e8, 2e8]
+
+
+def test_the_nominal_rate_is_tagged_once_and_a_wrong_one_is_noticed(caplog):
+    assert (0, "rx_rate", pytest.approx(8e5)) in retagged(retagger())
+    out = retagged(retagger(), tag(0, "rx_rate", pmt.from_double(1.2e6)))
+    assert [value for _, key, value in out if key == "rx_rate"] == [pytest.approx(4e5)]
+    assert "set sample_rate_hz to 1.2e+06" in caplog.text
+
+
+def test_a_retune_before_it_moves_the_frequency():
+    increment = -2 * math.pi * 2e5 / RATE_HZ
+    tags = [tag(0, "rx_freq", pmt.from_double(1e8))]
+    tags += [tag(500, "rot_phase_inc", pmt.from_double(increment))]
+    out = retagged(retagger(), *tags)
+    told = [(at, value) for at, key, value in out if key == "rx_freq"]
+    assert told == [(0, 1.001e8), (500, pytest.approx(1.002e8))]
+    assert "rot_phase_inc" not in {key for _, key, _ in out}
