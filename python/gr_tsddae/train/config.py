@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -186,9 +186,7 @@ class RunConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
     def __post_init__(self) -> None:
-        # Card and decisions write the name into paths and messages.
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise ValueError(f"name is {self.name!r}: use letters, digits, '-' and '_'")
+        check_name(self.name)
         if self.data.kind == SYNTH and self.trainer.steps is None:
             raise ValueError("synthetic windows never end: give trainer.steps")
 
@@ -411,36 +409,30 @@ OUT_OF_BAND = (
 )  # fmt: skip
 
 
-def plain(config: Any) -> Any:
+def plain(config: Any, *, write_path: Callable[[Path], str] | None = None) -> Any:
     """Write a configuration as dicts, lists, text and numbers, for checkpoints, jobs and YAML.
 
     Paths that exist are absolute and without links, so that they mean the same from everywhere.
-    Other paths stay as they are: `init` may be the name of a model.
+    Other paths stay as they are: `init` may be the name of a model. `write_path` changes that.
     """
     if dataclasses.is_dataclass(config):
         config = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
     if isinstance(config, Mapping):
-        return {str(name): plain(value) for name, value in config.items()}
+        return {str(k): plain(value, write_path=write_path) for k, value in config.items()}
     if isinstance(config, tuple | list):
-        return [plain(value) for value in config]
-    if isinstance(config, Path):
-        return str(config.resolve() if config.exists() else config)
-    return config
+        return [plain(value, write_path=write_path) for value in config]
+    if not isinstance(config, Path):
+        return config
+    if write_path:
+        return write_path(config)
+    return str(config.resolve() if config.exists() else config)
 
 
 def for_card(config: Any) -> dict[str, Any]:
     """Write a configuration for a model's card, which travels: files and folders by name alone."""
-    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    values = plain(config, write_path=lambda path: path.name)
     del values["out"]
-    return plain(_named(values))
-
-
-def _named(value: Any) -> Any:
-    if isinstance(value, Path):
-        return value.name
-    if dataclasses.is_dataclass(value):
-        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    return {k: _named(v) for k, v in value.items()} if isinstance(value, dict) else value
+    return values
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -466,6 +458,12 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = value
     return flat
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError when a model must not have a name: paths and messages will hold it."""
+    if not name or "/" in name or name.startswith("."):
+        raise ValueError(f"name is {name!r}: use letters, digits, '-' and '_'")
 
 
 def _at_least(limit: int, config: Any, prefix: str, *names: str) -> None:

@@ -18,6 +18,7 @@ from torch import nn
 from gr_tsddae import zoo
 from gr_tsddae.files import replacing
 from gr_tsddae.iq.windows import SCALINGS
+from gr_tsddae.train.config import check_name
 
 _TRIED_WINDOWS = 64
 # Largest allowed change of a probability: by rounding float16 weights, and by another order of the
@@ -54,9 +55,8 @@ class ExportConfig:
             raise ValueError(f"out is {self.out}: a pt2 program is a file that ends in .pt2")
         if self.format == "pt2" and (changed or self.name is not None):
             raise ValueError("a pt2 program has no card: name, description and licence do not fit")
-        # Card and decisions write the name into paths and messages.
-        if self.name is not None and (not self.name or "/" in self.name or self.name[0] == "."):
-            raise ValueError(f"name is {self.name!r}: use letters, digits, '-' and '_'")
+        if self.name is not None:
+            check_name(self.name)
 
     def _changes(self) -> dict[str, str]:
         names = ("name", "description", "licence")

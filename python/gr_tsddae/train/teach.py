@@ -20,7 +20,7 @@ from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.inference.metrics import metrics, rounded
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.labels import NOISE
-from gr_tsddae.train.config import for_card
+from gr_tsddae.train.config import check_name, for_card
 from gr_tsddae.train.learn.adapt import Adapted, adapt, disturb, outputs
 from gr_tsddae.train.learn.calibration import calibrate
 from gr_tsddae.train.learn.parts import PartLogits
@@ -95,8 +95,7 @@ class TeachConfig:
             raise ValueError("options.window_samples is the base model's; leave it out")
         if self.out.exists() and not self.out.is_dir():
             raise ValueError(f"out {self.out} is a file; give a folder")
-        if not self.model_name or "/" in self.model_name or self.model_name.startswith("."):
-            raise ValueError(f"name is {self.model_name!r}: use letters, digits, '-' and '_'")
+        check_name(self.model_name)
 
     @property
     def model_name(self) -> str:

@@ -192,14 +192,12 @@ class Run:
     def _quieten() -> None:
         for name in ("lightning.pytorch", "lightning.fabric"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-        warnings.filterwarnings("ignore", message=".*but have no `val_dataloader`.*")
-        warnings.filterwarnings("ignore", message=".*module.s. in eval mode.*")
-        # Just after a resumption; the next validation has the key.
-        warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")
-        warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
+        for words in (
+            "does not have many workers", "GPU available but not used", "exists and is not empty",
+            "but have no `val_dataloader`", "module.s. in eval mode", "treespec, LeafSpec",
+            "could not find the monitored key",  # just after a resumption
+        ):  # fmt: skip
+            warnings.filterwarnings("ignore", message=f".*{words}.*")
 
 
 def read_checkpoint(path: Path, config: RunConfig) -> dict[str, Any]:

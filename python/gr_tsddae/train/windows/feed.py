@@ -86,12 +86,8 @@ class SyntheticFeed:
         place: Place,
         draw_windows: int | None = None,
     ):
-        self.recipe, self.window_samples, self.seed, self.place = (
-            recipe,
-            window_samples,
-            seed,
-            place,
-        )
+        self.recipe, self.window_samples = recipe, window_samples
+        self.seed, self.place = seed, place
         self.steps_per_epoch = steps
         self._scale = SCALINGS[scaling]
         self._count = place.share(batch)

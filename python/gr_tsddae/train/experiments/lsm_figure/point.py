@@ -31,7 +31,7 @@ from gr_tsddae.train.experiments.lsm_figure.tasks import (
 from gr_tsddae.train.experiments.lsm_figure.trial_heads import accuracy, train_heads
 from gr_tsddae.train.learn.parts import parts_of
 from gr_tsddae.train.objectives import objective_of
-from gr_tsddae.train.windows.feed import seed_of
+from gr_tsddae.train.windows.feed import Batch, seed_of
 
 FEATURE_BATCH = 500  # windows whose features are computed at once
 CHECKS = 5  # so often a head is validated while it trains, where there are windows for it
@@ -183,14 +183,14 @@ def measure_point(config: PointConfig, *, device: str) -> None:
     tasks = tasks_of(config, dataset)
     scaled = SCALINGS["unit_power"]
 
-    def windows(which: np.ndarray) -> torch.Tensor:
-        return scaled(torch.from_numpy(dataset.rows(which))).to(device)
+    def batch(which: np.ndarray, label: np.ndarray) -> Batch:
+        rows = scaled(torch.from_numpy(dataset.rows(which)))
+        return rows.to(device), torch.from_numpy(label).to(device)
 
     torch.manual_seed(seed_of("point", config.protocol, config.method, config.seed, config.snr_db))
-    known, label = windows(tasks.pretrain), torch.from_numpy(tasks.pretrain_label).to(device)
-    rows, true = windows(tasks.windows), torch.from_numpy(tasks.label).to(device)
     adapt = _by_comparison if CONTENDERS[config.method].how in _LEARNERS else _by_heads
-    accuracies = adapt(config, tasks, known, label, rows, true)
+    known = batch(tasks.pretrain, tasks.pretrain_label)
+    accuracies = adapt(config, tasks, known, batch(tasks.windows, tasks.label))
     write_json(
         config.out / "metrics.json",
         {"accuracy": accuracies, "seconds": round(time.monotonic() - began, 1)},
@@ -198,16 +198,11 @@ def measure_point(config: PointConfig, *, device: str) -> None:
 
 
 def _by_heads(
-    config: PointConfig,
-    tasks: Tasks,
-    known: torch.Tensor,
-    label: torch.Tensor,
-    rows: torch.Tensor,
-    true: torch.Tensor,
+    config: PointConfig, tasks: Tasks, known: Batch, asked: Batch
 ) -> dict[str, list[float]]:
     """Train a head per trial on the frozen encoder: shots -> accuracy of each trial."""
-    budget, ways = config.budget, tasks.support.shape[1]
-    network = pretrained(config, known, label, class_count=ways)
+    budget, ways, (rows, true) = config.budget, tasks.support.shape[1], asked
+    network = pretrained(config, *known, class_count=ways)
     features = parts_of(network, rows, batch=FEATURE_BATCH)  # (W, M, E)
     turned = parts_of(
         network, turns(rows[tasks.support.ravel()], budget.turns), batch=FEATURE_BATCH
@@ -237,30 +232,25 @@ def _by_heads(
 
 
 def _by_comparison(
-    config: PointConfig,
-    tasks: Tasks,
-    known: torch.Tensor,
-    label: torch.Tensor,
-    rows: torch.Tensor,
-    true: torch.Tensor,
+    config: PointConfig, tasks: Tasks, known: Batch, asked: Batch
 ) -> dict[str, list[float]]:
     """Learn by episodes of the known classes, and compare: shots -> accuracy of each trial."""
-    found = {}
+    found, (rows, true) = {}, asked
     for shots in _shots(config):
         learner = _LEARNERS[CONTENDERS[config.method].how](_encoder(config, rows.shape[-1]))
         learner.to(rows.device)
         learn_by_episodes(
-            learner, known, label, ways=WAYS, shots=shots, episodes=config.budget.episodes,
+            learner, *known, ways=WAYS, shots=shots, episodes=config.budget.episodes,
             learning_rate=config.budget.learning_rate,
         )  # fmt: skip
         with torch.no_grad():
             features = torch.cat([learner.encoder(some) for some in rows.split(FEATURE_BATCH)])
         found[str(shots)] = [
             float((
-                recognised(learner, features[few[:, :shots]], features[asked], batch=FEATURE_BATCH)
-                == true[asked]
+                recognised(learner, features[few[:, :shots]], features[query], batch=FEATURE_BATCH)
+                == true[query]
             ).double().mean())
-            for few, asked in zip(tasks.support, tasks.query, strict=True)
+            for few, query in zip(tasks.support, tasks.query, strict=True)
         ]  # fmt: skip
     return found
 
