@@ -22,7 +22,7 @@ def parse(data: bytes, at: int) -> tuple[Any, int]:
         The value, and the byte at which the next one begins.
 
     Raises:
-        ValueError, IndexError, struct.error, RecursionError: If these bytes are no value.
+        ValueError, IndexError, TypeError, struct.error, RecursionError: If there is no value.
     """
     tag, at = data[at], at + 1
     if tag in (_TRUE, _FALSE):
