@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Accuracy Probe block: a running classifier held against the truth.
+"""The Accuracy Probe block: compare a running classifier with the truth.
 
-Inside: a sink that reads truth tags, and a message block that outlives the stream.
+Inside are a sink that reads truth tags, and a message block that outlives the stream.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from gr_tsddae.blocks.accuracy.worker import AccuracyWorker, TruthSink
 
 
 class accuracy_probe(gr.hier_block2):
-    """Measures how often a classifier is right while it runs.
+    """Complex stream and messages `results`, `decisions` in; message `accuracy` out.
 
-    Message ports in: `results`, `decisions`; out: `accuracy`. Their formats are in the block's
-    documentation (grc/tsddae_accuracy_probe.block.yml).
+    Measure how often a classifier is right while it runs. The block's documentation
+    (grc/tsddae_accuracy_probe.block.yml) has the formats.
 
     Args:
-        truth: .sigmf-meta whose annotations are the truth, of the recording that is replayed from
-            its first sample on. Empty: `label` and `snr_db` tags of the stream are; then the
-            stream input must be connected to the very stream that the classifier gets.
+        truth: .sigmf-meta of the recording that the flowgraph replays from its first sample on;
+            its annotations are the truth. Empty: the tags `label` and `snr_db` are the truth. Then
+            the stream input must be connected to the very stream that the classifier gets.
         rename: label of the truth -> class of the model, for names that differ.
         among: classes of the model to choose among, as benchmarks do; empty: all of them.
-        file: JSON file for the report, written anew about once a second; empty: none.
+        file: JSON file for the report, replaced about once a second; empty: none.
 
     Raises:
-        ValueError: when an argument makes no sense, or a file cannot be used.
+        ValueError: If an argument makes no sense, or a file cannot be used.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class accuracy_probe(gr.hier_block2):
             gr.io_signature(0, 0, 0),
         )
         annotated = read_annotations(Path(truth)) if truth else None
-        # Children stay referenced here: GNU Radio does not keep Python blocks alive. The tags of a
-        # stream that runs beside annotations go into a truth that nobody asks.
+        # Children stay referenced here: GNU Radio does not keep Python blocks alive. If the truth
+        # comes from annotations, nobody asks for what the stream's tags told.
         told = Truth()
         self.sink = TruthSink(told)
         self.worker = AccuracyWorker(

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The TS-DDAE Conditioner block: one signal of a wide stream, as the model's training had it.
 
-Stock blocks in a row, each of which protects against its own aliases only:
+It is a row of stock blocks. Each filters only the aliases that it makes itself:
 
     DC removal -> rotator -> decimating FIR -> arbitrary resampler -> band filter -> tags
 
 The FIR decimates by the largest integer that leaves at least the output rate. Its number of taps
-grows with the decimation and an output is computed that much more rarely, so that one stage costs
-the same at any decimation: 4 % of a core at 2.4 MS/s with the rotator, where two stages save
-nothing that is worth their code. The rotator is a block of its own because it tags the very sample
-of a retune. There is no level control: the model scales each window itself, an AGC would
-disturb amplitude modulations, and with a gain of 1 the classifier's power gate keeps its meaning.
+grows with the decimation, and it computes an output that much more rarely. So one stage costs the
+same at any decimation, 4 % of a core at 2.4 MS/s with the rotator, and a second stage would save
+little. The rotator is a block of its own because it tags the very sample of a retune. There is no
+level control: the model scales each window itself, an AGC would disturb amplitude modulations, and
+a gain of 1 keeps the meaning of the classifier's power gate.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ log = logging.getLogger(__name__)
 USABLE_BAND = 0.9  # of the output rate; the rest is where the filters fall
 ATTENUATION_DB = 60.0
 LARGEST_DECIMATION = 4096
-NARROWEST_BAND = 0.01  # of the output rate: 2000 taps
+NARROWEST_BAND = 0.01  # of the output rate; it takes 2000 taps
 RESAMPLER_FILTERS = 32
 DC_TIME_CONSTANT_S = 0.05  # a notch of 3 Hz
 
 
 class conditioner(gr.hier_block2):
-    """Tunes to one signal, filters it, and brings it to a model's samples per symbol.
+    """Complex stream in, complex stream out at the rate that a model needs.
 
-    Complex stream in and out. Parameters and tags are described in the block's documentation
-    (grc/tsddae_conditioner.block.yml).
+    Tune to one signal, filter it, and resample it to a model's samples per symbol. The block's
+    documentation (grc/tsddae_conditioner.block.yml) describes parameters and tags.
 
     Args:
-        model: name or folder of the model that comes next; its card says the samples per symbol.
-        sample_rate_hz: of the input.
+        model: name or folder of the model that comes next; its card has the samples per symbol.
+        sample_rate_hz: sample rate of the input.
         symbol_rate_hz: symbols per second of the signal.
-        offset_hz: where the signal lies, from the receiver's centre.
-        bandwidth_hz: width of the band that is let through, both sides of the signal's centre
-            together; 0: all that the output can hold, as the models were trained.
-        samples_per_symbol: of the output; 0: what the model's card says.
+        offset_hz: distance of the signal from the receiver's centre.
+        bandwidth_hz: width of the band that passes, from its lower to its upper edge; 0: all that
+            the output can hold, as in the models' training.
+        samples_per_symbol: samples per symbol of the output; 0: the number in the model's card.
         remove_dc: whether to take out the receiver's own carrier at its centre.
-        center_frequency_hz: of the receiver while no rx_freq tag was seen; 0: unknown.
+        center_frequency_hz: the receiver's centre while no rx_freq tag was seen; 0: unknown.
 
     Raises:
-        gr_tsddae.zoo.ModelError: when the card is needed and cannot be read.
-        ValueError: when an argument is out of its range.
+        gr_tsddae.zoo.ModelError: If the card is needed and cannot be read.
+        ValueError: If an argument is out of its range.
     """
 
     def __init__(
@@ -122,11 +122,11 @@ class conditioner(gr.hier_block2):
         self._decimation = decimation
         self._note_delay()
 
-    # Setters are called from GUI slots, where an exception ends the process: a bad value is
-    # logged, and the old one stays.
+    # Setters are called from GUI slots, where an exception ends the process. So a bad value is
+    # logged, and the old value stays.
 
     def set_offset_hz(self, offset_hz: float) -> None:
-        """Tune to another place in the band; the first sample there is tagged rx_freq."""
+        """Tune to another place in the band; the first sample from there has the tag rx_freq."""
         try:
             increment = self._phase_increment(self._checked_offset(offset_hz))
         except (ValueError, TypeError) as error:
@@ -136,7 +136,7 @@ class conditioner(gr.hier_block2):
         self.rotator.to_basic_block()._post(pmt.intern("cmd"), command)
 
     def set_bandwidth_hz(self, bandwidth_hz: float) -> None:
-        """Let a wider or narrower band through; 0: all that the output can hold."""
+        """Let a wider or narrower band pass; 0: all that the output can hold."""
         try:
             taps = self._band_taps(self._checked_bandwidth(bandwidth_hz))
         except (ValueError, TypeError) as error:
@@ -146,7 +146,7 @@ class conditioner(gr.hier_block2):
         self._note_delay()
 
     def set_center_frequency_hz(self, center_frequency_hz: float) -> None:
-        """Where the receiver is tuned, for sources that do not tag it themselves."""
+        """Give the receiver's centre, for sources that send no rx_freq tags."""
         try:
             self.retagger.set_center_frequency_hz(_checked_center(center_frequency_hz))
         except (ValueError, TypeError) as error:
@@ -154,12 +154,12 @@ class conditioner(gr.hier_block2):
 
     @property
     def output_rate_hz(self) -> float:
-        """Samples per second of the output: symbol rate times samples per symbol."""
+        """Give the output's samples per second: symbol rate times samples per symbol."""
         return self._output_rate_hz
 
     @property
     def delay_s(self) -> float:
-        """How long the filters hold a sample back."""
+        """Tell how long the filters delay a sample."""
         return self.retagger.delay_s
 
     # --- the stages ---------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class conditioner(gr.hier_block2):
         return _low_pass(1, self._output_rate_hz, pass_hz, stop_hz)
 
     def _note_delay(self) -> None:
-        """All filters are symmetric: each delays by half its length."""
+        """Add up the filters' delays. Each filter is symmetric: it delays by half its length."""
         delay_s = (len(self.band.taps()) - 1) / 2 / self._output_rate_hz
         if self.decimator is not None:
             delay_s += (len(self.decimator.taps()) - 1) / 2 / self._sample_rate_hz
@@ -211,7 +211,7 @@ class conditioner(gr.hier_block2):
         return float(offset_hz)
 
     def _checked_bandwidth(self, bandwidth_hz: float) -> float:
-        """What is asked for, or for 0 all there is."""
+        """Check a bandwidth; 0 gives the widest one."""
         widest_hz = USABLE_BAND * min(self._output_rate_hz, self._sample_rate_hz)
         if bandwidth_hz == 0:
             return widest_hz
@@ -244,7 +244,7 @@ def _checked_center(center_frequency_hz: float) -> float:
 
 
 def _low_pass(gain: float, rate_hz: float, pass_hz: float, stop_hz: float) -> list[float]:
-    """A filter by Kaiser's rules; firdes' own rule of thumb makes it a third too short."""
+    """Design a filter by Kaiser's rules; firdes' own rule makes it a third too short."""
     length_db = 22 * (ATTENUATION_DB - 7.95) / 14.36
     beta = 0.1102 * (ATTENUATION_DB - 8.7)
     return firdes.low_pass_2(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The TS-DDAE Decision Publisher block: decisions as JSON, to a file and to the network.
 
-For stations that nobody sits at: a file of lines that survives a power cut, and a ZMQ PUB socket
-whose topic and payload are what MQTT would carry.
+It is for stations without an operator. The file of lines survives a power cut. The ZMQ PUB socket
+sends the topic and payload that MQTT would carry.
 """
 
 from __future__ import annotations

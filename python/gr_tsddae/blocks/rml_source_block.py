@@ -18,26 +18,26 @@ from gr_tsddae.data.selection import Selection, as_complex, truth_of
 
 log = logging.getLogger(__name__)
 
-READ_SAMPLES = 1 << 18  # read from the dataset at a time
+READ_SAMPLES = 1 << 18  # that one read of the dataset gives
 
 
 class rml_source(gr.sync_block):
-    """Replays windows of a dataset as one stream.
+    """Complex stream out, with tags `label`, `snr_db` and `window` at each window's first sample.
 
-    The tags at each window's first sample are in the block's documentation
-    (grc/tsddae_rml_source.block.yml).
+    Replay the windows of a dataset as one stream. The block's documentation
+    (grc/tsddae_rml_source.block.yml) describes the tags.
 
     Args:
         kind: kind of the dataset, see `gr_tsddae.data.kinds`.
-        path: of its file or folder. Empty: the stream ends at once, and says why.
-        options: of the kind's reader.
+        path: file or folder of the dataset. Empty: the stream ends at once, and the log says why.
+        options: options of the kind's reader.
         order, seed, classes, snr_min_db, snr_max_db, snrs_db, part, split_seed, windows_per_key:
             see `gr_tsddae.data.selection.Selection`.
-        repeat: begin again at the end.
-        gain: samples are multiplied with it.
+        repeat: whether to begin again at the end.
+        gain: factor for the samples.
 
     Raises:
-        ValueError: when an argument is out of its range, or the dataset cannot be opened.
+        ValueError: If an argument is out of its range, or the dataset cannot be opened.
     """
 
     def __init__(
@@ -69,27 +69,27 @@ class rml_source(gr.sync_block):
             split_seed=split_seed,
             windows_per_key=windows_per_key,
         )
-        # Two limits that one variable moves are set one after the other, and may contradict each
-        # other in between: the first is refused then, and tried again with the second.
+        # When one variable moves both limits, GRC sets them one after the other. The new lower
+        # limit may lie above the old upper one: it is refused, and tried again with the second.
         self._refused_limits: dict[str, float] = {}
         self._repeat = bool(repeat)
         self._gain = _checked_gain(gain)
         self._dataset = open_dataset(kind, path, **(options or {})) if path else None
-        # Setters replace this whole value from other threads; work() reads it once per call.
+        # Setters replace this value as a whole, from other threads; work() reads it once per call.
         self._chosen = self._selection.of(self._dataset) if self._dataset else None
         self._playing: Dataset | None = None
-        self._next = 0  # number of the next window of what is playing
-        self._rows = np.empty((0, 2, 1), np.float32)  # read ahead: windows from `_next` on
+        self._next = 0  # number of the next window of `_playing`
+        self._rows = np.empty((0, 2, 1), np.float32)  # (n, 2, L), read ahead, from `_next` on
         self._keys = {name: pmt.intern(name) for name in ("label", "snr_db", "window")}
         self._symbols = {None: pmt.PMT_NIL}
         if self._dataset:
             self._symbols |= {name: pmt.intern(name) for name in self._dataset.classes}
             self.set_output_multiple(self._dataset.window_samples)
 
-    # --- parameters, from any thread; a bad value is logged, and the old one stays ---------------
+    # --- parameters, from any thread; a bad value is logged, the old one stays -------------------
 
     def set_repeat(self, repeat: bool) -> None:
-        """Whether to begin again at the end."""
+        """Choose whether to begin again at the end."""
         self._repeat = bool(repeat)
 
     def set_gain(self, gain: float) -> None:
@@ -100,7 +100,7 @@ class rml_source(gr.sync_block):
             log.error("gain not changed: %s", error)
 
     def set_order(self, order: str) -> None:
-        """Play what is selected from its beginning, in another order."""
+        """Play the selected windows in another order, from the beginning."""
         self._select(order=order)
 
     def set_classes(self, classes: Sequence[str]) -> None:
@@ -137,12 +137,12 @@ class rml_source(gr.sync_block):
 
     @property
     def window_samples(self) -> int:
-        """L of the dataset; 0 without one."""
+        """Give the window length L of the dataset; 0 without a dataset."""
         return self._dataset.window_samples if self._dataset else 0
 
     @property
     def window_count(self) -> int:
-        """Windows that are selected."""
+        """Count the selected windows."""
         return len(self._chosen) if self._chosen else 0
 
     # --- called by the scheduler -----------------------------------------------------------------

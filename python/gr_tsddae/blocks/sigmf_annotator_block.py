@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The TS-DDAE SigMF Annotator block: decisions become annotations of a recording.
 
-Inside: `Recorder` writes the stream (unless a recording exists already), `AnnotationWorker`
-writes what is said about it.
+Inside, `Recorder` writes the stream, unless a recording exists already. `AnnotationWorker` writes
+the decisions.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ RECORD_MODES = ("drop", "block", "off")
 
 
 class sigmf_annotator(gr.hier_block2):
-    """Records a stream as SigMF with decisions as annotations, or annotates what is recorded.
+    """Complex stream (none if `record` is "off") and message `decisions` in; message `status` out.
 
-    Message ports in: `decisions`; out: `status`; a complex stream input unless `record` is "off".
-    Formats are in the block's documentation (grc/tsddae_sigmf_annotator.block.yml).
+    Record a stream as SigMF with decisions as annotations, or annotate an existing recording. The
+    block's documentation (grc/tsddae_sigmf_annotator.block.yml) has the formats.
 
     Args:
         path: name of the recording, with or without .sigmf-meta. A new recording never overwrites
-            another: NAME-2, NAME-3, ... are taken.
-        record: "drop" records and loses samples (and counts them) when the disk is too slow,
-            "block" records and makes the stream wait, "off" annotates the recording that is there
-            and which the flowgraph plays from its start.
-        sample_rate_hz: used while no rx_rate tag was seen; 0: unknown.
-        center_frequency_hz: used while no rx_freq tag was seen; 0: unknown.
-        ignore: labels that are not written: names separated by commas, or a list of them.
-        minimum_confidence: decisions below it are not written.
-        merge: whether consecutive decisions for one label become one annotation.
-        author, description, hardware: for people, written when not empty.
+            another: it becomes NAME-2, NAME-3, ...
+        record: "drop" records; when the disk is too slow, samples are lost and counted. "block"
+            records and makes the stream wait. "off" annotates the existing recording, which the
+            flowgraph must play from its start.
+        sample_rate_hz: sample rate while no rx_rate tag was seen; 0: unknown.
+        center_frequency_hz: centre while no rx_freq tag was seen; 0: unknown.
+        ignore: labels that are not written: names separated by commas, or a list of names.
+        minimum_confidence: decisions below this confidence are not written.
+        merge: whether consecutive decisions with one label become one annotation.
+        author, description, hardware: texts for people, written if they are not empty.
 
     Raises:
-        gr_tsddae.iq.captures.CaptureError: when the recording to annotate cannot be used.
-        ValueError: when an argument is out of its range.
+        gr_tsddae.iq.captures.CaptureError: If the recording to annotate cannot be used.
+        ValueError: If an argument is out of its range.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class sigmf_annotator(gr.hier_block2):
         self._center_hz = float(center_frequency_hz) or None
         self._about = {"author": author, "description": description, "hw": hardware}
         if record == "off":
-            self._open_existing()  # what cannot work is said now, not when the flowgraph runs
+            self._open_existing()  # a recording that cannot be used is an error now, not later
         gr.hier_block2.__init__(
             self,
             "TS-DDAE SigMF Annotator",
@@ -107,15 +107,15 @@ class sigmf_annotator(gr.hier_block2):
         self.worker.merge = bool(merge)
         if self.recorder is not None:
             self.connect(self, self.recorder)
-            # No message ever flows here; it ties the worker's end to the stream's.
+            # No message ever flows here: the connection ties the worker's end to the stream's.
             self.msg_connect(self.recorder, "drain", self.worker, "drain")
         self.message_port_register_hier_in("decisions")
         self.msg_connect(self, "decisions", self.worker, "decisions")
         self.message_port_register_hier_out("status")
         self.msg_connect(self.worker, "status", self, "status")
 
-    # Setters are called from GUI slots, where an exception ends the process: a bad value is
-    # reported in `status`, and the old one stays.
+    # Setters are called from GUI slots, where an exception ends the process. So a bad value is
+    # reported in `status`, and the old value stays.
 
     def set_ignore(self, ignore: str | Iterable[str]) -> None:
         """Leave out other labels, from the next decision on."""
@@ -125,7 +125,7 @@ class sigmf_annotator(gr.hier_block2):
             self._report("ignore not changed", error)
 
     def set_minimum_confidence(self, minimum_confidence: float) -> None:
-        """Leave out decisions of less confidence, from the next one on."""
+        """Leave out decisions of less confidence, from the next decision on."""
         try:
             self.worker.minimum_confidence = _checked_confidence(minimum_confidence)
         except (ValueError, TypeError) as error:
@@ -133,7 +133,7 @@ class sigmf_annotator(gr.hier_block2):
 
     @property
     def recording_path(self) -> Path | None:
-        """The .sigmf-meta file that is written in this run; None before it."""
+        """Give the .sigmf-meta file that this run writes; None before the run."""
         recording = self.worker.recording
         return None if recording is None else recording.meta_path
 
@@ -146,9 +146,9 @@ class sigmf_annotator(gr.hier_block2):
         return AnnotatedRecording.existing(self._path, sample_rate_hz=self._rate_hz)
 
     def _open_new(self) -> SampleWriter | None:
-        """At the start of each run, whose sample numbers begin at 0: a recording of its own."""
+        """Begin a recording for a run, whose sample numbers begin at 0."""
         self.worker.recording = None
-        # The clock is good for a live stream only; a replayed one is from another day.
+        # The computer's clock dates a live stream only; a replayed stream is from another day.
         clock_s = time.time() if self._record == "drop" else None
         self._tags = ReceiverTags(self._rate_hz, self._center_hz, clock_s)
         try:
@@ -200,7 +200,7 @@ class sigmf_annotator(gr.hier_block2):
         self.worker.changed()
 
     def _samples_there(self) -> int:
-        """How far annotations may reach."""
+        """Count the samples that the file holds: annotations end there."""
         if self.recorder is None:
             return self.worker.recording.sample_count
         return 0 if self.recorder.writer is None else self.recorder.writer.end_sample

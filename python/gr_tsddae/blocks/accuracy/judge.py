@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Holds what a classifier said against the truth, and counts what cannot be judged.
+"""Compare what a classifier called with the truth, and count what cannot be judged.
 
-Every window and every decision that came ends in exactly one count. Messages may come before the
-truth of their samples is known (they are on other threads than the stream): they wait for it.
+Every window and every decision ends in exactly one count. A message may come before the truth of
+its samples is known, since stream and messages are on different threads. It waits for the truth.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from gr_tsddae.blocks.accuracy.truth import FORGOTTEN, NOTHING, SEVERAL, Truth
 from gr_tsddae.inference.metrics import NO_LEVEL, Confusion
 from gr_tsddae.labels import UNKNOWN, match_class
 
-WAITING_LIMIT = 1 << 17  # windows, or decisions, that wait for their truth
+WAITING_LIMIT = 1 << 17  # most windows, or decisions, that wait for their truth
 LABELS_TOLD = 20
 
 
 class Said(NamedTuple):
-    """What was called where: `first` sample, int64 (n,), of `samples` each, `called` (n,)."""
+    """Calls of n stretches: `first` sample, int64 (n,), `samples` of each, `called` (n,)."""
 
     first: np.ndarray
     samples: int
@@ -30,12 +30,12 @@ class Said(NamedTuple):
 
 
 class Tally:
-    """Judges one kind of statement of one model after the other.
+    """Judge windows, or decisions, of one model after the other.
 
     Args:
-        truth: of the stream.
+        truth: truth of the stream.
         rename: label of the truth -> class of the model.
-        one_level: a stretch of several levels is not judged; else it counts without a level.
+        one_level: whether a stretch of several levels is left out; else it counts without level.
     """
 
     def __init__(self, truth: Truth, rename: Mapping[str, str], *, one_level: bool):
@@ -48,9 +48,9 @@ class Tally:
         self._strange: list[str] = []  # labels that are no class of the model
 
     def hear(self, model: str, classes: tuple[str, ...], said: Said) -> None:
-        """Take statements, in the order of the stream; `called` is an index into `classes`, or -1.
+        """Take calls in the order of the stream; `called` is an index into `classes`, or -1.
 
-        A model that takes over starts with empty scores: accuracies of two say nothing of either.
+        Another model starts with empty scores: the accuracy of two models describes neither.
         """
         if (model, classes) != self._model:
             self.judge(everything=True)
@@ -64,7 +64,7 @@ class Tally:
             self._apart["given_up"] += len(self._next().first)
 
     def judge(self, *, everything: bool = False) -> None:
-        """Judge what has its truth by now; at the end everything."""
+        """Judge what has its truth by now, or everything, at the end."""
         while self._waiting:
             said = self._waiting[0]
             if not everything and said.first[-1] + said.samples > self._truth.known_until:
@@ -103,13 +103,13 @@ class Tally:
         self._confusion.add(true[judged], said.called[judged], level[judged])
 
     def _class_numbers(self) -> np.ndarray:
-        """For each label of the truth the model's class; -1 where it has none."""
+        """Map each label of the truth to the model's class; -1 where there is none."""
         names = self._truth.names or [""]
         found = [match_class(self._rename.get(n, n), self._model[1]) for n in names]
         return np.array([-1 if index is None else index for index in found])
 
     def report(self, noun: str) -> dict[str, Any]:
-        """See the block's documentation; `noun` is "windows" or "decisions"."""
+        """Give the figures of the block's documentation; `noun` is "windows" or "decisions"."""
         scores = self._confusion.report()
         reasons = ("without_truth", "of_two_truths", "of_unknown_labels", "forgotten", "given_up")
         more = ("undecided",) if noun == "decisions" else ()
@@ -124,12 +124,12 @@ class Tally:
 
 
 class Judge:
-    """Results and decisions of one classifier against the truth.
+    """Compare results and decisions of one classifier with the truth.
 
     Args:
         truth: of the stream.
         rename: label of the truth -> class of the model.
-        among: classes to choose among; empty: all that the model has.
+        among: classes to choose among; empty: all classes of the model.
     """
 
     def __init__(self, truth: Truth, rename: Mapping[str, str], among: Sequence[str]):
@@ -141,7 +141,7 @@ class Judge:
         """Take one PDU of the classifier's `results`: its metadata, and float32 (B * K,).
 
         Raises:
-            KeyError, TypeError, ValueError: when it is none.
+            KeyError, TypeError, ValueError: If it is no such message.
         """
         classes = tuple(about["classes"])
         rows = probabilities.reshape(int(about["windows"]), len(classes))
@@ -156,13 +156,13 @@ class Judge:
         """Take one message of the classifier's `decisions`.
 
         Raises:
-            KeyError, TypeError, ValueError: when it is none.
+            KeyError, TypeError, ValueError: If it is no such message.
         """
         probabilities = decision["probabilities"]
         names = tuple(sorted(probabilities))  # messages do not keep the order of a dictionary
         classes = tuple(names[k] for k in self._columns(names))
         called = int(np.argmax([probabilities[name] for name in classes]))
-        if decision["label"] == UNKNOWN:  # under the confidence threshold: it is no answer
+        if decision["label"] == UNKNOWN:  # below the confidence threshold, so no answer
             called = -1
         first = np.array([int(decision["first_sample"])])
         said = Said(first, int(decision["sample_count"]), np.array([called]))
@@ -178,10 +178,10 @@ class Judge:
         return [k for k, name in enumerate(classes) if name in wanted]
 
     def judge(self, *, everything: bool = False) -> None:
-        """Judge what has its truth by now; at the end everything."""
+        """Judge what has its truth by now, or everything, at the end."""
         for tally in (self.windows, self.decisions):
             tally.judge(everything=everything)
 
     def report(self) -> dict[str, Any]:
-        """What the block publishes."""
+        """Give the figures that the block publishes."""
         return self.windows.report("windows") | {"decisions": self.decisions.report("decisions")}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The accuracy probe's figures as one page of text."""
+"""Write the accuracy probe's figures as one page of text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def page(report: dict[str, Any]) -> str:
-    """What the probe's report says, for people; see the block's documentation for its keys."""
+    """Write the probe's report for people. The block's documentation names the report's keys."""
     lines = [f"TS-DDAE Accuracy Probe, model {report['model'] or 'unknown: nothing was heard'}"]
     lines += ["", *_head("windows", report)]
     if report["accuracy_per_snr"]:

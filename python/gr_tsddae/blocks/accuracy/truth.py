@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is true of each sample of a stream, and how well what was called agrees with it.
+"""The truth of each sample of a stream, and how well a classifier agrees with it.
 
-A truth is a step function of the sample number: it holds until another is told. Label and level
-are two such functions, so that a stretch may have one label and several levels.
+The truth is a step function of the sample number: a value holds until another is told. Label and
+level are two such functions, so that a stretch may have one label and several levels.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from gr_tsddae.iq.sigmf.opinion import is_opinion
 from gr_tsddae.iq.sigmf.read import annotated_samples
 
-# Where a step function has no value: nothing was told; more than one is true; no longer known.
+# Values of a step function that are none: nothing was told, several are true, it was forgotten.
 NOTHING, SEVERAL, FORGOTTEN = -(2**31), -(2**31) + 1, -(2**31) + 2
 STEPS_KEPT = 1 << 17
 NAMES_KEPT = 1000
@@ -29,10 +29,10 @@ _SAMPLE_LIMIT = 2**62  # no file is longer
 
 
 class Steps:
-    """An integer for each sample, kept as its changes; the oldest are forgotten.
+    """Keep an integer for each sample, by its changes; the oldest changes are forgotten.
 
     Args:
-        limit: how many changes are kept at least.
+        limit: number of changes that are kept at least.
     """
 
     def __init__(self, limit: int = STEPS_KEPT):
@@ -43,7 +43,7 @@ class Steps:
         self._first = NOTHING  # the value before the first change
 
     def tell(self, sample: int, value: int) -> None:
-        """From this sample on it is `value`. Samples rise from call to call."""
+        """Set the value from a sample on. Samples rise from call to call."""
         if value == (self._values[self._count - 1] if self._count else self._first):
             return
         if self._count == 2 * self._limit:
@@ -54,7 +54,7 @@ class Steps:
         self._count += 1
 
     def over(self, first: np.ndarray, last: np.ndarray) -> np.ndarray:
-        """The value from one sample to another, inclusive; SEVERAL where it changes. int64 (n,)."""
+        """Give the value between two samples, both included; SEVERAL if it changes. int64 (n,)."""
         starts, values = self._starts[: self._count], self._values[: self._count]
         at, until = (np.searchsorted(starts, s, side="right") - 1 for s in (first, last))
         found = np.full(len(at), self._first)
@@ -63,11 +63,11 @@ class Steps:
 
 
 class Truth:
-    """Label and level of each sample of a stream. Told and asked from different threads.
+    """Keep label and level of each sample of a stream. Threads may share it.
 
     Args:
-        limit: how many changes of label and of level are kept.
-        complete: all is known from the start, as it is of a file.
+        limit: number of changes of label, and of level, that are kept.
+        complete: whether all is known from the start, as from a file.
     """
 
     def __init__(self, limit: int = STEPS_KEPT, *, complete: bool = False):
@@ -77,7 +77,7 @@ class Truth:
         self.restart()
 
     def restart(self) -> None:
-        """Forget all: a stream begins."""
+        """Forget everything, because a stream begins."""
         with self._lock:
             self._labels, self._levels = Steps(self._limit), Steps(self._limit)
             self.names: list[str] = []
@@ -85,24 +85,24 @@ class Truth:
             self.known_until = math.inf if self._complete else 0
 
     def tell(self, sample: int, label: str | None, level_db: float | None) -> None:
-        """From this sample on the truth is this; None: nobody knows. Levels are rounded to dB."""
+        """Set the truth from a sample on; None: unknown. Levels are rounded to whole dB."""
         with self._lock:
             self._labels.tell(sample, NOTHING if label is None else self._number(label))
             self._levels.tell(sample, _whole_db(level_db))
 
     def tell_several(self, sample: int) -> None:
-        """From this sample on more than one thing is true."""
+        """Say that several things are true from a sample on."""
         with self._lock:
             self._labels.tell(sample, SEVERAL)
             self._levels.tell(sample, SEVERAL)
 
     def reached(self, sample: int) -> None:
-        """All is told of the samples before this one."""
+        """Say that the truth of all samples before this one was told."""
         with self._lock:
             self.known_until = sample
 
     def over(self, first: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """What is true throughout `count` samples from each of `first`, int64 (n,).
+        """Give the truth that holds throughout `count` samples from each of `first`, int64 (n,).
 
         Returns:
             Numbers of `names`, and levels in dB, int64 (n,); or NOTHING, SEVERAL, FORGOTTEN.
@@ -134,13 +134,13 @@ class _Event(NamedTuple):
 
 
 def read_annotations(path: Path) -> Truth:
-    """The truth that a SigMF recording's annotations tell; what a model wrote there is none.
+    """Read the truth from a SigMF recording's annotations, but for those that a model wrote.
 
     Args:
-        path: of the .sigmf-meta; the samples need not be there.
+        path: the .sigmf-meta file; the samples need not be there.
 
     Raises:
-        ValueError: the file cannot be read, or has no labelled annotation.
+        ValueError: If the file cannot be read, or has no labelled annotation.
     """
     path = path.with_suffix(".sigmf-meta") if path.suffix == ".sigmf-data" else path
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two halves of the accuracy probe: a sink that reads truth tags, a block that hears messages.
+"""The two halves of the accuracy probe: a sink that reads truth tags, and a message block.
 
-They are two because GNU Radio ends a block, messages and all, as soon as its stream ends, and a
-classifier's last results come after that.
+GNU Radio ends a block that has a stream with its stream, messages included. A classifier's last
+results come after that, so the messages need a block of their own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LABEL, _SNR = pmt.intern("label"), pmt.intern("snr_db")
 
 
 class TruthSink(gr.sync_block):
-    """Writes what `label` and `snr_db` tags say into a `Truth`."""
+    """Write what `label` and `snr_db` tags say into a `Truth`."""
 
     def __init__(self, truth: Truth):
         gr.sync_block.__init__(self, name="truth_sink", in_sig=[np.complex64], out_sig=None)
@@ -72,13 +72,15 @@ class TruthSink(gr.sync_block):
 
 
 class AccuracyWorker(MessageBlock):
-    """Message-only block: hears results and decisions, says and writes how right they are.
+    """Messages `results` and `decisions` in, message `accuracy` out.
+
+    Compare what was called with the truth; publish and write how often it was right.
 
     Args:
-        truth: what is right.
-        sink: that fills the truth in; the end is not before its end.
+        truth: label and level of each sample.
+        sink: fills the truth in; this block does not end before it.
         rename, among: see `Judge`.
-        file: to write the report to; None: nowhere.
+        file: file for the report; None: none.
     """
 
     def __init__(
@@ -109,7 +111,7 @@ class AccuracyWorker(MessageBlock):
         self._written: dict[str, Any] | None = None
 
     def report(self) -> dict[str, Any]:
-        """The figures so far; see the block's documentation."""
+        """Give the figures so far; the block's documentation names them."""
         with self._lock:
             self._judge.judge()
             return self._report()
@@ -142,7 +144,7 @@ class AccuracyWorker(MessageBlock):
         with self._lock:
             try:
                 take(message)
-            except Exception as error:  # a handler that raises would end the block's thread
+            except Exception as error:  # an exception would end the block's thread
                 self._report_error("message not judged", error)
 
     # --- the thread that reports --------------------------------------------------------------
@@ -170,6 +172,6 @@ class AccuracyWorker(MessageBlock):
     def _report_error(self, what: str, error: BaseException) -> None:
         self._errors += 1
         text = f"{what}: {type(error).__name__}: {error}"
-        if text != self._last_error:  # the same failure on every message is said once
+        if text != self._last_error:  # a failure at every message is logged once
             log.error("%s", text)
         self._last_error = text

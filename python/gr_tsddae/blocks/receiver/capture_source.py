@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stream source that plays a recording of any format which `iq` reads, with receiver tags."""
+"""A stream source that plays a recording of any format that `iq` reads, with receiver tags."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from gr_tsddae.iq.formats.capture import Capture
 
 
 class CaptureSource(gr.sync_block):
-    """Samples of an open capture, from its first to its last, as complex64.
+    """Complex stream out: the samples of an open capture, from first to last.
 
-    Every segment's first sample has the tags `rx_rate`, `rx_freq` and `rx_time`, each where it is
+    Every segment's first sample has the tags `rx_rate`, `rx_freq` and `rx_time`, as far as they are
     known.
 
     Args:
-        capture: stays open while the flowgraph runs.
+        capture: an open capture; it stays open while the flowgraph runs.
 
     Attributes:
-        finished: whether it was read to its end.
-        stopping: set it to end the stream early.
-        error: what ended the stream early, if it was not stopped.
+        finished: whether the capture was read to its end.
+        stopping: set this to end the stream early.
+        error: the error that ended the stream early, if it was not stopped.
     """
 
     def __init__(self, capture: Capture):
@@ -48,7 +48,7 @@ class CaptureSource(gr.sync_block):
             for sample, segment in self._segments.items():
                 if first <= sample < first + count:
                     self._tag(sample, segment.frequency_hz)
-        except Exception as error:  # raised from here, it would leave the flowgraph hanging
+        except Exception as error:  # raised here, it would hang the flowgraph
             self.error = error
             return int(gr.WORK_DONE)
         return count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What rx_time, rx_freq and rx_rate tags say about a stream, as segments of a recording."""
+"""Turn rx_time, rx_freq and rx_rate tags into the segments of a recording."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from gr_tsddae.iq.receiver_time import UNIX_TIME_FROM_S, UNIX_TIME_UNTIL_S
 
 
 class ReceiverTags:
-    """Follows the tags of one run; those that cannot be true are ignored.
+    """Follow the tags of one run. Tags that cannot be true are ignored.
 
     Args:
-        rate_hz: samples per second until a tag says another; None: unknown.
-        center_hz: frequency until a tag says another; None: unknown.
-        time_s: Unix time of sample 0 until a tag says another; None: unknown.
+        rate_hz: samples per second until a tag gives another rate; None: unknown.
+        center_hz: centre until a tag gives another frequency; None: unknown.
+        time_s: Unix time of sample 0 until a tag gives another time; None: unknown.
 
     Attributes:
-        rate_changed_from: the rate before, if the last `take` brought another.
-        ignored: keys that the last `take` ignored, and why the first of their kind was.
+        rate_changed_from: the rate before, if the last `take` changed it.
+        ignored: the keys that the last `take` ignored, each with the reason of its first time.
     """
 
     def __init__(self, rate_hz: float | None, center_hz: float | None, time_s: float | None):
@@ -34,7 +34,7 @@ class ReceiverTags:
         self._time = None if time_s is None else (0, int(time_s), time_s % 1)
 
     def take(self, offset: int, values: dict[str, Any]) -> bool:
-        """The tags of one sample; whether they say anything new."""
+        """Take the tags of one sample; return whether they say anything new."""
         new = False
         self.rate_changed_from = None
         self.ignored = {}
@@ -66,7 +66,7 @@ class ReceiverTags:
         return new
 
     def segment(self, offset: int) -> tuple[int, float | None, float | None]:
-        """First sample, frequency and Unix time of a segment that begins here."""
+        """Give first sample, frequency and Unix time of a segment that begins here."""
         return offset, self._center_hz, self._time_at(offset)
 
     def _time_at(self, offset: int) -> float | None:
@@ -81,10 +81,10 @@ class ReceiverTags:
     def _ignore(self, key: str, values: dict[str, Any], expected: str) -> None:
         text = pmt.write_string(values[key])[:100]
         reason = f"it says {text}, and is ignored; let the source send {expected}"
-        self.ignored[key] = self._reasons.setdefault(key, reason)  # which is worth one line of log
+        self.ignored[key] = self._reasons.setdefault(key, reason)  # the log needs it once
 
     def _is_expected(self, offset: int, whole_s: int, part_s: float) -> bool:
-        """Receivers repeat their time now and then; it is news only after a gap."""
+        """Receivers repeat their time now and then. A time is news only after a gap."""
         if self._time is None or self.rate_hz is None or offset == 0:
             return False
         at, then_s, then_part_s = self._time

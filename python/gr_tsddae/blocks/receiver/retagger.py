@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Receiver tags that stay true behind a tuner and resampler.
 
-Stock blocks move tags to the right sample and leave their values alone: behind a decimator
-`rx_rate` is still the receiver's. Whoever believes tags, as the classifier does, would be misled.
+Stock blocks move a tag to the right sample and keep its value: behind a decimator `rx_rate` is
+still the receiver's. A block that believes tags, as the classifier does, would be misled.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ KNOWN = (RX_TIME, RX_RATE, RX_FREQ, TUNED)
 
 
 class Retagger(gr.sync_block):
-    """Copies samples; rewrites `rx_rate`, `rx_freq` and `rx_time` for what was done before it.
+    """Complex stream in and out, with `rx_rate`, `rx_freq` and `rx_time` rewritten.
 
-    Says them itself at the first sample, where the source did not: the rate always, the frequency
-    when it is known. Other tags pass.
+    The tags account for what was done to the stream before this block. At the first sample the
+    block itself tells the rate, and the frequency if it is known, where the source did not. Other
+    tags pass, and so does a malformed one, which is logged.
 
     Args:
         input_rate_hz: samples per second where the tags come from.
         output_rate_hz: samples per second here.
-        center_frequency_hz: of the receiver while no `rx_freq` tag was seen; 0: unknown.
-        offset_hz: what lay at this distance from the receiver's centre lies at 0 Hz here.
+        center_frequency_hz: the receiver's centre while no `rx_freq` tag was seen; 0: unknown.
+        offset_hz: distance from the receiver's centre that lies at 0 Hz here.
     """
 
     def __init__(
@@ -54,10 +55,10 @@ class Retagger(gr.sync_block):
         self._tagged_hz: float | None = None
         self._warned: set[str] = set()  # keys
         self._news = False  # the nominal frequency changed
-        self.delay_s = 0.0  # how much later a sample comes out than its time says
+        self.delay_s = 0.0  # delay of the filters before this block
 
     def set_center_frequency_hz(self, value: float) -> None:
-        """From the next samples on, unless the source tags its frequency itself."""
+        """Change the centre from the next samples on, unless the source tags it."""
         self._nominal_hz = value
         self._news = True
 
@@ -71,12 +72,12 @@ class Retagger(gr.sync_block):
         first = self.nitems_read(0)
         try:
             self._pass_tags(first, count)
-        except Exception:  # raised from here, it would leave the flowgraph hanging for ever
+        except Exception:  # raised here, it would hang the flowgraph
             log.exception("tags near sample %d lost", first)
         return count
 
     def _pass_tags(self, first: int, count: int) -> None:
-        news, self._news = self._news, False  # before it is read: more may come meanwhile
+        news, self._news = self._news, False  # first, since more news may come meanwhile
         tags = self.get_tags_in_window(0, 0, count)
         at_first = [tag.key for tag in tags if tag.offset == first]
         if first == 0 and not any(pmt.eq(key, RX_RATE) for key in at_first):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the receiver said of windows (rx_time, rx_freq, rx_rate): where it changes, and as tags."""
+"""The receiver's tags of windows (rx_time, rx_freq, rx_rate): where they change, and as tags."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ SampleTag = tuple[int, str, pmt.pmt_base]  # absolute sample, key, value
 
 
 def changes(info: np.ndarray) -> np.ndarray:
-    """Numbers of the windows of which time tag, frequency or rate differ from those of the one
-    before: window_info (B,) -> int (n,), without 0."""
+    """Find the windows whose time tag, frequency or rate differ from the window before.
+
+    Args:
+        info: window_info (B,).
+
+    Returns:
+        Numbers of these windows, int (n,), without 0.
+    """
     told = np.stack(
         [
             info["has_time"].astype(np.float64),
@@ -26,22 +32,22 @@ def changes(info: np.ndarray) -> np.ndarray:
 
 
 class WindowTags:
-    """Tells tags of the receiver again, at the samples they were at.
+    """Repeat the receiver's tags at the samples where they were.
 
-    The first window behind a tag starts exactly there. When that window was lost, the tag stands at
-    the first one that was not, unless what it stood at has not left yet; a time is moved on, for
-    which the rate must be known.
+    The first window behind a tag starts exactly there. If that window was lost, the tag stays at
+    its sample while that sample has not left yet; else it moves to the first window that was not
+    lost. A time that moves needs the rate, and is left out without it.
     """
 
     def __init__(self) -> None:
         self._before: np.ndarray | None = None  # (1,), the window that came last
 
     def news(self, info: np.ndarray, position: int) -> list[SampleTag]:
-        """Tags that are due with windows, in stream order.
+        """Give the tags that are due with windows, in stream order.
 
         Args:
             info: window_info (B,), B at least 1.
-            position: samples before it have left already.
+            position: number of samples that have left already.
         """
         tags = [] if self._before is not None else _between(None, info[0], position)
         known = info if self._before is None else np.concatenate((self._before, info))
@@ -52,7 +58,7 @@ class WindowTags:
 
 
 def _between(before: np.void | None, now: np.void, position: int) -> list[SampleTag]:
-    """Tags that say what is new of a window."""
+    """Give the tags for what is new in a window."""
 
     def same(*fields: str) -> bool:
         return before is not None and all(before[field] == now[field] for field in fields)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decisions in, a growing SigMF file and status out."""
+"""Write decisions into a growing SigMF file, and publish its status."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ TICK_S = 0.1  # how often the thread looks whether metadata or status are due
 
 
 class AnnotationWorker(MessageBlock):
-    """Message-only block that owns the thread which writes metadata.
+    """Message `decisions` in, message `status` out; writes the metadata on a thread.
 
     Args:
-        open_recording: gives the recording of a run without a recorder, None with one: then the
-            recorder's owner sets `recording`.
-        status: gives what the status message holds beside decisions and errors.
-        samples_written: samples the file holds now.
-        stream_ended: whether the recorded stream is over; None without a recorder.
+        open_recording: opens the recording of a run without a recorder. None with a recorder,
+            whose owner sets `recording`.
+        status: gives the entries of the status message beside decisions and errors.
+        samples_written: gives the number of samples that the file holds.
+        stream_ended: set when the recorded stream has ended; None without a recorder.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class AnnotationWorker(MessageBlock):
         self.message_port_register_out(self._status_port)
 
     def changed(self) -> None:
-        """Something else than a decision changed the recording."""
+        """Note that something else than a decision changed the recording."""
         self._dirty = True
 
     def report(self, what: str, error: BaseException) -> None:
-        """From any thread: count what went wrong; the same again is logged once."""
+        """Count an error, from any thread; the same error is logged once in a row."""
         with self._error_lock:
             self._errors += 1
             text = self._last_error = f"{what}: {error}"
@@ -99,7 +99,7 @@ class AnnotationWorker(MessageBlock):
     def _on_decision(self, message: pmt.pmt_base) -> None:
         try:
             self._annotate(pmt.to_python(message))
-        except Exception as error:  # a handler that raises would end the block's thread
+        except Exception as error:  # an exception would end the block's thread
             self.report("decision refused", error)
 
     def _annotate(self, said: Any) -> None:
@@ -113,7 +113,7 @@ class AnnotationWorker(MessageBlock):
             self._left_out += 1
             return
         if self.recording is None:
-            return  # it could not be made, which has been reported
+            return  # opening it failed, which has been reported
         note = ModelAnnotation(
             first_sample=int(said["first_sample"]),
             sample_count=int(said["sample_count"]),
@@ -153,7 +153,7 @@ class AnnotationWorker(MessageBlock):
         self._publish_status()
 
     def _save(self) -> None:
-        # The recorder may replace it at any moment; that of the run before is not touched again.
+        # The recorder may replace the recording at any moment. That of the last run stays as it is.
         recording = self.recording
         if recording is None or recording is self._finished or not self._dirty:
             return

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stream sink that writes samples to a file on a thread of its own.
 
-Stock File Sink writes inside `work()`: a slow disk holds up the radio, and a full one ends the
-block with an exception. Here a slow disk costs samples, which are counted and left as a hole of
-zeros in the file, so that sample numbers stay those of the stream; or, with `wait`, time. A full
-one ends the recording and nothing else.
+The stock File Sink writes inside `work()`: a slow disk holds up the radio, and a full disk ends the
+block with an exception. Here a slow disk costs samples. They are counted, and the file has zeros
+in their place, so that sample numbers stay those of the stream. With `wait`, a slow disk costs time
+instead. A full disk ends the recording and nothing else.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ RECEIVER_KEYS = tuple(pmt.intern(key) for key in ("rx_time", "rx_freq", "rx_rate
 
 
 class SampleWriter:
-    """Blocks of samples in, a file out, on a thread.
+    """Write blocks of samples to a file, on a thread.
 
     Args:
-        path: must not exist yet.
-        wait: whether `put` waits for a slow disk, instead of refusing.
-        report: is called with what went wrong, once.
+        path: the file; it must not exist yet.
+        wait: whether `put` waits for a slow disk instead of refusing.
+        report: called once with what went wrong.
 
     Raises:
-        OSError: when the file cannot be made.
+        OSError: If the file cannot be made.
     """
 
     def __init__(self, path: Path, *, wait: bool, report: Callable[[str, BaseException], None]):
@@ -56,7 +56,7 @@ class SampleWriter:
         return self._pending_bytes // SAMPLE_BYTES
 
     def put(self, first_sample: int, iq: np.ndarray) -> bool:
-        """Takes a copy of (N,) complex64 to be written; False: it was not taken."""
+        """Take a copy of samples, (N,) complex64, to write them; return whether there was room."""
         with self._changed:
             if self._wait:
                 self._changed.wait_for(self._has_room)
@@ -68,7 +68,7 @@ class SampleWriter:
         return True
 
     def close(self) -> None:
-        """Writes what was taken, and closes the file."""
+        """Write what was taken, and close the file."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -99,7 +99,7 @@ class SampleWriter:
     def _write(self, first_sample: int, iq: np.ndarray) -> None:
         data, done = memoryview(iq).cast("B"), 0
         try:
-            while done < len(data):  # a disk that is nearly full takes a part, and then refuses
+            while done < len(data):  # a nearly full disk takes a part, and then refuses
                 done += os.pwrite(self._file, data[done:], first_sample * SAMPLE_BYTES + done)
         except OSError as error:
             self.failed = True
@@ -111,9 +111,7 @@ class SampleWriter:
 
 
 class Recorder(gr.sync_block):
-    """Gives every block of samples to a writer, and tells of receiver tags and losses.
-
-    What is to be done at the start of a run is the owner's: `open_writer` makes the writer.
+    """Complex stream in. Give each block of samples to a writer, and tell of tags and losses.
 
     Args:
         open_writer: called at each start; returns a writer, or None when there can be none.
@@ -159,7 +157,7 @@ class Recorder(gr.sync_block):
         iq = input_items[0]
         try:
             self._take(self.nitems_read(0), iq)
-        except Exception as error:  # raised from here, it would leave the flowgraph hanging
+        except Exception as error:  # raised here, it would hang the flowgraph
             self._report("recorder", error)
         self.samples_in += len(iq)
         return len(iq)
