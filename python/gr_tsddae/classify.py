@@ -150,31 +150,44 @@ def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="python -m gr_tsddae.classify",
-        description="Say what is in a recording. Formats: SigMF, raw IQ (cf32, ci16, ci8, cu8), "
-        "IQ WAV. A model wants one signal, near 0 Hz, at its samples per symbol (amc-nano: 8), and "
-        "is wrong without a warning elsewhere: --symbol-rate and --offset bring it there.",
+        description="Name the signal of a recording in SigMF, raw IQ (cf32, ci16, ci8, cu8) or "
+        "IQ WAV. A model needs one signal, near 0 Hz, at its samples per symbol (amc-nano: 8). "
+        "Elsewhere its label is wrong without a warning: --symbol-rate and --offset bring the "
+        "signal there.",
     )
     add_recording_options(top)
-    top.add_argument("--model", default="amc-nano", help="name or folder (default: amc-nano)")
+    top.add_argument(
+        "--model", default="amc-nano", help="name or folder of the model (default: amc-nano)"
+    )
     add_signal_options(top, required=False)
-    top.add_argument("--hop", type=int, metavar="SAMPLES", help="default: the window length")
+    top.add_argument(
+        "--hop",
+        type=int,
+        metavar="SAMPLES",
+        help="distance between windows (default: the window length)",
+    )
     top.add_argument(
         "--interval",
         type=float,
         metavar="SECONDS",
-        help="stretch of one decision (default: a sixtieth of the recording)",
+        help="duration of one decision (default: a sixtieth of the recording)",
     )
-    top.add_argument("--threshold", type=float, default=0.0, help="below it: unknown (default: 0)")
-    top.add_argument("--device", default="auto", help="auto, cpu, cuda")
-    top.add_argument("--json", action="store_true", help="all decisions as JSON on stdout")
-    top.add_argument("--png", type=Path, metavar="FILE", help="draw a timeline")
+    top.add_argument(
+        "--threshold",
+        type=float,
+        default=0.0,
+        help="label decisions below this confidence unknown (default: 0)",
+    )
+    top.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    top.add_argument("--json", action="store_true", help="print all decisions as JSON")
+    top.add_argument("--png", type=Path, metavar="FILE", help="draw a timeline into this file")
     top.add_argument(
         "--annotations",
         type=Path,
         metavar="FILE",
         help="write a SigMF recording annotated with the decisions",
     )
-    top.add_argument("--quiet", action="store_true", help="no progress bar")
+    top.add_argument("--quiet", action="store_true", help="show no progress bar")
     return top
 
 

@@ -109,10 +109,14 @@ def _on_ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
 
 def add_recording_options(top: argparse.ArgumentParser) -> None:
     """Add the options that name a recording and what its file does not say."""
-    top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
+    top.add_argument("capture", help="recording to read: .sigmf-meta, .cf32, .cu8, .wav, ...")
     top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
-    top.add_argument("--rate", type=float, metavar="HZ", help="sample rate, if the file has none")
-    top.add_argument("--center", type=float, metavar="HZ", help="centre frequency, likewise")
+    top.add_argument(
+        "--rate", type=float, metavar="HZ", help="sample rate of a file that states none"
+    )
+    top.add_argument(
+        "--center", type=float, metavar="HZ", help="centre frequency of a file that states none"
+    )
 
 
 def open_recording(arguments: argparse.Namespace) -> Capture:
@@ -132,21 +136,21 @@ def add_signal_options(top: argparse.ArgumentParser, *, required: bool) -> None:
         type=float,
         metavar="HZ",
         required=required,
-        help="symbols per second of the signal; FM voice: 12.5e3, broadcast FM: 25e3 to 50e3",
+        help="symbol rate of the signal; for FM voice 12.5e3, for broadcast FM 25e3 to 50e3",
     )
     top.add_argument(
         "--offset",
         type=float,
         default=0.0,
         metavar="HZ",
-        help="where the signal lies, from the recording's centre (default: 0)",
+        help="frequency of the signal relative to the recording's centre (default: 0)",
     )
     top.add_argument(
         "--samples-per-symbol",
         type=float,
         default=0.0,
         metavar="N",
-        help="of the result (default: what the model's card says)",
+        help="samples per symbol of the result (default: those in the model's card)",
     )
 
 
@@ -155,15 +159,21 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m gr_tsddae.condition",
         description="Cut one signal out of a recording, and resample it to the samples per symbol "
-        "of a model. Writes SigMF. Needs GNU Radio.",
+        "of a model. The command writes SigMF. It needs GNU Radio.",
     )
     add_recording_options(top)
-    top.add_argument("out", type=Path, help="recording to write; an existing one stays")
+    top.add_argument("out", type=Path, help="recording to write; it must not exist")
     add_signal_options(top, required=True)
     top.add_argument(
-        "--bandwidth", type=float, default=0.0, metavar="HZ", help="of the signal (default: widest)"
+        "--bandwidth",
+        type=float,
+        default=0.0,
+        metavar="HZ",
+        help="bandwidth of the signal (default: the widest)",
     )
-    top.add_argument("--model", default="amc-nano", help="name or folder (default: amc-nano)")
+    top.add_argument(
+        "--model", default="amc-nano", help="name or folder of the model (default: amc-nano)"
+    )
     return top
 
 

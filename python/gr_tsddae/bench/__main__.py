@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     print_any_text()
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: {PROGRAM} COMMAND ...; COMMAND --help says more\n")
+        print(f"usage: {PROGRAM} COMMAND ...; COMMAND --help lists its options\n")
         for name, (_, summary) in COMMANDS.items():
             print(f"  {name:<10} {summary}")
         return 0 if arguments else 2

@@ -234,7 +234,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     add("--lengths", nargs="+", type=int, default=[128], metavar="SAMPLES")
-    add("--engines", nargs="+", choices=ENGINES, help="default: all that the device has")
+    add(
+        "--engines",
+        nargs="+",
+        choices=ENGINES,
+        help="engines to measure (default: all that the device has)",
+    )
     add("--precisions", nargs="+", choices=list(PRECISIONS), default=["bfloat16", "float32"])
     add("--batches", nargs="+", type=int, metavar="WINDOWS")
     add("--compile-batches", nargs="+", type=int, metavar="WINDOWS", help="default: 256 and, on "
@@ -244,8 +249,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--tune-from", type=int, metavar="WINDOWS", help="try many kernels for base in bfloat16 "
         "from this batch on; takes a minute or more on a GPU")  # fmt: skip
     add("--device", default="auto")
-    add("--seconds", type=float, default=1.0, help="time for each configuration")
-    add("--total-seconds", type=float, default=float("inf"), help="begin nothing after this time")
+    add("--seconds", type=float, default=1.0, help="duration of each configuration")
+    add(
+        "--total-seconds",
+        type=float,
+        default=float("inf"),
+        help="start no configuration after this time",
+    )
     add("--out", type=Path, default=Path("."), help="folder for network.json and network.png")
     return parser
 

@@ -278,7 +278,7 @@ def main(arguments: list[str] | None = None) -> int:
         )  # fmt: skip
     parser.add_argument(
         "--policy", choices=("drop_oldest", "drop_newest", "block"), default=default.policy,
-        help="when the network is too slow (%(default)s)",
+        help="what happens when the network is too slow (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, help="file to write the result to")
     values = vars(parser.parse_args(arguments))

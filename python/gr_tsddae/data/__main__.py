@@ -28,17 +28,20 @@ from gr_tsddae.files import print_any_text
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(prog="python -m gr_tsddae.data", description=__doc__)
+    top = argparse.ArgumentParser(
+        prog="python -m gr_tsddae.data",
+        description="Describe a dataset, or write it as a recording to replay.",
+    )
     commands = top.add_subparsers(dest="command", required=True)
     show = commands.add_parser(
         "summary",
         help="count the classes, levels and groups of a dataset",
-        description="Open a dataset as training would, and say what is in it.",
+        description="Open a dataset as training does, and describe its content.",
         epilog="example: python -m gr_tsddae.data summary captures my_emitters/ "
         "--option window_samples=1024",
     )
     _add_dataset(show)
-    show.add_argument("--json", action="store_true", help="for machines")
+    show.add_argument("--json", action="store_true", help="print JSON")
     _add_to_file(commands)
     commands.add_parser("kinds", help="list the kinds of dataset and their options")
     return top
@@ -54,7 +57,7 @@ def _add_dataset(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="of the reader, the value in YAML; may be repeated",
+        help="option of the reader, its value in YAML; may be repeated",
     )
 
 
@@ -71,34 +74,38 @@ def _add_to_file(commands: Any) -> None:
     _add_dataset(write)
     write.add_argument("out", metavar="OUT", type=Path, help="name of the recording")
     default = Selection()
-    write.add_argument("--order", choices=ORDERS, default=default.order, help="of the windows")
-    write.add_argument("--seed", type=int, default=default.seed, help="of the shuffled order")
-    write.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="only these")
+    write.add_argument(
+        "--order", choices=ORDERS, default=default.order, help="order of the windows"
+    )
+    write.add_argument("--seed", type=int, default=default.seed, help="seed of the shuffled order")
+    write.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="write only these")
     write.add_argument("--snr-min", type=float, default=-math.inf, metavar="DB", help="lowest SNR")
     write.add_argument("--snr-max", type=float, default=math.inf, metavar="DB", help="highest SNR")
     write.add_argument(
-        "--snrs", nargs="+", type=float, default=(), metavar="DB", help="only these SNRs"
+        "--snrs", nargs="+", type=float, default=(), metavar="DB", help="write only these"
     )
     write.add_argument(
         "--part",
         choices=PARTS,
         default=default.part,
-        help="of the split 60/20/20 that training and `train evaluate` use",
+        help="part of the split 60/20/20 that training and `train evaluate` use",
     )
-    write.add_argument("--split-seed", type=int, default=default.split_seed, help="of that split")
+    write.add_argument(
+        "--split-seed", type=int, default=default.split_seed, help="seed of that split"
+    )
     write.add_argument(
         "--windows-per-key",
         type=int,
         default=default.windows_per_key,
         metavar="N",
-        help="at most so many of each class and SNR; 0: all",
+        help="most windows of each class and SNR; 0: all",
     )
-    write.add_argument("--gain", type=float, default=1.0, help="samples are multiplied with it")
-    write.add_argument("--rate", type=float, metavar="HZ", help="for core:sample_rate")
+    write.add_argument("--gain", type=float, default=1.0, help="factor for the samples")
+    write.add_argument("--rate", type=float, metavar="HZ", help="value of core:sample_rate")
     write.add_argument(
         "--merge",
         action="store_true",
-        help="one annotation for neighbours of the same label and SNR",
+        help="join neighbours of the same label and SNR in one annotation",
     )
 
 

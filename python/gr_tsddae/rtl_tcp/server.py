@@ -243,18 +243,34 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m gr_tsddae.rtl_tcp",
         description="Serve a recording as rtl_tcp serves a dongle, until Ctrl-C.",
     )
-    parser.add_argument("recording", help="SigMF, IQ WAV, raw IQ, or GNU Radio's file-meta")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: for other machines, too")
+    parser.add_argument(
+        "recording", help="recording in SigMF, IQ WAV, raw IQ or GNU Radio file-meta"
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen at; 0.0.0.0 also serves other computers",
+    )
     parser.add_argument("--port", type=int, default=1234)
-    parser.add_argument("--rate", type=float, default=2.4e6, help="Hz, until the client asks")
-    parser.add_argument("--repeat", action="store_true", help="else noise follows the recording")
+    parser.add_argument(
+        "--rate", type=float, default=2.4e6, help="sample rate in Hz until the client sets one"
+    )
+    parser.add_argument(
+        "--repeat", action="store_true", help="start again at the end; otherwise noise follows"
+    )
     parser.add_argument("--paced", action=argparse.BooleanOptionalAction, default=True,
-                        help="at the nominal rate, or as fast as it is taken")  # fmt: skip
-    parser.add_argument("--dtype", help="of a raw recording: cf32, ci16, cu8, ...")
-    parser.add_argument("--recording-rate", type=float, help="Hz, where the file does not say it")
-    parser.add_argument("--recording-frequency", type=float, help="centre, Hz, likewise")
+                        help="keep the nominal rate, or send as fast as possible")  # fmt: skip
+    parser.add_argument("--dtype", help="sample format of a raw recording: cf32, ci16, cu8, ...")
+    parser.add_argument(
+        "--recording-rate", type=float, help="sample rate in Hz of a file that states none"
+    )
+    parser.add_argument(
+        "--recording-frequency",
+        type=float,
+        help="centre frequency in Hz of a file that states none",
+    )
     parser.add_argument("--status", type=float, metavar="SECONDS",
-                        help="print a line of JSON about the client so often")  # fmt: skip
+                        help="print a line of JSON about the client at this interval")  # fmt: skip
     given = parser.parse_args(argv)
     if given.status is not None and not given.status > 0:
         parser.error(f"--status is {given.status}: give seconds above 0")

@@ -51,10 +51,12 @@ def parser() -> argparse.ArgumentParser:
             description=text[0].upper() + text[1:] + ".",
             formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         )
-        command.add_argument("out", type=Path, metavar=out, help="to write; must not exist")
+        command.add_argument(
+            "out", type=Path, metavar=out, help="file or folder to write; it must not exist"
+        )
         if windows:
             command.add_argument("--windows", type=_count, default=windows[0], help=windows[1])
-        command.add_argument("--seed", type=int, default=1, help="of all randomness")
+        command.add_argument("--seed", type=int, default=1, help="seed of all random values")
         return command
 
     def add_snrs(command: argparse.ArgumentParser, default: tuple[int, int, int]) -> None:
@@ -68,13 +70,23 @@ def parser() -> argparse.ArgumentParser:
         )
 
     for kind, text, out, windows in (
-        ("rml2016a", "RML2016.10A: a pickle of 11 classes", "OUT.pkl", (1000, "per class and SNR")),
-        ("rml2016b", "RML2016.10B: a pickle of 10 classes", "OUT.dat", (6000, "per class and SNR")),
+        (
+            "rml2016a",
+            "RML2016.10A: a pickle of 11 classes",
+            "OUT.pkl",
+            (1000, "windows per class and SNR"),
+        ),
+        (
+            "rml2016b",
+            "RML2016.10B: a pickle of 10 classes",
+            "OUT.dat",
+            (6000, "windows per class and SNR"),
+        ),
         (
             "rml2016c",
             "RML2016.04C: a pickle of 11 classes, of varying counts",
             "OUT.pkl",
-            (1000, "per class and SNR, at most"),
+            (1000, "most windows per class and SNR"),
         ),
     ):
         command = add(kind, text, out, windows)
@@ -82,7 +94,7 @@ def parser() -> argparse.ArgumentParser:
             "--recipe",
             choices=sorted(RECIPES),
             default="as-released",
-            help="as-released: with the flaws of the released files; clean: none, nor a channel",
+            help="as-released has the flaws of the released files; clean has none, and no channel",
         )
         add_snrs(command, (-20, 18, 2))
 
@@ -90,35 +102,41 @@ def parser() -> argparse.ArgumentParser:
         "rml2018",
         "RML2018.01A: HDF5 of 24 classes (21 GB at its full size)",
         "OUT.hdf5",
-        (4096, "per class and SNR"),
+        (4096, "windows per class and SNR"),
     )
     add_snrs(command, (-20, 30, 2))
 
     command = add("techrec", "TechRec: a folder of LTE, DVB-T and Wi-Fi .bin", "OUT_DIR", None)
-    command.add_argument("--seconds", type=float, default=0.2, help="of each recording")
-    command.add_argument("--runs", type=_count, default=3, help="recordings of each technology")
+    command.add_argument("--seconds", type=float, default=0.2, help="duration of each recording")
+    command.add_argument(
+        "--runs", type=_count, default=3, help="number of recordings of each technology"
+    )
 
     command = add(
         "icarus",
         "ICARUS: LTE with and without a DSSS underlay",
         "OUT",
-        (2000, "per label and SIR, rounded up to whole recordings"),
+        (2000, "windows per label and SIR, rounded up to whole recordings"),
     )
     command.add_argument(
-        "--sigmf", action="store_true", help="OUT is a folder of SigMF recordings, not a .npz"
+        "--sigmf", action="store_true", help="write a folder of SigMF recordings instead of an .npz"
     )
 
     command = add(
         "scene", "a wide recording of many emitters, in SigMF with its truth", "OUT", None
     )
-    command.add_argument("--seconds", type=float, default=2.0, help="length")
-    command.add_argument("--rate", type=float, default=2.4e6, help="samples per second")
-    command.add_argument("--emitters", type=int, default=8, help="how many send")
+    command.add_argument("--seconds", type=float, default=2.0, help="duration")
+    command.add_argument("--rate", type=float, default=2.4e6, help="sample rate in Hz")
+    command.add_argument("--emitters", type=int, default=8, help="number of emitters")
     command.add_argument("--recipe", choices=sorted(SCENES), default="mixed", help="kind of scene")
     command.add_argument(
-        "--snr", type=float, nargs=2, metavar=("LOW", "HIGH"), help="dB, instead of the recipe's"
+        "--snr",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="range of SNR in dB, instead of the recipe's",
     )
-    command.add_argument("--dtype", choices=("cu8", "cf32"), default="cu8", help="of the samples")
+    command.add_argument("--dtype", choices=("cu8", "cf32"), default="cu8", help="sample format")
     return top
 
 
