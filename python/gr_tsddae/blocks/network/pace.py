@@ -15,8 +15,10 @@ for so long that its result would be late is dropped, where the policy is to dro
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
-from gr_tsddae.bindings import window_batcher
+if TYPE_CHECKING:
+    from gr_tsddae.bindings import window_batcher
 
 TARGET_SHARE = 0.9  # of the target; the rest is for threads to wake up
 MEMORY = 0.95  # what a pass counts for at the next one

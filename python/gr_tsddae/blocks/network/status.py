@@ -7,13 +7,15 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gr_tsddae.bindings import window_batcher
 from gr_tsddae.blocks.network.model_loader import Network
 from gr_tsddae.zoo.input_rate import disagreement
+
+if TYPE_CHECKING:
+    from gr_tsddae.bindings import window_batcher
 
 log = logging.getLogger(__name__)
 
