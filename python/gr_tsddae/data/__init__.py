@@ -38,7 +38,7 @@ register = _REGISTRY.register
 
 
 def kinds() -> tuple[str, ...]:
-    """All kinds of dataset: those of this package, then those that others offer or registered."""
+    """List all kinds of dataset: those of this package, then those from outside."""
     return tuple(_REGISTRY.names())
 
 
@@ -81,7 +81,7 @@ def open_dataset(kind: str, path: str | os.PathLike[str], **options: Any) -> Dat
 
 
 def reader_options(kind: str) -> dict[str, Any]:
-    """Names and defaults of the options a kind of dataset has.
+    """Return names and defaults of the options that a kind of dataset has.
 
     Raises:
         DatasetError: when there is no such kind.

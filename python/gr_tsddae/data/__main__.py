@@ -27,7 +27,7 @@ from gr_tsddae.files import print_any_text
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Describe the command line."""
     top = argparse.ArgumentParser(
         prog="python -m gr_tsddae.data",
         description="Describe a dataset, or write it as a recording to replay.",
@@ -110,7 +110,7 @@ def _add_to_file(commands: Any) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     print_any_text()
     try:
         asked = parser().parse_args(arguments)
@@ -157,7 +157,7 @@ def _to_file(asked: argparse.Namespace, dataset: Dataset) -> str:
 
 
 def table(summary: dict[str, Any]) -> str:
-    """`Dataset.summary()` for people."""
+    """Format `Dataset.summary()` as a table."""
     length, windows = summary["window_samples"], summary["windows"]
     levels = summary["levels_db"]
     lines = [

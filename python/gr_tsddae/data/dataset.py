@@ -27,7 +27,7 @@ class WindowStore(Protocol):
     shape: tuple[int, int, int]
 
     def read(self, index: np.ndarray) -> np.ndarray:
-        """Windows by number: int64 (n,), any order, repeats allowed -> float32 (n, 2, L).
+        """Read windows by number: int64 (n,), any order, repeats allowed -> float32 (n, 2, L).
 
         Unscaled, as in the file. A store on files reads only what is asked for.
         """
@@ -76,7 +76,7 @@ class ChunkedStore:
 
 
 def usable(rows: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
-    """Which windows can be learned from: finite as float32, and not all zero.
+    """Find the windows that a network can learn from: finite as float32, and not all zero.
 
     Args:
         rows: floating-point (N, 2, L).
@@ -149,11 +149,11 @@ class Dataset:
         return self.store.shape[2]
 
     def rows(self, which: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Unscaled windows of this dataset, all or by number: float32 (n, 2, L)."""
+        """Read unscaled windows of this dataset, all or by number: float32 (n, 2, L)."""
         return self.store.read(self.index[which])
 
     def select(self, which: np.ndarray) -> Dataset:
-        """The part with these numbers, int64 (n,) or bool (N,); no window is read."""
+        """Take the windows with these numbers, int64 (n,) or bool (N,); read none."""
         return dataclasses.replace(
             self,
             index=self.index[which],
@@ -163,7 +163,7 @@ class Dataset:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Counts per class and level, plain numbers and text."""
+        """Count windows per class and level, as plain numbers and text."""
         counts = np.unique(self.level_db, return_counts=True)
         levels = {int(v): int(n) for v, n in zip(*counts, strict=True)}
         named = {name: int((self.label == i).sum()) for i, name in enumerate(self.classes)}

@@ -76,7 +76,7 @@ def as_annotated(
 
 
 def _converted(value: Any, wanted: Any) -> Any:
-    """The value as this type, or TypeError or ValueError."""
+    """Convert a value to this type; raise TypeError or ValueError where it does not fit."""
     kind, arguments = typing.get_origin(wanted) or wanted, typing.get_args(wanted)
     if kind is Any:
         return value
@@ -119,7 +119,7 @@ def _converted(value: Any, wanted: Any) -> Any:
 
 
 def _words(wanted: Any) -> str:
-    """What an annotation asks for; KeyError or TypeError where it is not one of `as_annotated`."""
+    """Name what an annotation asks for; raise KeyError or TypeError where it is not supported."""
     kind, arguments = typing.get_origin(wanted) or wanted, typing.get_args(wanted)
     if kind in _UNIONS:
         return ", or ".join(map(_words, arguments))
@@ -136,5 +136,5 @@ def _words(wanted: Any) -> str:
 
 
 def _is_fixed(kind: Any, arguments: tuple[Any, ...]) -> bool:
-    """Whether a type is a tuple with a type for each place."""
+    """Tell whether a type is a tuple with a type for each place."""
     return kind is tuple and bool(arguments) and arguments[-1] is not Ellipsis

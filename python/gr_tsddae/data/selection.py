@@ -67,7 +67,7 @@ class Selection:
             )
 
     def of(self, dataset: Dataset) -> Dataset:
-        """The windows asked for, in the order asked for; none is read.
+        """Select the windows asked for, in the order asked for; read none.
 
         Raises:
             DatasetError: a class or level is not there, the dataset knows no levels, it cannot be
@@ -128,7 +128,7 @@ class Selection:
 
 
 def _place_in_key(dataset: Dataset) -> np.ndarray:
-    """For each window how many of its class and level come before it, (N,)."""
+    """Count, for each window, those of its class and level that come before it: (N,)."""
     order = np.lexsort((dataset.level_db, dataset.label))  # stable
     label, level = dataset.label[order], dataset.level_db[order]
     first = np.ones(len(order), bool)
@@ -140,7 +140,7 @@ def _place_in_key(dataset: Dataset) -> np.ndarray:
 
 
 def truth_of(dataset: Dataset, number: int) -> tuple[str | None, int | None]:
-    """Class name and level in dB of a window; None what is not known."""
+    """Return class name and level in dB of a window; None for each that is not known."""
     label = int(dataset.label[number])
     return (
         None if label == UNLABELLED else dataset.classes[label],
@@ -149,7 +149,7 @@ def truth_of(dataset: Dataset, number: int) -> tuple[str | None, int | None]:
 
 
 def as_complex(rows: np.ndarray, gain: float) -> np.ndarray:
-    """Windows as one stream: float32 (n, 2, L) -> complex64 (n * L,)."""
+    """Join windows to one stream: float32 (n, 2, L) -> complex64 (n * L,)."""
     stream = np.empty((len(rows), rows.shape[2]), np.complex64)
     np.multiply(rows[:, 0], np.float32(gain), out=stream.real)
     np.multiply(rows[:, 1], np.float32(gain), out=stream.imag)

@@ -53,7 +53,7 @@ def split(
 def stratified(
     dataset: Dataset, *, seed: int, test: float = TEST, validation: float = VALIDATION
 ) -> Split:
-    """The paper's split: 20 % test, 25 % of the rest for validation, in each class and level.
+    """Split as the paper does: 20 % test, 25 % of the rest validation, in each class and level.
 
     Every cell of a class and a level gives its share to within one window, and the parts have their
     shares of the whole exactly, rounded.
@@ -121,7 +121,7 @@ def by_group(
 def _dealt(
     counts: np.ndarray, shares: np.ndarray, reserved: np.ndarray, random: np.random.Generator
 ) -> np.ndarray:
-    """The part of each group: int64 (G,) of 0, 1, 2.
+    """Deal groups to parts: int64 (G,) of 0, 1, 2.
 
     Args:
         counts: int64 (G, K), windows of each group and class.
@@ -150,7 +150,7 @@ def _dealt(
 
 
 def _cover(counts: np.ndarray) -> np.ndarray:
-    """Groups that bring every class to every part, found by an exhaustive search.
+    """Search exhaustively for groups that bring every class to every part.
 
     The search serves one class in one part after another, the class with the fewest groups to spare
     first. It tries all groups that may serve it, and turns back where a class has fewer groups left
@@ -205,7 +205,7 @@ def _cover(counts: np.ndarray) -> np.ndarray:
 
 
 def few_shot(dataset: Dataset, index: np.ndarray, *, shots: int, seed: int) -> np.ndarray:
-    """K windows per class and level: the paper's N-way K-shot M-SNR.
+    """Draw K windows per class and level: the paper's N-way K-shot M-SNR.
 
     Args:
         dataset: its classes and levels are the cells to fill.
@@ -239,7 +239,7 @@ def few_shot(dataset: Dataset, index: np.ndarray, *, shots: int, seed: int) -> n
 
 
 def _cells(label: np.ndarray, level_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers the cells of a class and a level: cell of each window (N,), windows of each cell."""
+    """Number the cells of a class and a level: cell of each window (N,), windows of each cell."""
     levels, level = np.unique(level_db, return_inverse=True)
     pair = (label - UNLABELLED) * len(levels) + level
     _, cell, counts = np.unique(pair, return_inverse=True, return_counts=True)
@@ -249,7 +249,7 @@ def _cells(label: np.ndarray, level_db: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _apportion(
     counts: np.ndarray, label: np.ndarray, share: float, random: np.random.Generator, *, left: int
 ) -> np.ndarray:
-    """Whole shares of each count, to within one, that add up to the share of the sum.
+    """Share out whole windows of each count, to within one, that add up to the share of the sum.
 
     Largest remainders round up; chance decides between equal ones. Where the sum allows it, each
     label gets at least 1 and keeps at least `left` of what it has.
@@ -277,7 +277,7 @@ def _apportion(
 
 
 def _places(cell: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """The place of each element among those of its cell, in this order: (n,) of 0, 1, 2, ..."""
+    """Number the elements of each cell in this order: (n,) of 0, 1, 2, ..."""
     order = order[np.argsort(cell[order], kind="stable")]
     counts = np.bincount(cell)
     place = np.empty(len(cell), np.int64)

@@ -44,7 +44,7 @@ register = _REGISTRY.register
 
 
 def _configured(name: str, default: Any, options: Mapping[str, Any]) -> Any:
-    """A configuration with other values in some of its fields."""
+    """Replace fields of a configuration by options."""
     known = {field.name for field in dataclasses.fields(default)}
     if unknown := sorted(options.keys() - known):
         raise ValueError(
@@ -78,17 +78,17 @@ def class_of(name: str) -> type[Classifier]:
 
 
 def names() -> list[str]:
-    """All network names, sorted: of this package, and of others that offer or registered some."""
+    """List all network names, sorted: those of this package and those from outside."""
     return sorted(_REGISTRY.names())
 
 
 def denoisers() -> list[str]:
-    """Names of the networks that `create_denoiser` takes, sorted."""
+    """List the networks that `create_denoiser` takes, sorted."""
     return sorted(_TSNETS)
 
 
 def create(name: str, *, class_count: int, window_samples: int = 128, **options: Any) -> nn.Module:
-    """A fresh, untrained classifier network.
+    """Create an untrained classifier network.
 
     It gives logits (B, K) of scaled windows (B, 2, L). `backbone` is all of it but the `head`,
     `embed` gives the features between the two, `check_window(L)` raises ValueError for a length it
@@ -118,7 +118,7 @@ def create(name: str, *, class_count: int, window_samples: int = 128, **options:
 
 
 def create_encoder(name: str, *, window_samples: int = 128, **options: Any) -> nn.Module:
-    """A fresh network without a head, which pre-training without labels leaves behind.
+    """Create an untrained network without a head, which pre-training without labels trains.
 
     It gives features (B, E) of scaled windows (B, 2, L), E being its `feature_size`, with the same
     `backbone` as the classifier of that name.
@@ -142,7 +142,7 @@ def create_encoder(name: str, *, window_samples: int = 128, **options: Any) -> n
 
 
 def create_denoiser(name: str, **options: Any) -> nn.Module:
-    """A fresh network that estimates both noises of Eq. 5, for pre-training and denoising.
+    """Create an untrained network that estimates both noises of Eq. 5.
 
     (noisy (B, 2, L), step (B,)) -> two noises (B, 2, L), with the same `backbone` as the
     classifier of that name.

@@ -81,12 +81,12 @@ class Encoder(nn.Module):
         self.backbone.config.check_window(window_samples)
 
     def embed(self, rows: torch.Tensor) -> torch.Tensor:
-        """Feature vectors of scaled windows: (B, 2, L) -> (B, E)."""
+        """Compute feature vectors of scaled windows: (B, 2, L) -> (B, E)."""
         self.check_window(rows.shape[-1])
         return self.backbone(rows.to(next(self.backbone.parameters()).dtype))
 
     def parts(self, rows: torch.Tensor) -> torch.Tensor:
-        """What a head learns from and judges one by one: (B, 2, L) -> (B, M, E).
+        """Compute the features that a head judges one by one: (B, 2, L) -> (B, M, E).
 
         Features of the parts of each window; of the window itself, M = 1, where nothing else is
         said.
@@ -94,7 +94,7 @@ class Encoder(nn.Module):
         return self.embed(rows).unsqueeze(1)
 
     def vote(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits of windows from those of their `parts`: (B, M, K) -> (B, K)."""
+        """Combine the logits of each window's `parts`: (B, M, K) -> (B, K)."""
         return logits.squeeze(1)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:

@@ -83,7 +83,7 @@ class Diffusion(nn.Module):
         temporal_noise: torch.Tensor,
         spectral_noise: torch.Tensor,
     ) -> torch.Tensor:
-        """Noisy windows of any step at once (Eq. 5).
+        """Add the noise of any step at once (Eq. 5).
 
         Args:
             clean: x_0, (B, 2, L).
@@ -106,7 +106,7 @@ class Diffusion(nn.Module):
         temporal_noise: torch.Tensor,
         spectral_noise: torch.Tensor,
     ) -> torch.Tensor:
-        """The estimate of x_0 from estimates of both noises (above Eq. 7): Eq. 5 solved for x_0."""
+        """Estimate x_0 from estimates of both noises (above Eq. 7): Eq. 5 solved for x_0."""
         shape = (-1, 1, 1)
         noise = (
             self.beta_bar[step].view(shape) * temporal_noise
@@ -120,7 +120,7 @@ class Diffusion(nn.Module):
         return self.beta_bar.square() + self.gamma_bar.square()
 
     def step_at(self, snr_db: torch.Tensor) -> torch.Tensor:
-        """The step whose SNR comes nearest, 1..steps: (B,) -> int64 (B,).
+        """Find the step whose SNR comes nearest, 1..steps: (B,) -> int64 (B,).
 
         For x_0 of unit power: |x_0|^2 = 1 on average over both rows together, while the noise is of
         unit variance in each, so that SNR = abar^2 / (2 (bbar^2 + gbar^2)).
@@ -134,7 +134,7 @@ class Diffusion(nn.Module):
     def standard_noises(
         steps: int, draws: int, window_samples: int, *, seed: int = 1
     ) -> torch.Tensor:
-        """The noises that `errors` takes, alike wherever they are drawn.
+        """Draw the noises that `errors` takes, the same on every machine.
 
         Returns:
             float32 (steps, draws, 2, 1, 2, L), on the CPU: epsilon and eta for every draw.
@@ -149,7 +149,7 @@ class Diffusion(nn.Module):
         steps: Sequence[int],
         noises: torch.Tensor,
     ) -> torch.Tensor:
-        """What a network leaves of given noises: the loss of Eq. 7, of each window at each step.
+        """Measure how much of given noises a network misses: Eq. 7 for each window and step.
 
         All windows meet the same noises, so that a window's errors depend on itself alone.
 
@@ -181,7 +181,7 @@ class Diffusion(nn.Module):
         spectral_estimate: torch.Tensor,
         step: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Mean squared error of eps + lambda eta (Eq. 7); all tensors (B, 2, L), scalar result.
+        """Return the mean squared error of eps + lambda eta (Eq. 7): tensors (B, 2, L) -> scalar.
 
         With `step` (B,) each window is weighted by bbar_t^2 / abar_t^2, as Eq. 7 is written;
         without it all steps weigh the same, as in DDPM and in the authors' code.

@@ -30,7 +30,7 @@ class TSNetEncoder(Encoder):
         self.backbone.config.tokens(window_samples)
 
     def embed(self, rows: torch.Tensor) -> torch.Tensor:
-        """Feature vectors of scaled windows: (B, 2, L) -> (B, 2C), or (B, C) of one domain."""
+        """Compute feature vectors: scaled (B, 2, L) -> (B, 2C), or (B, C) of one domain."""
         dtype = next(self.backbone.parameters()).dtype
         spectrum_rows = spectrum(rows).to(dtype)
         embeddings = self.backbone(rows.to(dtype), spectrum_rows, self.step_fraction)
@@ -90,6 +90,6 @@ def _noise_head(config: TSNetConfig) -> nn.Sequential:
 
 
 def _to_rows(tokens: torch.Tensor) -> torch.Tensor:
-    """Tokens holding `stride` samples each, (B, N, 2*stride), back to rows (B, 2, N*stride)."""
+    """Turn tokens of `stride` samples, (B, N, 2*stride), back to rows (B, 2, N*stride)."""
     batch, count, _ = tokens.shape
     return tokens.view(batch, count, 2, -1).transpose(1, 2).reshape(batch, 2, -1)

@@ -32,13 +32,13 @@ class Prototypical(nn.Module):
         self.encoder = encoder
 
     def forward(self, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
-        """Minus the distance of each query to each class: (N, K, E), (Q, E) -> (Q, N)."""
+        """Return minus the distance of each query to each class: (N, K, E), (Q, E) -> (Q, N)."""
         prototypes = support.mean(1)
         return -(query.unsqueeze(1) - prototypes).square().sum(2)
 
     @staticmethod
     def loss(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy of the softmax over distances: (Q, N), (Q,) -> a scalar."""
+        """Return the cross-entropy of the softmax over distances: (Q, N), (Q,) -> a scalar."""
         return F.cross_entropy(scores, label)
 
 
@@ -59,7 +59,7 @@ class Relation(nn.Module):
         self.dense = nn.Sequential(nn.Linear(channels, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
 
     def forward(self, support: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
-        """How related each query is to each class, 0 to 1: (N, K, E), (Q, E) -> (Q, N)."""
+        """Score how related each query is to each class, 0 to 1: (N, K, E), (Q, E) -> (Q, N)."""
         classes, queries = support.sum(1), len(query)
         pairs = torch.cat(
             (
@@ -73,7 +73,7 @@ class Relation(nn.Module):
 
     @staticmethod
     def loss(scores: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        """Mean squared error of the scores against 1 for the true class: (Q, N), (Q,) -> scalar."""
+        """Return the mean squared error against 1 for the true class: (Q, N), (Q,) -> scalar."""
         return F.mse_loss(scores, F.one_hot(label, scores.shape[1]).to(scores.dtype))
 
 

@@ -27,7 +27,7 @@ class Views:
 
     @classmethod
     def of(cls, check_window: Callable[[int], None], window_samples: int, *, share: float) -> Views:
-        """The longest views of at most a share of a window that a network takes.
+        """Find the longest views, of at most a share of a window, that a network takes.
 
         Args:
             check_window: raises ValueError for a length that the network does not take.
@@ -46,7 +46,7 @@ class Views:
     def __call__(
         self, rows: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """One view of each window: (B, 2, L) -> (B, 2, samples), or (B, 2, L)."""
+        """Draw one view of each window: (B, 2, L) -> (B, 2, samples), or (B, 2, L)."""
         seen = blank if self.keep_length else crop
         return rotate(seen(rows, self.samples, generator), generator)
 
@@ -54,7 +54,7 @@ class Views:
 def blank(
     rows: torch.Tensor, samples: int, generator: torch.Generator | None = None
 ) -> torch.Tensor:
-    """Zeros outside a stretch of each window, its place drawn evenly: (B, 2, L) -> (B, 2, L).
+    """Zero each window outside a stretch, its place drawn evenly: (B, 2, L) -> (B, 2, L).
 
     Args:
         rows: windows, (B, 2, L).
@@ -73,7 +73,7 @@ def blank(
 def quarter_turns(
     rows: torch.Tensor, generator: torch.Generator | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two views of each window, turned by different multiples of a right angle.
+    """Draw two views of each window, turned by different multiples of a right angle.
 
     Args:
         rows: windows, (B, 2, L).

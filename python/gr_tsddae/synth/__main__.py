@@ -34,7 +34,7 @@ ICARUS_WINDOWS_PER_RECORDING = 50
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Describe the command line."""
     top = argparse.ArgumentParser(
         prog="python -m gr_tsddae.synth",
         description="Write synthetic data sets in the layouts of the released files. The same "
@@ -270,7 +270,7 @@ def _scene(arguments: argparse.Namespace) -> None:
 
 
 def _check_new_folder(folder: Path) -> None:
-    """Recordings of two data sets in one folder would be read as one."""
+    """Refuse a folder that holds something: two data sets in it would be read as one."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not an empty folder: choose another name")
 

@@ -15,12 +15,12 @@ ECHO_TAPS = 8  # samples a window loses to the echo filter's run-in, plus one
 
 
 def complex_normal(*shape: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
-    """Circular Gaussian samples of unit power, complex64."""
+    """Draw circular Gaussian samples of unit power, complex64."""
     return torch.randn(*shape, dtype=torch.complex64, generator=generator, device=device)
 
 
 def echo_taps(batch: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
-    """Random Ricean three-path channels as FIR taps, (B, ECHO_TAPS).
+    """Draw Ricean three-path channels as FIR taps, (B, ECHO_TAPS).
 
     As in GNU Radio's model, the first path alone has a line of sight (of random phase, K = 4); its
     echoes are scattered only. All is frozen for the window: at 1 Hz Doppler and 200 kS/s a window
@@ -38,7 +38,7 @@ def echo_taps(batch: int, generator: torch.Generator, device: torch.device) -> t
 
 
 def convolve(signal: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """Each row with its own taps: (B, L + T - 1), (B, T) -> (B, L)."""
+    """Filter each row with its own taps: (B, L + T - 1), (B, T) -> (B, L)."""
     spans = signal.unfold(1, taps.shape[1], 1)  # (B, L, T)
     return (spans * taps.flip(1)[:, None, :]).sum(-1)
 

@@ -55,7 +55,7 @@ class Timing:
     audio: Audio = Audio()
 
     def symbol_times(self, generator: torch.Generator) -> torch.Tensor:
-        """Sample times in symbols, (B, L), starting at a random symbol phase in [0, 1)."""
+        """Draw sample times in symbols, (B, L), from a random symbol phase in [0, 1) on."""
         sps = self.samples_per_symbol
         phase = torch.rand(sps.shape[0], 1, generator=generator, device=sps.device)
         n = torch.arange(self.window_samples, device=sps.device)
@@ -76,7 +76,7 @@ Modulator = Callable[[Timing, torch.Generator], torch.Tensor]
 def shape_pulses(
     symbols: torch.Tensor, times: torch.Tensor, span: int, pulse: Callable
 ) -> torch.Tensor:
-    """sum_k a_k pulse(t - k) over the `span` nearest symbols.
+    """Add up a_k pulse(t - k) over the `span` nearest symbols k.
 
     `symbols` (B, S) with symbol k stored at k + span // 2; `times` (B, L) -> (B, L).
     """
@@ -91,7 +91,7 @@ def shape_pulses(
 def draw_symbols(
     alphabet: torch.Tensor, times: torch.Tensor, span: int, generator: torch.Generator
 ) -> torch.Tensor:
-    """Uniform symbols, (B, S), enough to cover `times` and half a span on either side."""
+    """Draw uniform symbols, (B, S), that cover `times` and half a span on either side."""
     count = int(times.max().ceil()) + 1 + 2 * (span // 2)
     index = torch.randint(
         len(alphabet), (times.shape[0], count), generator=generator, device=times.device
@@ -100,13 +100,13 @@ def draw_symbols(
 
 
 def psk(order: int, turn: float = 0.0) -> torch.Tensor:
-    """Points on the unit circle, (order,), turned by a share of the step between two of them."""
+    """Place points on the unit circle, (order,), turned by a share of the step between two."""
     angle = 2 * math.pi * (torch.arange(order) + turn) / order
     return torch.polar(torch.ones(order), angle)
 
 
 def square_qam(order: int) -> torch.Tensor:
-    """Points of a square grid with odd coordinates, (order,)."""
+    """Place points on a square grid with odd coordinates, (order,)."""
     side = math.isqrt(order)
     level = torch.arange(side) * 2.0 - (side - 1)
     return torch.complex(*torch.meshgrid(level, level, indexing="ij")).flatten()
@@ -167,7 +167,7 @@ def gfsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
 
 
 def cpfsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-    """Binary FSK with rectangular frequency pulses: phase is piecewise linear in time."""
+    """Draw binary FSK with rectangular frequency pulses: phase is piecewise linear in time."""
     times = timing.symbol_times(generator)
     data = draw_symbols(BINARY, times, 0, generator)
     whole = times.floor().long()
@@ -177,7 +177,7 @@ def cpfsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
 
 
 def _audio(timing: Timing, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Speech-like audio as a sum of tones: frequencies (Hz) and complex amplitudes, (B, P).
+    """Draw speech-like audio as a sum of tones: frequencies (Hz) and complex amplitudes, (B, P).
 
     A window lasts under a millisecond, so only the short-time spectrum matters: 12 partials
     between 100 Hz and 8 kHz, louder at the bottom.
@@ -202,7 +202,7 @@ def _audio(timing: Timing, generator: torch.Generator) -> tuple[torch.Tensor, to
 def _sum_of_tones(
     frequency_hz: torch.Tensor, amplitude: torch.Tensor, rate_hz: float, samples: int
 ) -> torch.Tensor:
-    """Tones (B, P) to the analytic signal (positive frequencies only) whose real part is audio."""
+    """Add tones (B, P) to an analytic signal (positive frequencies) whose real part is audio."""
     n = torch.arange(samples, device=frequency_hz.device)
     cycles = frequency_hz[:, :, None] * n / rate_hz  # (B, P, L)
     tones = torch.polar(torch.ones_like(cycles), 2 * math.pi * cycles)
@@ -210,12 +210,12 @@ def _sum_of_tones(
 
 
 def analytic_audio(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-    """Audio at the window's sample rate as an analytic signal, (B, L)."""
+    """Draw audio at the window's sample rate as an analytic signal, (B, L)."""
     return _sum_of_tones(*_audio(timing, generator), AUDIO_SAMPLE_RATE_HZ, timing.window_samples)
 
 
 def am_dsb(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-    """Double-sideband AM with full carrier: 1 + audio."""
+    """Draw double-sideband AM with full carrier: 1 + audio."""
     audio = analytic_audio(timing, generator).real
     return torch.complex(1 + audio, torch.zeros_like(audio))
 
@@ -234,7 +234,7 @@ def am_ssb(timing: Timing, generator: torch.Generator) -> torch.Tensor:
 
 
 def wbfm(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-    """Wide-band FM: audio, pre-emphasised, shifts the carrier by up to 75 kHz."""
+    """Draw wide-band FM: audio, pre-emphasised, shifts the carrier by up to 75 kHz."""
     frequency_hz, amplitude = _audio(timing, generator)
     # 75 us pre-emphasis lifts high tones; tone by tone, FM is a phase of amplitude dev/f.
     emphasis = (1 + (2 * math.pi * frequency_hz * 75e-6).square()).sqrt()
@@ -244,7 +244,7 @@ def wbfm(timing: Timing, generator: torch.Generator) -> torch.Tensor:
 
 
 def nothing(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-    """No transmission: the channel's noise is all there is."""
+    """Return zeros: nothing is sent, and the window holds the channel's noise alone."""
     return torch.zeros(
         timing.batch, timing.window_samples, dtype=torch.complex64, device=timing.device
     )

@@ -52,12 +52,12 @@ def _ask(levels: int) -> torch.Tensor:
 
 
 def _rings(*rings: tuple[int, float, float]) -> torch.Tensor:
-    """APSK: (points, radius, turn in steps between points) of each ring."""
+    """Build APSK from (points, radius, turn in steps between points) of each ring."""
     return torch.cat([radius * psk(points, turn) for points, radius, turn in rings])
 
 
 def _cross(order: int) -> torch.Tensor:
-    """QAM of 32 or 128 points: the next larger square of even side without its four corners."""
+    """Build QAM of 32 or 128 points: the next larger even square without its four corners."""
     corner = math.isqrt(order // 32)  # 1 x 1 of 6 x 6; 2 x 2 of 12 x 12
     side = 6 * corner
     points = square_qam(side**2)
@@ -99,7 +99,7 @@ def _rolloff(timing: Timing, generator: torch.Generator) -> torch.Tensor:
 
 
 def oqpsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
-    """QPSK whose quadrature comes half a symbol after its in-phase part."""
+    """Draw QPSK whose quadrature comes half a symbol after its in-phase part."""
     times = timing.symbol_times(generator) + 0.5  # so that the later row starts at 0, too
     rolloff = _rolloff(timing, generator)
 
@@ -117,7 +117,7 @@ def gmsk(timing: Timing, generator: torch.Generator) -> torch.Tensor:
 
 
 def _amplitude(carrier: float, sidebands: int) -> Modulator:
-    """AM with or without carrier, one or both sidebands."""
+    """Return a modulator of AM with or without carrier, one or both sidebands."""
 
     def modulate(timing: Timing, generator: torch.Generator) -> torch.Tensor:
         audio = analytic_audio(timing, generator)
@@ -143,7 +143,7 @@ CLASSES_2018: Sequence[str] = tuple(MODULATORS_2018)
 
 
 def rayleigh_taps(batch: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
-    """Random channels as FIR taps, (B, MAX_DELAY_SAMPLES + 1).
+    """Draw channels as FIR taps, (B, MAX_DELAY_SAMPLES + 1).
 
     Echoes of one strength and random phase, their delays Rayleigh-distributed around a spread
     that is one of `DELAY_SPREADS_SAMPLES`; a spread of 0 is a single path.

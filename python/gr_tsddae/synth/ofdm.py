@@ -14,7 +14,7 @@ EDGE_SHARE = 0.04
 
 
 def qam(side: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random square-QAM symbols of unit mean energy; `side` holds points per axis (2 is QPSK)."""
+    """Draw square-QAM symbols of unit mean energy; `side` holds points per axis (2 is QPSK)."""
     steps = torch.floor(torch.rand(2, *side.shape, generator=generator) * side)
     level = 2 * steps - (side - 1)
     return torch.complex(level[0], level[1]) / (2 * (side.square() - 1) / 3).sqrt()
@@ -23,7 +23,7 @@ def qam(side: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 def modulate(
     grid: torch.Tensor, carriers: torch.Tensor, fft_samples: int, prefix_samples: Sequence[int]
 ) -> torch.Tensor:
-    """Carriers to samples.
+    """Turn carriers to samples.
 
     Args:
         grid: complex (S, K), unit mean energy gives unit mean power; S symbols in time.

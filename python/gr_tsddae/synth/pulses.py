@@ -9,7 +9,7 @@ import torch
 
 
 def root_raised_cosine(time_symbols: torch.Tensor, rolloff: float) -> torch.Tensor:
-    """Root-raised-cosine pulse of unit energy per symbol.
+    """Evaluate the root-raised-cosine pulse of unit energy per symbol.
 
     Args:
         time_symbols: time from the pulse's centre in symbols, any shape.
@@ -31,7 +31,7 @@ def root_raised_cosine(time_symbols: torch.Tensor, rolloff: float) -> torch.Tens
 
 
 def gaussian_frequency(time_symbols: torch.Tensor, bandwidth_time: float) -> torch.Tensor:
-    """Frequency pulse of GFSK: a one-symbol rectangle through a Gaussian filter.
+    """Evaluate the frequency pulse of GFSK: a one-symbol rectangle through a Gaussian filter.
 
     Args:
         time_symbols: time from the middle of the symbol, in symbols, any shape.

@@ -180,7 +180,7 @@ def draw(
 
 
 def named(recipe: str) -> list[Recipe]:
-    """The recipes of a name like `live` or, in equal shares, `live+as-released`.
+    """Return the recipes of a name like `live` or, in equal shares, `live+as-released`.
 
     Raises:
         ValueError: for a name that is not in `RECIPES`.

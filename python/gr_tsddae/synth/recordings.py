@@ -61,7 +61,7 @@ def _uniform(low: float, high: float, generator: torch.Generator) -> float:
 
 
 def through_air(stream: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A fixed multipath channel of a few samples and a small carrier offset; power becomes 1.
+    """Apply a fixed multipath channel and a small carrier offset; scale to unit power.
 
     The first `_AIR_TAPS - 1` samples are lost to the channel's run-in.
     """
@@ -80,7 +80,7 @@ def through_air(stream: torch.Tensor, generator: torch.Generator) -> torch.Tenso
 
 
 def received(signal: torch.Tensor, snr_db: float, generator: torch.Generator) -> torch.Tensor:
-    """Unit-power signal in the receiver's noise, scaled to mean power near 1."""
+    """Add the receiver's noise to a unit-power signal; scale to mean power near 1."""
     noise = channel.complex_normal(len(signal), generator=generator, device=signal.device)
     noise_power = 10 ** (-snr_db / 10)
     return (signal + math.sqrt(noise_power) * noise) / math.sqrt(1 + noise_power)
@@ -89,7 +89,7 @@ def received(signal: torch.Tensor, snr_db: float, generator: torch.Generator) ->
 def techrec_recording(
     technology: Technology, samples: int, generator: torch.Generator
 ) -> torch.Tensor:
-    """One recording of a technology at 10 MS/s, complex64 (samples,), 12 to 25 dB over noise."""
+    """Draw one recording at 10 MS/s, complex64 (samples,), 12 to 25 dB over noise."""
     stream = at_rate(
         technology.native,
         technology.native_rate_hz,
@@ -102,7 +102,7 @@ def techrec_recording(
 
 
 def underlaid(samples: int, sir_db: float | None, generator: torch.Generator) -> torch.Tensor:
-    """5 MHz LTE at 7.68 MS/s, with DSSS from another place underneath unless `sir_db` is None.
+    """Draw 5 MHz LTE at 7.68 MS/s, above DSSS from another place unless `sir_db` is None.
 
     Returns:
         complex64 (samples,), unit power, so that level does not tell; power of LTE over power of
@@ -123,7 +123,7 @@ def underlaid(samples: int, sir_db: float | None, generator: torch.Generator) ->
 def icarus_recordings(
     count: int, samples: int, generator: torch.Generator
 ) -> Iterator[tuple[str, int, torch.Tensor]]:
-    """`count` recordings for each SIR, of LTE alone and of LTE with DSSS.
+    """Draw `count` recordings for each SIR, of LTE alone and of LTE with DSSS.
 
     Yields:
         (label, SIR in dB, complex64 (samples,)), 15 to 25 dB over noise. A normal recording has

@@ -26,7 +26,7 @@ Native = Callable[[int, torch.Generator], torch.Tensor]
 def at_rate(
     native: Native, native_rate_hz: Fraction, rate_hz: int, samples: int, generator: torch.Generator
 ) -> torch.Tensor:
-    """A technology's stream as a receiver of another sample rate takes it, filtered to its band.
+    """Draw a technology's stream as a receiver of another sample rate takes it, band-limited.
 
     Args:
         native: draws at least n samples at `native_rate_hz`.
@@ -53,12 +53,12 @@ LTE_FFT_SAMPLES = {25: 512, 50: 1024}  # resource blocks -> 5 and 10 MHz channel
 
 
 def lte_rate_hz(resource_blocks: int) -> Fraction:
-    """The native sample rate: 7.68 MS/s for 25 resource blocks, 15.36 MS/s for 50."""
+    """Return the native sample rate: 7.68 MS/s for 25 resource blocks, 15.36 MS/s for 50."""
     return Fraction(LTE_SPACING_HZ * LTE_FFT_SAMPLES[resource_blocks])
 
 
 def lte(samples: int, generator: torch.Generator, *, resource_blocks: int = 50) -> torch.Tensor:
-    """LTE downlink: at least `samples` at the native rate, from a random time in the frame.
+    """Draw an LTE downlink, at least `samples` at the native rate, from a random time on.
 
     Resource blocks are on or off and QPSK, 16QAM or 64QAM for a subframe at a time, at a load
     drawn once; reference signals are always on, the primary synchronisation signal comes every
@@ -119,7 +119,7 @@ DVBT_CONTINUAL = (
 
 @cache
 def _pilot_signs(count: int) -> torch.Tensor:
-    """+1 and -1 from the standard's shift register x^11 + x^2 + 1, all ones at the start."""
+    """Run the standard's shift register x^11 + x^2 + 1, all ones at the start, to +1 and -1."""
     register, signs = [1] * 11, []
     for _ in range(count):
         signs.append(1.0 - 2.0 * register[10])
@@ -134,7 +134,7 @@ def dvbt(
     fft_samples: int = 8192,
     guard: Fraction = Fraction(1, 4),
 ) -> torch.Tensor:
-    """DVB-T: at least `samples` at `DVBT_RATE_HZ`, 64QAM, from a random time.
+    """Draw DVB-T, at least `samples` at `DVBT_RATE_HZ`, 64QAM, from a random time on.
 
     Args:
         samples: least length.
@@ -175,7 +175,7 @@ _WIFI_PILOTS = {-21: 1.0, -7: 1.0, 7: 1.0, 21: -1.0}
 
 
 def wifi_frame(data_symbols: int, side: int, generator: torch.Generator) -> torch.Tensor:
-    """One 802.11a frame at 20 MS/s: both preambles, SIGNAL, data; (320 + 80 (1 + S),).
+    """Draw one 802.11a frame at 20 MS/s: both preambles, SIGNAL, data; (320 + 80 (1 + S),).
 
     Args:
         data_symbols: S.
@@ -197,7 +197,7 @@ def wifi_frame(data_symbols: int, side: int, generator: torch.Generator) -> torc
 
 
 def wifi(samples: int, generator: torch.Generator) -> torch.Tensor:
-    """Wi-Fi traffic: at least `samples` at `WIFI_RATE_HZ`, starting inside a burst or a gap.
+    """Draw Wi-Fi traffic, at least `samples` at `WIFI_RATE_HZ`, from inside a burst or a gap.
 
     Frames last 0.06 to 1.6 ms, stand 16 to 150 us apart and come from stations up to 12 dB
     apart in level; mean power within a frame of the strongest is 1.

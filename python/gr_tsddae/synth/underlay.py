@@ -13,7 +13,7 @@ _SPAN_CHIPS = 16  # on either side of a sample; the pulse's tails beyond are 50 
 
 
 def dsss(samples: int, chips_per_sample: float, generator: torch.Generator) -> torch.Tensor:
-    """BPSK data, each bit spread by one period of a random code, root-raised-cosine chips.
+    """Draw BPSK data, each bit spread by a period of a random code, root-raised-cosine chips.
 
     Args:
         samples: how many.

@@ -42,7 +42,7 @@ _INSTRUCTIONS = """
 
 
 def load_arrays(path: str | os.PathLike[str]) -> dict[Any, np.ndarray]:
-    """The arrays of a pickle {key: array}, by protocol 0 to 5, of Python 2 or 3, plain or gzip.
+    """Read the arrays of a pickle {key: array}: protocol 0 to 5, Python 2 or 3, plain or gzip.
 
     Text that Python 2 wrote comes as bytes. The arrays are read-only and share the bytes read.
 

@@ -53,7 +53,7 @@ class Cut:
     straddling: int
 
     def only(self, keep: np.ndarray) -> Cut:
-        """The windows with these numbers, int64 (n,) or bool (N,)."""
+        """Take the windows with these numbers, int64 (n,) or bool (N,)."""
         columns = ("file", "first_sample", "label", "level_db", "group")
         return Cut(*(getattr(self, name)[keep] for name in columns), straddling=self.straddling)
 
@@ -123,7 +123,7 @@ def cut_into_windows(
 
 
 def thin_out(label: np.ndarray, max_per_class: int) -> np.ndarray:
-    """Numbers of at most `max_per_class` windows of each label, evenly spread over its windows.
+    """Choose at most `max_per_class` windows of each label, evenly spread over its windows.
 
     Args:
         label: int64 (N,).
@@ -146,7 +146,7 @@ def thin_out(label: np.ndarray, max_per_class: int) -> np.ndarray:
 
 
 def _grid(stretches: Sequence[Stretch], window_samples: int, hop_samples: int) -> np.ndarray:
-    """First samples of all windows that lie whole in a stretch: int64 (N,), by time."""
+    """List the first samples of all windows that lie whole in a stretch: int64 (N,), by time."""
     starts = [
         np.arange(
             stretch.first_sample,
@@ -166,7 +166,7 @@ def _blocks(
     hop_samples: int,
     blocks: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Block of each window, int64 (N,), and whether it lies whole in that block, bool (N,)."""
+    """Find each window's block, int64 (N,), and whether the window lies whole in it, bool (N,)."""
     # Blocks begin where a window begins if windows do not overlap, so then nothing is lost.
     slots = _grid(stretches, window_samples, max(hop_samples, window_samples))
     count = max(1, min(blocks, len(slots)))

@@ -50,7 +50,7 @@ def read(
     blocks: int = 10,
     max_windows_per_class: int | None = None,
 ) -> Dataset:
-    """Opens an ICARUS folder or archive; `level_db` is the SIR.
+    """Open an ICARUS folder or archive; `level_db` is the SIR.
 
     Args:
         kind: name of this format.
@@ -118,7 +118,7 @@ def read(
 
 
 def _deal(label: np.ndarray, level_db: np.ndarray) -> np.ndarray:
-    """Normal windows without an SIR get those of the anomalies in turn: int64 (N,)."""
+    """Give the anomalies' SIRs, in turn, to normal windows without one: int64 (N,)."""
     without = np.flatnonzero(level_db == NO_SIR)
     sirs_db = np.unique(level_db[label == CLASSES.index("anomaly")])
     if not len(sirs_db):  # nothing but normal windows, to learn what is normal

@@ -50,7 +50,7 @@ class Signal:
 
 
 def released(folder: Path) -> Iterator[Signal]:
-    """The published layout: IQ/NAME and Metadata/NAME.csv.
+    """Read the published layout: IQ/NAME and Metadata/NAME.csv.
 
     Raises:
         DatasetError: if a recording has no table, or the two do not say what is in it.
@@ -90,7 +90,7 @@ def released(folder: Path) -> Iterator[Signal]:
 
 
 def annotated(folder: Path, notes: Counter[str]) -> Iterator[Signal]:
-    """SigMF recordings: an annotation, else the path, else the global object says what they are.
+    """Read SigMF recordings, labelled by an annotation, else the path, else the global object.
 
     What this program wrote itself says nothing: a model must not learn from its own answers.
 
@@ -128,7 +128,7 @@ def annotated(folder: Path, notes: Counter[str]) -> Iterator[Signal]:
 
 
 def _texts(entry: dict[str, Any]) -> str:
-    """What metadata say, as one text in which `_SIR` and `_said` search."""
+    """Join metadata to one text, in which `_SIR` and `_said` search."""
     keys = [
         key
         for key in entry
@@ -138,14 +138,14 @@ def _texts(entry: dict[str, Any]) -> str:
 
 
 def _said(text: str) -> str | None:
-    """The class that a text names, or None."""
+    """Find the class that a text names, or None."""
     if _ANOMALY.search(text):
         return "anomaly"
     return "normal" if _NORMAL.search(text) else None
 
 
 def label_of(text: str, where: str) -> int:
-    """Index into `CLASSES` of what a text says.
+    """Find the index into `CLASSES` of the class that a text names.
 
     Raises:
         DatasetError: if it names neither; `where` is what should have said it.

@@ -48,7 +48,7 @@ def read(
     max_windows_per_class: int | None = None,
     task: Literal["amc", "wtc", "anomaly"] = "amc",
 ) -> Dataset:
-    """Opens recordings; their windows stay in the files, which are mapped when they are read.
+    """Open recordings. Windows stay in the files, which are mapped when windows are read.
 
     A window never reaches over the end of an annotation, of a tuning or of a file, and samples that
     two labels claim are left out.
@@ -123,7 +123,7 @@ _Span = tuple[int, int, str | None]
 
 
 def _labelled(recording: Recording, label: str | None) -> list[_Span]:
-    """What is in the recording: its annotated parts, or the whole of it."""
+    """List the labelled parts of a recording: the annotated ones, or the whole."""
     whole = (0, recording.capture.sample_count)
     if label is not None:
         return [(*whole, label)]
@@ -141,7 +141,7 @@ def _stretches(
     classes: Sequence[str],
     window_samples: int,
 ) -> tuple[list[Stretch], int]:
-    """Spans without overlaps, cut at retunes; and how many windows two labels cost."""
+    """Cut spans at overlaps and retunes, and count the windows lost where two labels overlap."""
     number_of = {name: number for number, name in enumerate(classes)} | {None: UNLABELLED}
     stretches, torn_samples = [], 0
     for file, (capture, spans) in enumerate(zip(captures, labelled, strict=True)):
@@ -156,7 +156,7 @@ def _stretches(
 
 
 def _without_conflicts(spans: Sequence[_Span]) -> tuple[list[_Span], int]:
-    """Overlapping spans of one label become one; samples of two labels are taken out and counted.
+    """Join overlapping spans of one label; take out, and count, samples that have two labels.
 
     Spans that only touch stay apart: each is an event of its own.
     """
@@ -190,7 +190,7 @@ def _without_conflicts(spans: Sequence[_Span]) -> tuple[list[_Span], int]:
 
 
 def _shared_rate(captures: Sequence[Capture]) -> float | None:
-    """The sample rate of all recordings, None when one of them does not say its own."""
+    """Return the sample rate of all recordings, None when a recording does not say its own."""
     known = [capture for capture in captures if capture.sample_rate_hz is not None]
     if not known:
         return None
@@ -206,7 +206,7 @@ def _shared_rate(captures: Sequence[Capture]) -> float | None:
 
 
 def _licence(captures: Sequence[Capture]) -> str:
-    """All that recordings state, by SigMF's key or, as in those of `to_file`, this program's."""
+    """Join the licences that recordings state, by SigMF's key or by that of `to_file`."""
     keys = ("core:license", "tsddae:licence")
     stated = {str(each.metadata[key]) for each in captures for key in keys if key in each.metadata}
     stated -= {"unknown"}

@@ -48,7 +48,7 @@ def find_recordings(
     sample_rate_hz: float | None = None,
     center_frequency_hz: float | None = None,
 ) -> tuple[list[Recording], Counter[str]]:
-    """Opens a recording, or all recordings of a folder in the order of their names.
+    """Open a recording, or all recordings of a folder in the order of their names.
 
     Args:
         path: a file, or a folder; the name of a folder inside it labels what lies in it.
@@ -88,7 +88,7 @@ def find_recordings(
 
 
 def without_copies(captures: Iterable[Capture], notes: Counter[str]) -> list[Capture]:
-    """Recordings in the order of their paths, each samples' once; what is left out is noted.
+    """Sort recordings by path, keep one of each that share their samples, and note the others.
 
     This program links the samples of what it annotates, so that both may lie in one folder. Counted
     twice, they would be learnt from and tested on. Their source stays: it knows the truth.
@@ -102,7 +102,7 @@ def without_copies(captures: Iterable[Capture], notes: Counter[str]) -> list[Cap
 
 
 def note_opinions(count: int, notes: Counter[str]) -> None:
-    """Note so many annotations that are left out for being this program's."""
+    """Count annotations that are left out because this program wrote them."""
     notes[f"annotation by {PROGRAM}"] += count
 
 
@@ -172,7 +172,7 @@ def _open(
 
 
 def _sidecar(file: Path) -> dict[str, Any]:
-    """What NAME.yaml (or .yml, .json) beside NAME.iq, or NAME.iq.yaml, says about it."""
+    """Read the sidecar of NAME.iq: NAME.yaml (or .yml, .json), or NAME.iq.yaml."""
     candidates = [file.with_name(file.name + suffix) for suffix in _SIDECARS]
     candidates += [file.with_suffix(suffix) for suffix in _SIDECARS]
     sidecar = next((each for each in candidates if each.is_file()), None)

@@ -53,7 +53,7 @@ class RecordingStore:
         return rows
 
     def release(self) -> None:
-        """Unmaps the files, so that what was read no longer counts as this process's memory."""
+        """Unmap the files, so that samples read before do not count as this process's memory."""
         self._mapped.clear()
 
     def _gather(self, number: int, first_sample: np.ndarray) -> np.ndarray:
@@ -164,7 +164,7 @@ def usable_windows(
 
 
 def window_power(store: WindowStore) -> np.ndarray:
-    """Mean |x|^2 of every window, float64 (N,); NaN or infinite where a sample is.
+    """Measure the mean |x|^2 of every window, float64 (N,); NaN or infinite where a sample is.
 
     Goes once through the files, holding a few megabytes at a time.
     """

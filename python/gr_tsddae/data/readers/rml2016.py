@@ -20,7 +20,7 @@ _LEVEL_LIMIT_DB = 200
 
 
 def read(kind: str, path: str) -> Dataset:
-    """Read a file, plain or gzip; its arrays stay as they are. Takes the memory of the file.
+    """Read a file, plain or gzip. Arrays stay as they are and take the memory of the file.
 
     Windows that are all zero, or have NaN or infinity in them, are left out and counted.
 

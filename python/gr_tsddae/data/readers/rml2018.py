@@ -76,7 +76,7 @@ class Hdf5Store:
         return {**self.__dict__, "_opened": None}
 
     def read(self, index: np.ndarray) -> np.ndarray:
-        """Windows by number: int64 (n,), any order, repeats allowed -> float32 (n, 2, 1024).
+        """Read windows by number: int64 (n,), any order, repeats allowed -> float32 (n, 2, 1024).
 
         Raises:
             DatasetError: the file cannot be read, or a window has NaN or infinity in it.
@@ -93,7 +93,7 @@ class Hdf5Store:
         return rows
 
     def read_unchecked(self, index: np.ndarray) -> np.ndarray:
-        """As `read`, but NaN and infinity pass."""
+        """Read windows as `read` does, but let NaN and infinity pass."""
         rows = np.empty((len(index), *self.shape[1:]), np.float32)
         order = np.argsort(index, kind="stable")
         wanted = index[order]
@@ -114,7 +114,7 @@ class Hdf5Store:
 
 
 def _runs(numbers: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Cuts sorted numbers (n,) into [first, last) with small gaps, none longer than a slice."""
+    """Cut sorted numbers (n,) into [first, last) with small gaps, none longer than a slice."""
     first = 0
     for last in [*(np.flatnonzero(np.diff(numbers) > _GAP_WINDOWS) + 1).tolist(), len(numbers)]:
         while first < last:
@@ -125,7 +125,7 @@ def _runs(numbers: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def read(kind: str, path: str, *, scan: bool = False) -> Dataset:
-    """Open a file; only labels and levels are read, windows stay where they are.
+    """Open a file. Labels and levels are read; windows stay in the file.
 
     A window with NaN or infinity in it raises a DatasetError when it is read: to look for them here
     would be to read 20 GB. `scan` does so.
@@ -212,7 +212,7 @@ def _check_layout(path: str, file: h5py.File) -> None:
 
 
 def _columns(path: str, one_hot: h5py.Dataset) -> np.ndarray:
-    """Which column is set: (N, 24) -> int64 (N,)."""
+    """Find the column that is set: (N, 24) -> int64 (N,)."""
     parts = []
     for start in range(0, len(one_hot), _LABEL_ROWS):
         rows = one_hot[start : start + _LABEL_ROWS]

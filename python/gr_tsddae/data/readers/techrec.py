@@ -73,7 +73,7 @@ def read(
     blocks: int = 10,
     max_windows_per_class: int | None = None,
 ) -> Dataset:
-    """Opens a TechRec folder: N windows at M levels are N * M windows.
+    """Open a TechRec folder: N windows at M levels are N * M windows.
 
     What a split must not tear apart is `group_by`:
 
@@ -140,7 +140,7 @@ def read(
 
 
 def _files(folder: Path) -> tuple[dict[Path, str], int]:
-    """Each `.bin` file and its class; and how many names say none."""
+    """Find each `.bin` file and its class, and count the names that say none."""
     if not folder.is_dir():
         raise DatasetError(f"{folder} is no folder; give the one with TechRec's .bin files")
     found = sorted(file for file in folder.rglob("*.bin") if file.is_file())

@@ -72,7 +72,7 @@ class Conv4(Classifier):
 
 
 def conv_block(before: int, after: int) -> nn.Sequential:
-    """(B, before, L) -> (B, after, L // 2)."""
+    """Build one block: (B, before, L) -> (B, after, L // 2)."""
     return nn.Sequential(
         nn.Conv1d(before, after, 3, padding=1, bias=False),
         nn.BatchNorm1d(after),

@@ -44,7 +44,7 @@ class MCNetConfig(NetworkConfig):
 def _convolution(
     before: int, after: int, kernel: tuple[int, int], *, halve: bool = False
 ) -> nn.Sequential:
-    """Convolution and ReLU; the size stays, or time is halved."""
+    """Build a convolution and ReLU that keep the size, or halve time."""
     padding = (kernel[0] // 2, kernel[1] // 2)
     stride = (1, 2) if halve else 1
     return nn.Sequential(nn.Conv2d(before, after, kernel, stride, padding), nn.ReLU())

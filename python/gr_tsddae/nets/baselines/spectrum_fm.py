@@ -217,7 +217,7 @@ def mask_windows(
 def pretraining_loss(
     clean: torch.Tensor, mask: torch.Tensor, reconstructed: torch.Tensor, predicted: torch.Tensor
 ) -> torch.Tensor:
-    """Mean squared error over the masked samples alone, plus that of the guessed last sample.
+    """Add the mean squared errors of the masked samples and of the guessed last sample.
 
     Args:
         clean: scaled windows before masking, (B, 2, L).

@@ -66,7 +66,7 @@ class TransformerConfig(NetworkConfig):
 
 
 def sinusoids(tokens: int, width: int) -> torch.Tensor:
-    """Positions as sines and cosines of geometric periods, (tokens, width)."""
+    """Encode positions as sines and cosines of geometric periods, (tokens, width)."""
     place = torch.arange(tokens, dtype=torch.float32)[:, None]
     rate = torch.exp(torch.arange(0, width, 2) * (-math.log(LONGEST_PERIOD) / width))
     return torch.stack(((place * rate).sin(), (place * rate).cos()), dim=2).flatten(1)

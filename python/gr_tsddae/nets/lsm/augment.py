@@ -11,7 +11,7 @@ from gr_tsddae.iq.windows import to_complex, to_rows
 def crop(
     rows: torch.Tensor, patch_samples: int, generator: torch.Generator | None = None
 ) -> torch.Tensor:
-    """One patch of each window, its place drawn evenly (Eq. 1): (B, 2, L) -> (B, 2, P).
+    """Cut one patch out of each window, its place drawn evenly (Eq. 1): (B, 2, L) -> (B, 2, P).
 
     Args:
         rows: windows, (B, 2, L).

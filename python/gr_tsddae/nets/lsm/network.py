@@ -65,25 +65,25 @@ class LSMBackbone(nn.Module):
         self.spectrum_encoder = SpectrumEncoder(config)
 
     def sequence(self, patches: torch.Tensor) -> torch.Tensor:
-        """What the time signal of patches says: (B, 2, P) -> (B, F)."""
+        """Encode the time signal of patches: (B, 2, P) -> (B, F)."""
         return F.normalize(self.sequence_encoder(patches), dim=1)
 
     def frequency(self, patches: torch.Tensor) -> torch.Tensor:
-        """What the spectrum of patches says: (B, 2, P) -> (B, F)."""
+        """Encode the spectrum of patches: (B, 2, P) -> (B, F)."""
         return F.normalize(self.spectrum_encoder(spectrum(patches).to(patches.dtype)), dim=1)
 
     def features(self, patches: torch.Tensor) -> torch.Tensor:
-        """Both, side by side: (B, 2, P) -> (B, 2F)."""
+        """Encode time signal and spectrum, side by side: (B, 2, P) -> (B, 2F)."""
         return torch.cat((self.sequence(patches), self.frequency(patches)), dim=1)
 
     def patches(self, rows: torch.Tensor) -> torch.Tensor:
-        """Whole patches of windows, one after another: (B, 2, L) -> (B, M, 2, P), M = L // P."""
+        """Cut windows into M = L // P whole patches: (B, 2, L) -> (B, M, 2, P)."""
         self.config.check_window(rows.shape[-1])
         size = self.config.patch_samples
         return rows.unfold(2, size, size).transpose(1, 2)
 
     def features_of_patches(self, rows: torch.Tensor) -> torch.Tensor:
-        """Features of every patch of windows: (B, 2, L) -> (B, M, 2F)."""
+        """Compute the features of every patch of windows: (B, 2, L) -> (B, M, 2F)."""
         patches = self.patches(rows)
         return self.features(patches.flatten(0, 1)).unflatten(0, patches.shape[:2])
 
@@ -93,7 +93,7 @@ class LSMBackbone(nn.Module):
     def pair(
         self, rows: torch.Tensor, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the time signal of one patch says and the spectrum of another, both turned.
+        """Encode the time signal of one patch and the spectrum of another, both turned.
 
         Args:
             rows: scaled windows, (B, 2, L).
@@ -114,7 +114,7 @@ class LSMBackbone(nn.Module):
         temperature: float = TEMPERATURE,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
-        """Loss of pre-training: NT-Xent between the two of a `pair`.
+        """Return the loss of pre-training: NT-Xent between the two of a `pair`.
 
         Args:
             rows: scaled windows, (B, 2, L), at least 2.
@@ -144,11 +144,11 @@ class LSM(Classifier):
         super().__init__(LSMBackbone(config), head)
 
     def parts(self, rows: torch.Tensor) -> torch.Tensor:
-        """Features of each window's patches: (B, 2, L) -> (B, M, 2F)."""
+        """Compute the features of each window's patches: (B, 2, L) -> (B, M, 2F)."""
         return self.backbone.features_of_patches(rows.to(self.head[0].weight.dtype))
 
     def vote(self, logits: torch.Tensor) -> torch.Tensor:
-        """Log of the mean probability over patches: (B, M, K) -> (B, K)."""
+        """Average the probabilities over patches: logits (B, M, K) -> their logarithm (B, K)."""
         votes = logits.float().log_softmax(-1)
         return votes.logsumexp(1) - math.log(votes.shape[1])
 

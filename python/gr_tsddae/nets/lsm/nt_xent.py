@@ -12,7 +12,7 @@ TEMPERATURE = 0.05
 def nt_xent(
     first: torch.Tensor, second: torch.Tensor, *, temperature: float = TEMPERATURE
 ) -> torch.Tensor:
-    """How badly each view's partner is told from all other views of the batch.
+    """Measure how badly each view's partner is told from all other views of the batch.
 
     The batch B of Eq. 4 is both views together, as in SimCLR: each of the 2N features has one
     partner and 2N - 2 strangers. The expectation is the mean over all 2N.

@@ -158,7 +158,7 @@ def _feedforward(config: LSMConfig) -> FeedForward:
 
 
 def _places(x: torch.Tensor) -> torch.Tensor:
-    """Where each token lies, the patch being one turn: (B, N, C) -> (N, 2 WAVES)."""
+    """Encode where each token lies, the patch being one turn: (B, N, C) -> (N, 2 WAVES)."""
     tokens = x.shape[1]
     turn = 2 * torch.pi * torch.arange(1, tokens + 1, device=x.device) / tokens
     slowness = LONGEST_PERIOD ** (torch.arange(WAVES, device=x.device) / WAVES)

@@ -40,19 +40,19 @@ class _Vectors(nn.Module):
 
 
 def _gain_and_offset(norm: TokenBatchNorm) -> tuple[torch.Tensor, torch.Tensor]:
-    """BatchNorm of fixed statistics: gain x + offset, both float64 (C,)."""
+    """Write a BatchNorm of fixed statistics as gain x + offset, both float64 (C,)."""
     gain = norm.weight.double() * (norm.running_var.double() + norm.eps).rsqrt()
     return gain, norm.bias.double() - norm.running_mean.double() * gain
 
 
 def _samples_of_tokens(rows: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
-    """The samples each token sees: (B, 2, L) -> (B, N, 2 * kernel)."""
+    """Gather the samples that each token sees: (B, 2, L) -> (B, N, 2 * kernel)."""
     seen = F.pad(rows, ((kernel - stride) // 2,) * 2).unfold(2, kernel, stride)  # (B, 2, N, kernel)
     return seen.transpose(1, 2).flatten(2)
 
 
 def _depthwise(x: torch.Tensor, taps: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """Three taps per channel along the tokens: (B, N, C), taps (3, C) -> (B, N, C).
+    """Apply three taps per channel along the tokens: (B, N, C), taps (3, C) -> (B, N, C).
 
     As shifted products, a compiler makes one pass of it and what stands before and behind. Without
     a compiler the convolution, which reads channels-last data as it lies, is the faster.
@@ -138,7 +138,7 @@ class _FoldedAttention(nn.Module):
 
 
 def _for_all_heads(angles: torch.Tensor, heads: int) -> torch.Tensor:
-    """Of one head, float64 (N, C/2H), for all of them side by side: float32 (N, 1, C/2)."""
+    """Repeat one head's angles, float64 (N, C/2H), for all heads: float32 (N, 1, C/2)."""
     return angles.float().repeat(1, heads)[:, None].contiguous()
 
 
@@ -243,14 +243,14 @@ class _FoldedSpectral(_Vectors):
         return torch.addcmul(self.feedforward(z), z, self.gain_2)
 
     def _conv(self, x: torch.Tensor) -> torch.Tensor:
-        """The convolution with kernel 3 over all channels, (B, N, C) -> (B, N, C)."""
+        """Apply the convolution with kernel 3 over all channels, (B, N, C) -> (B, N, C)."""
         image = x.transpose(1, 2).unsqueeze(2)  # (B, N, C) -> (B, C, 1, N), same memory
         found = F.conv2d(image, self.kernel, self.conv_bias, padding=(0, 1))
         return found.squeeze(2).transpose(1, 2)
 
 
 def _cross_scale(layer: TemporalEncoder | SpectralEncoder) -> float:
-    """Weight of the other embedding."""
+    """Return the weight of the other embedding."""
     return float(layer.cross_scale) if hasattr(layer, "cross_scale") else 0.0
 
 
@@ -348,7 +348,7 @@ class FoldedTSNet(nn.Module):
         return next(part.buffers()).dtype
 
     def features(self, rows: torch.Tensor, spectrum_rows: torch.Tensor) -> torch.Tensor:
-        """Both embeddings averaged over their tokens: two (B, 2, L) in `dtype` -> (B, E)."""
+        """Average both embeddings over their tokens: two (B, 2, L) in `dtype` -> (B, E)."""
         x = self.time_projection(rows) if len(self.temporal) else None
         z = self.spectrum_projection(spectrum_rows) if len(self.spectral) else None
         for index in range(max(len(self.temporal), len(self.spectral))):
@@ -368,7 +368,7 @@ class FoldedTSNet(nn.Module):
             )
 
     def embed(self, rows: torch.Tensor) -> torch.Tensor:
-        """Feature vectors of scaled windows, float32: (B, 2, L) -> (B, E)."""
+        """Compute feature vectors of scaled windows, float32: (B, 2, L) -> (B, E)."""
         self.check_window(rows.shape[-1])
         return self.features(rows.to(self.dtype), spectrum(rows).to(self.dtype))
 
@@ -377,7 +377,7 @@ class FoldedTSNet(nn.Module):
 
 
 def _copy_of_head(head: nn.Sequential) -> nn.Sequential:
-    """The head without dropout, its weights in a copy, float32."""
+    """Copy the head in float32, without dropout."""
     layers: list[nn.Module] = []
     for layer in head:
         if isinstance(layer, nn.Linear):

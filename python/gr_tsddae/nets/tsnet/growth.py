@@ -12,7 +12,7 @@ from gr_tsddae.nets.tsnet.network import TSNet
 
 
 def can_deepen(shallow: TSNet, deep: TSNet) -> bool:
-    """Whether two networks differ in their number of layers alone (and in dropout)."""
+    """Tell whether two networks differ in their number of layers alone (and in dropout)."""
     same = dataclasses.replace(
         shallow.config,
         layers=deep.config.layers,
@@ -24,7 +24,7 @@ def can_deepen(shallow: TSNet, deep: TSNet) -> bool:
 
 @torch.no_grad()
 def deepen(shallow: TSNet, deep: TSNet) -> None:
-    """Give `deep` the weights of `shallow`; its further layers pass on what they get, nearly.
+    """Give `deep` the weights of `shallow`; its further layers nearly pass on their input.
 
     The last linear map of every residual branch starts at zero, and so do the weight of the other
     embedding and the step; the last norm of a layer is that of the layer before. Only the norms

@@ -45,7 +45,7 @@ class TokenConv(nn.Conv2d):
         return super().forward(image).squeeze(2).transpose(1, 2)
 
     def sum_of_shifts(self, x: torch.Tensor) -> torch.Tensor:
-        """The depthwise convolution written out: (B, N, C) -> (B, N, C).
+        """Apply the depthwise convolution as a sum of shifts: (B, N, C) -> (B, N, C).
 
         So a compiler makes one kernel of it and what stands around it, forwards and backwards,
         where the library's convolution reads and writes memory on its own.

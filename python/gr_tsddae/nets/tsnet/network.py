@@ -100,7 +100,7 @@ class TSNet(nn.Module):
     def _apart(
         self, rows: torch.Tensor, spectrum_rows: torch.Tensor, step: torch.Tensor
     ) -> tuple[torch.Tensor, ...]:
-        """Encoders that do not see each other, or of one domain alone (Table 2)."""
+        """Run encoders that do not see each other, or one domain alone (Table 2)."""
         embeddings = []
         if self.config.temporal:
             x = self.time_projection(rows)

@@ -14,7 +14,7 @@ ROTARY_BASE = 10_000.0
 
 
 def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Softmax attention, Eq. 9; all tensors (B, H, N, C/H)."""
+    """Apply softmax attention, Eq. 9; all tensors (B, H, N, C/H)."""
     if query.device.type == "cpu" and torch.is_grad_enabled():
         # The fused kernel's backward pass on a CPU takes longer in bfloat16 than the rest of the
         # network together; windows are short, so the plain products are cheap.
@@ -45,7 +45,7 @@ class RotaryAttention(nn.Module):
         return self.out(self.norm(mixed.transpose(1, 2).reshape(batch, tokens, width)))
 
     def _project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Queries and keys, turned by their token's angle, (B, N, 2C), and values, (B, N, C).
+        """Compute queries and keys, turned by token, (B, N, 2C), and values (B, N, C).
 
         Within a head, channels i and i + C/2H are a pair (a, b); it becomes
         (a, b) cos + (b, a) (-sin, sin), on whole rows of channels at once.
