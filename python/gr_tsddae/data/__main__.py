@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.data`: what is in a dataset, and a dataset as a recording to replay."""
+"""`python -m gr_tsddae.data`: summarise a dataset, or write it as a recording to replay."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every labelled (or unlabelled) collection of windows looks like to the rest of the house."""
+"""The `Dataset` that every reader returns: windows, and what is known about each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DatasetError(ValueError):
 
 
 class WindowStore(Protocol):
-    """Where windows lie: in memory, or in files that are read by slices.
+    """A place that holds windows: memory, or files that are read by slices.
 
     Attributes:
         shape: (N, 2, L).
@@ -52,7 +52,7 @@ class MemoryStore:
 
 
 class ChunkedStore:
-    """Windows that lie in several arrays in memory, numbered through; never one second copy.
+    """Windows in several arrays in memory, numbered through. The arrays are never copied whole.
 
     Args:
         chunks: at least one; each floating-point (n, 2, L) with the same L.
@@ -153,7 +153,7 @@ class Dataset:
         return self.store.read(self.index[which])
 
     def select(self, which: np.ndarray) -> Dataset:
-        """Take the windows with these numbers, int64 (n,) or bool (N,); read none."""
+        """Take the windows with these numbers, int64 (n,) or bool (N,); read no window."""
         return dataclasses.replace(
             self,
             index=self.index[which],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options of readers, which come from YAML and command lines, held against what a reader takes."""
+"""Check and convert reader options, which come from YAML and command lines."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which windows of a dataset, and in which order: for replaying it as one long stream."""
+"""Select and order windows of a dataset, to replay them as one stream."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Selection:
             )
 
     def of(self, dataset: Dataset) -> Dataset:
-        """Select the windows asked for, in the order asked for; read none.
+        """Select the windows asked for, in the order asked for; read no window.
 
         Raises:
             DatasetError: a class or level is not there, the dataset knows no levels, it cannot be

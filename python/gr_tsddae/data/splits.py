@@ -15,7 +15,7 @@ SEARCH_STATES = 10_000  # some seconds; 24 classes in 3 to 6 groups each took up
 
 
 class Split(NamedTuple):
-    """Numbers of windows for `Dataset.select`: int64, ascending, disjoint, together all."""
+    """Window numbers for `Dataset.select`: int64, ascending, disjoint, together all windows."""
 
     train: np.ndarray
     validation: np.ndarray

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A dataset written as a SigMF recording, which any File Source or SigMF Source replays.
+"""Write a dataset as a SigMF recording, which any File Source or SigMF Source replays.
 
-Both files are written beside their names a slice at a time, and renamed when they are whole.
+Both files are written slice by slice under temporary names, and renamed when complete.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def write_recording(
     """Write OUT.sigmf-data (cf32_le) and OUT.sigmf-meta, windows back to back in their order.
 
     Each window has an annotation: `core:label`, the level as `tsddae:snr_db` and in
-    `core:comment`, its number in the dataset's file as `tsddae:window`. What is not known is left
-    out, and so is the annotation of a window without a label.
+    `core:comment`, its number in the dataset's file as `tsddae:window`. A field that is
+    not known is left out, and so is the annotation of a window without a label.
 
     Args:
         dataset: at least one window.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What networks are made of: an encoder around a backbone with a configuration; and a head."""
+"""The base classes of networks: an encoder around a configured backbone, and a head."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check_sizes(config: Any, limits: Mapping[str, tuple[float, float]]) -> None:
 class NetworkConfig:
     """Everything that fixes a network's shape; each network adds its own fields.
 
-    Options come with model cards, too: what no machine holds is refused before it is built.
+    Model cards hold options, too, so a network too large for any machine is refused unbuilt.
 
     Attributes:
         window_samples: L, complex samples of the windows the network is built for. A network whose

@@ -14,8 +14,8 @@ STEPS = 3000  # T, the paper's max_step
 MIN_NOISE = 5.45e-6  # variance added by the first step
 MAX_NOISE = 0.0072  # variance added by the last step
 RATIO = 0.414  # the paper's lambda: spectral over temporal noise; tan 22.5 degrees
-# Where a window's denoising error is taken for a score: faint noise shows fine detail, strong noise
-# coarse shape; so many noises per step, as the score's own randomness falls with their root.
+# Steps at which an anomaly score measures denoising errors: faint noise shows fine detail, strong
+# noise coarse shape. The score's own randomness falls with the root of the draws per step.
 SCORE_STEPS = (50, 100, 200, 400, 800)
 SCORE_DRAWS = 4
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What sits on TS-Net's two embeddings: a classifier, or the two noise estimates."""
+"""Heads on TS-Net's two embeddings: a classifier, or the two noise estimates."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks that tell classes they have never seen from a few examples, the support.
+"""Networks that classify unseen classes from a few examples of each, the support.
 
 Sources: Jake Snell, Kevin Swersky, Richard Zemel, "Prototypical networks for few-shot learning",
 NIPS 2017. Flood Sung, Yongxin Yang, Li Zhang, Tao Xiang, Philip H. S. Torr, Timothy M. Hospedales,
@@ -21,7 +21,7 @@ HIDDEN = 8  # units of the relation module's first dense layer, as in the paper
 
 
 class Prototypical(nn.Module):
-    """Queries by their squared Euclidean distance to the mean of each class (Eq. 1 and 2).
+    """Classify queries by squared Euclidean distance to the mean of each class (Eq. 1 and 2).
 
     Args:
         encoder: windows (B, 2, L) -> features (B, E).
@@ -43,7 +43,7 @@ class Prototypical(nn.Module):
 
 
 class Relation(nn.Module):
-    """Queries by a learned comparison with the sum of each class's maps (Eq. 1 and 2).
+    """Classify queries by a learned comparison with the sum of each class's maps (Eq. 1 and 2).
 
     Args:
         encoder: windows (B, 2, L) -> features (B, E), which are maps (channels, E // channels),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Views of a window, for networks that learn what two of them have in common."""
+"""Augmented views of a window, for contrastive pre-training."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from gr_tsddae.nets.lsm.augment import crop, rotate
 
 @dataclass(frozen=True)
 class Views:
-    """LSM's two disturbances for any network: a stretch from anywhere in the window, turned.
+    """LSM's two augmentations for any network: a stretch from anywhere in the window, turned.
 
     Attributes:
         samples: length of the stretch.
         keep_length: whether a view is as long as the window, with zeros around the stretch.
-            Networks that are built for one length take no other views.
+            Networks built for one length need such views.
     """
 
     samples: int

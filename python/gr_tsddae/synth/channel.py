@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens between transmitter and samples: echoes, carrier offset, noise. Vectorised."""
+"""The channel between transmitter and samples: echoes, carrier offset, noise. Vectorised."""
 
 from __future__ import annotations
 

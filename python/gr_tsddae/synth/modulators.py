@@ -29,7 +29,7 @@ WBFM_RATE_HZ = 220.5e3  # wfm_tx ran at this rate, whatever rate its output was 
 
 @dataclass(frozen=True)
 class Audio:
-    """How loud the audio of the analogue classes is.
+    """Loudness of the audio in the analogue classes.
 
     Attributes:
         loudness_db: lowest and highest rms, in decibels below 0.5 of full scale; uniform between.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pulse shapes as functions of time in symbols, so that timing may be any real number."""
+"""Pulse shapes as functions of time in symbols, for any real sample timing."""
 
 from __future__ import annotations
 

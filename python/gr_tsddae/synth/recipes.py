@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recipes: which windows a training or test set is made of."""
+"""Recipes: how the windows of a training or test set are drawn."""
 
 from __future__ import annotations
 

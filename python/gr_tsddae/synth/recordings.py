@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings as TechRec's and ICARUS's receivers took them: technology -> air -> receiver."""
+"""Recordings like those of TechRec's and ICARUS's receivers: technology -> air -> receiver."""
 
 from __future__ import annotations
 

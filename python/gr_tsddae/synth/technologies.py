@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""LTE, DVB-T and Wi-Fi downlinks as their physical layers shape them, filled with random data.
+"""LTE, DVB-T and Wi-Fi downlinks by the rules of their physical layers, with random data.
 
 Numerology, carrier layout, pilots, preambles and bursts are those of the standards; coding,
-scrambling and addresses are random symbols, which look the same to whoever only listens.
+scrambling and addresses are random symbols, which a receiver without keys cannot tell apart.
 Left out: LTE's secondary synchronisation signal and DVB-T's TPS carriers (both sent as data).
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A direct-sequence spread-spectrum signal, to lie underneath another one."""
+"""A direct-sequence spread-spectrum signal, which lies under another signal."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads a pickled dictionary of numeric arrays as data: nothing the file names is ever called.
+"""Read a pickled dictionary of numeric arrays as data. Nothing that the file names is called.
 
 A pickle is a program for a small machine. Here that machine knows only the instructions which
 numbers, text, tuples, lists, dictionaries and arrays need; numpy's names stand for functions of
@@ -91,7 +91,7 @@ def _load(path: Path, file: BinaryIO, limit_bytes: int) -> dict[Any, np.ndarray]
 
 
 class _CountedFile:
-    """A file that is never asked for more than can be in it, whatever a length field says."""
+    """A file that is never asked for more bytes than it can hold, whatever a length field says."""
 
     def __init__(self, file: BinaryIO, limit_bytes: int):
         self._file, self._left = file, limit_bytes
@@ -115,7 +115,7 @@ class _CountedFile:
 
 
 class _Type:
-    """Stands for a numpy.dtype: its `BUILD` sets the byte order and can set nothing else."""
+    """A stand-in for numpy.dtype. Its `BUILD` sets the byte order and nothing else."""
 
     def __init__(self, code: str):
         self.code, self.order = code, "|"
@@ -125,7 +125,7 @@ class _Type:
 
 
 class _Array:
-    """Stands for a numpy.ndarray, which is filled by `BUILD`."""
+    """A stand-in for numpy.ndarray, which `BUILD` fills."""
 
     values: np.ndarray | None = None
 

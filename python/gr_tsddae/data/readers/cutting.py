@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings into windows and groups of neighbours, by arithmetic alone: no sample is read."""
+"""Cut recordings into windows and groups of neighbours, by arithmetic. No sample is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GROUPINGS = ("block", "recording", "window")
 
 @dataclass(frozen=True)
 class Stretch:
-    """Samples of one recording that windows may be cut from; none reaches over its ends.
+    """Samples of one recording that windows are cut from. No window reaches over the ends.
 
     Attributes:
         file: number of the recording.

@@ -57,12 +57,12 @@ def read(
         path: a folder with IQ and Metadata, a folder of SigMF recordings, or an .npz.
         window_samples: L; an .npz must hold windows of this length.
         group_by: what a split must not tear apart: "block" of time, "recording", or "window".
-            In an .npz, its group says it; without one, its windows are taken to be independent.
+            The array group of an .npz says it; without it, windows are taken as independent.
         blocks: into how many blocks of time a recording is cut.
         max_windows_per_class: keep at most so many, evenly spread; of an .npz all are kept.
 
     Raises:
-        DatasetError: if a recording says not what it is, or nothing can be read.
+        DatasetError: a recording does not say its class, or nothing can be read.
     """
     if path.lower().endswith(".npz") or zipfile.is_zipfile(path):  # whatever it is called
         return _read_npz(kind, path, window_samples)

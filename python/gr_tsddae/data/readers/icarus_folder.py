@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings of an ICARUS folder, and what is said of each: LTE or LTE with DSSS, and the SIR."""
+"""Recordings of an ICARUS folder, with class (LTE, or LTE with DSSS) and SIR of each."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def released(folder: Path) -> Iterator[Signal]:
 def annotated(folder: Path, notes: Counter[str]) -> Iterator[Signal]:
     """Read SigMF recordings, labelled by an annotation, else the path, else the global object.
 
-    What this program wrote itself says nothing: a model must not learn from its own answers.
+    Annotations that this program wrote are ignored: a model must not learn from its own answers.
 
     Args:
         folder: of the recordings.
@@ -100,7 +100,7 @@ def annotated(folder: Path, notes: Counter[str]) -> Iterator[Signal]:
 
     Raises:
         CaptureError: if a recording cannot be opened.
-        DatasetError: if it does not say what it is, or says two things of one sample.
+        DatasetError: a recording does not say its class, or says two of one sample.
     """
     captures = [open_capture(file) for file in sorted(folder.rglob("*.sigmf-meta"))]
     for capture in without_copies(captures, notes):
@@ -148,7 +148,7 @@ def label_of(text: str, where: str) -> int:
     """Find the index into `CLASSES` of the class that a text names.
 
     Raises:
-        DatasetError: if it names neither; `where` is what should have said it.
+        DatasetError: the text names neither; `where` is the place that should name it.
     """
     name = _said(text)
     if name is None:

@@ -9,8 +9,8 @@
         tpms.yaml                           {dtype: ci16, sample_rate_hz: 1e6, label: tpms}
         overnight.cf32                  no label anywhere: for pre-training
 
-The most particular label wins: `label=`, then annotations, then the sidecar, then the folder. What
-this program wrote itself as annotations is no label: a model must not learn from its own answers.
+The most specific label wins: `label=`, then annotations, then the sidecar, then the folder.
+Annotations that this program wrote are ignored: a model must not learn from its own answers.
 """
 
 from __future__ import annotations

@@ -16,8 +16,7 @@ def read(kind: str, path: str) -> Dataset:
     """Read an .npz into memory.
 
     Windows that are all zero, or have NaN or infinity in them, are left out and counted. An archive
-    without `y` is unlabelled, one without `snr` has no levels, which are
-    rounded to whole decibels.
+    without `y` is unlabelled, one without `snr` has no levels. Levels become whole decibels.
 
     Args:
         kind: "npz".

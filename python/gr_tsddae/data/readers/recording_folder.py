@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which recordings a folder holds, and what is said about each beside it."""
+"""Find the recordings in a folder, with their sidecars and labels."""
 
 from __future__ import annotations
 
@@ -90,8 +90,9 @@ def find_recordings(
 def without_copies(captures: Iterable[Capture], notes: Counter[str]) -> list[Capture]:
     """Sort recordings by path, keep one of each that share their samples, and note the others.
 
-    This program links the samples of what it annotates, so that both may lie in one folder. Counted
-    twice, they would be learnt from and tested on. Their source stays: it knows the truth.
+    When this program annotates a recording, it links the samples, so both may lie in one folder.
+    Samples that count twice would be in training and in test. The source is kept: it has the true
+    labels.
     """
     samples_of: dict[tuple[int, int], Capture] = {}
     for capture in sorted(captures, key=lambda each: is_annotated_copy(each.metadata)):

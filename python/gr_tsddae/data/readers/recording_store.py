@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Windows that stay in their recordings: a file and a first sample each, read when asked for."""
+"""Windows that stay in their recordings: file and first sample are known, samples read later."""
 
 from __future__ import annotations
 

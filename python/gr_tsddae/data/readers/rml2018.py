@@ -58,7 +58,7 @@ _LABEL_ROWS = 1 << 16  # of Y at a time: all of it would be 490 MB
 
 
 class Hdf5Store:
-    """Windows of X, read when asked for. Each process opens the file for itself.
+    """Windows of X, read on demand. Each process opens the file for itself.
 
     A store may be pickled, and used after a fork, as the workers of a DataLoader do.
 
@@ -127,8 +127,8 @@ def _runs(numbers: np.ndarray) -> Iterator[tuple[int, int]]:
 def read(kind: str, path: str, *, scan: bool = False) -> Dataset:
     """Open a file. Labels and levels are read; windows stay in the file.
 
-    A window with NaN or infinity in it raises a DatasetError when it is read: to look for them here
-    would be to read 20 GB. `scan` does so.
+    A window with NaN or infinity raises a DatasetError when it is read. Finding such windows here
+    means reading 20 GB; `scan` does that.
 
     Args:
         kind: "rml2018.01a".

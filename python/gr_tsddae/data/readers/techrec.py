@@ -32,7 +32,7 @@ _CLASS_OF_PREFIX = {"lte": "lte", "wf": "wifi", "wifi": "wifi", "dvbt": "dvbt", 
 
 
 class NoisyStore:
-    """Each window of a store once per SNR, with noise that depends on seed and number alone.
+    """Every window of a store at every SNR. The noise depends on seed and window number alone.
 
     Window `w` at `snrs_db[k]` has the number `w * len(snrs_db) + k`.
 

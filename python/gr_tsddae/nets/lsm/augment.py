@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""LSM's two disturbances: a patch from anywhere in the window, turned in the IQ plane."""
+"""LSM's two augmentations: a patch from anywhere in the window, turned in the IQ plane."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sizes LSM comes in."""
+"""The configuration of LSM, and its sizes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NT-Xent, the loss LSM is pre-trained with (Eq. 4 and 5)."""
+"""NT-Xent, the loss of LSM's pre-training (Eq. 4 and 5)."""
 
 from __future__ import annotations
 

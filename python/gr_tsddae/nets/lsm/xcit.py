@@ -34,7 +34,7 @@ class ScaledResidual(nn.Module):
 
 
 class CrossCovarianceAttention(nn.Module):
-    """Each channel gathers the channels it varies with: (B, N, C) -> (B, N, C).
+    """Attention between channels, by their covariance: (B, N, C) -> (B, N, C).
 
     Queries and keys are of length one along the tokens, so that their products are correlations;
     a learned temperature per head says how sharply they choose.
@@ -59,7 +59,7 @@ class CrossCovarianceAttention(nn.Module):
 
 
 class LocalInteraction(nn.Module):
-    """Neighbouring tokens meet, each channel by itself: (B, N, C) -> (B, N, C)."""
+    """Depthwise convolutions over neighbouring tokens: (B, N, C) -> (B, N, C)."""
 
     def __init__(self, *, width: int):
         super().__init__()
@@ -72,7 +72,7 @@ class LocalInteraction(nn.Module):
 
 
 class ClassAttention(nn.Module):
-    """The class token, which comes first, asks all tokens: (B, 1 + N, C) -> (B, 1, C)."""
+    """Attention of the class token, the first one, to all tokens: (B, 1 + N, C) -> (B, 1, C)."""
 
     def __init__(self, *, width: int, heads: int, dropout: float):
         super().__init__()
@@ -93,7 +93,7 @@ class ClassAttention(nn.Module):
 
 
 class ClassLayer(nn.Module):
-    """The class token learns of the others, which stay as they are: (B, 1 + N, C) -> same."""
+    """Update the class token from all tokens; the others stay: (B, 1 + N, C) -> same."""
 
     def __init__(self, config: LSMConfig):
         super().__init__()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sizes TS-Net comes in."""
+"""The configuration of TS-Net, and its sizes."""
 
 from __future__ import annotations
 

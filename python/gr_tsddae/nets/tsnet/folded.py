@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A trained TS-Net for inference: all that is constant then is folded into its weights.
+"""A trained TS-Net for inference: everything constant is folded into its weights.
 
 BatchNorm is a gain and an offset per channel; the diffusion step is one vector per layer; dropout
 is nothing. They go into the linear maps beside them. Tensors are (B, N, C), N tokens, throughout.
@@ -388,7 +388,7 @@ def _copy_of_head(head: nn.Sequential) -> nn.Sequential:
 
 
 class _PReLU(nn.Module):
-    """torch's, with a slope that is no parameter."""
+    """PReLU with a constant slope, which is no parameter."""
 
     def __init__(self, weight: torch.Tensor):
         super().__init__()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deeper TS-Net from a trained shallow one: it begins where the shallow one is."""
+"""Make a deeper TS-Net from a trained shallow one, with nearly the same output."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pieces both encoders are made of. All tensors are channels-last, (B, N, C), N tokens.
+"""Layers that both encoders share. All tensors are channels-last, (B, N, C), N tokens.
 
 Channels-last makes every 1x1 convolution a plain matrix product and needs no transposes.
 """
@@ -88,7 +88,7 @@ class TokenBatchNorm(nn.BatchNorm1d):
 
 
 class _MeanOverProcesses(torch.autograd.Function):
-    """The mean of a tensor over all processes, of whose losses the mean is minimised."""
+    """The mean of a tensor over all processes; training minimises the mean of their losses."""
 
     @staticmethod
     def forward(context: Any, x: torch.Tensor) -> torch.Tensor:

@@ -12,7 +12,7 @@ from gr_tsddae.nets.tsnet.layers import DropPath, FeedForward, TokenBatchNorm, T
 
 
 class LocalSpectrum(nn.Module):
-    """Neighbouring bins, Eq. 11: Conv(Conv(BN(Conv3(z)))), (B, N, C) -> (B, N, C).
+    """Convolutions over neighbouring bins, Eq. 11: Conv(Conv(BN(Conv3(z)))), (B, N, C) -> same.
 
     As in the authors' published network, GELU stands between the two 1x1 convolutions (which would
     be one without it), and a learned weight per channel behind them.
@@ -31,7 +31,7 @@ class LocalSpectrum(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Which channels matter, Eq. 12: z * FFN(Pool(z)), (B, N, C) -> (B, N, C)."""
+    """Channel attention, Eq. 12: z * FFN(Pool(z)), (B, N, C) -> (B, N, C)."""
 
     def __init__(self, *, width: int, squeeze: int):
         super().__init__()
