@@ -7,8 +7,9 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError, CaptureRangeError
@@ -48,7 +49,6 @@ def write_annotations(
         CaptureError: If the target is someone else's recording, or cannot be written.
     """
     target = meta_path(Path(path))
-    data_path = samples_path(target, capture)
     notes = (merged if merge else in_order)(decisions)
     for note in notes:
         if note.first_sample < 0 or note.end_sample > capture.sample_count:
@@ -61,15 +61,40 @@ def write_annotations(
                 f"the decision at sample {note.first_sample} has a confidence of "
                 f"{note.confidence}; give a number from 0 to 1"
             )
-    texts = [
-        annotation_text(
-            note.entry(
-                sample_rate_hz=capture.sample_rate_hz,
-                center_frequency_hz=capture.center_frequency_at(note.first_sample),
-            )
+    entries = [
+        note.entry(
+            sample_rate_hz=capture.sample_rate_hz,
+            center_frequency_hz=capture.center_frequency_at(note.first_sample),
         )
         for note in notes
     ]
+    return write_annotated_copy(capture, entries, target, model_name=model_name)
+
+
+def write_annotated_copy(
+    capture: Capture,
+    entries: Iterable[Mapping[str, Any]],
+    path: str | os.PathLike[str],
+    *,
+    model_name: str,
+) -> Path:
+    """Write a SigMF recording of a capture's samples with annotations of any kind.
+
+    Args:
+        capture: Whose samples are linked.
+        entries: SigMF annotations, in order of `core:sample_start`.
+        path: Where to write, with or without `.sigmf-meta`; folders are made.
+        model_name: What made the annotations, for the metadata.
+
+    Returns:
+        The path of the .sigmf-meta file.
+
+    Raises:
+        CaptureError: If the target is someone else's recording, or cannot be written.
+    """
+    target = meta_path(Path(path))
+    data_path = samples_path(target, capture)
+    texts = [annotation_text(entry) for entry in entries]
     info = global_of(capture, data_path) | {"tsddae:model": model_name}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

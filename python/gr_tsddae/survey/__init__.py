@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every signal in a wide band: found, measured, cut out.
+
+`Survey` takes a stream in pieces of any size; `survey_capture` a recording. No GNU Radio.
+"""
+
+from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.stream import Survey, survey_capture
+
+__all__ = ["Emission", "Survey", "survey_capture"]

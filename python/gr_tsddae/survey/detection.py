@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where in a slab of samples something is sent: boxes in time and frequency.
+
+Tiles of many lengths and widths are compared with the floor, the finest first; what a finer tile
+has found is taken out before a coarser one looks, so that a strong burst does not smear. Tiles that
+touch are one component; a component is divided where its spectrum has gaps, and boxes whose powers
+rise and fall together, or against each other, are joined: sidebands, and the tones of an FSK.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import ndimage, special
+
+from gr_tsddae.survey.spectrum import LONG_RATIO
+
+FALSE_ALARM = 1e-10  # of a tile of pure noise
+LEAST_RATIO = 1.4  # power over floor; the floor itself is not known better than this
+SLICE_FRAMES = 4  # coarse frames per slice, the unit in which components are formed
+GAP_BINS = 2  # coarse bins that components may be apart and still touch
+ACTIVE_SHARE = 0.15  # of a component's time that a bin must be active to belong to it
+EDGE_SHARE = 0.005  # of an emission's power left out at either edge
+SPLATTER_DB = 12.0  # how far below its emission a short, wide flash must be to count as its
+VALLEY = 10.0  # how far the spectrum falls between two emissions, against the weaker one's peak
+VALLEY_SHARE = 0.08  # how wide the valley is, against the narrower one
+VALLEY_CELLS = 64  # averaged, so that chance digs no valleys into a short burst
+TOUCHING_SKIRT = 10.0  # how much denser an emission is than its skirt,
+DETACHED_SKIRT = 100.0  # and than the side lobes beyond
+LEAST_SIGMAS = 8.0  # of noise, that a box's power must exceed
+DC_FINE_BINS = 3  # around 0 Hz: the receiver's own
+IMAGE_DB = 14.0  # how much stronger the original of a mirror image is, at least
+IMAGE_COHERENCE = 0.6
+SHORT_FRAMES = 24  # coarse frames of a burst that is too short to compare powers
+TOGETHER = 0.45  # correlation of powers, of one emission's parts
+TOGETHER_SIGMAS = 5.0
+TONES_DB = 8.0  # how much the tones of an FSK may differ
+
+
+@dataclass
+class Box:
+    """Something sent within one slab.
+
+    Attributes:
+        low: first coarse bin, lowest frequency is 0.
+        high: one past the last coarse bin.
+        active: bool (T,), coarse frames in which it is on.
+        power: float32 (T,), power over the floor in every frame, in units of a bin's noise.
+    """
+
+    low: int
+    high: int
+    active: np.ndarray
+    power: np.ndarray = field(repr=False)
+
+    @property
+    def width(self) -> int:
+        return self.high - self.low
+
+    @property
+    def strength(self) -> float:
+        """Mean power over the floor per bin while active."""
+        return float(self.power[self.active].mean() / self.width) if self.active.any() else 0.0
+
+
+@functools.cache
+def threshold(cells: float) -> float:
+    """Mean of `cells` independent noise powers (of mean 1) that a tile must exceed."""
+    return max(LEAST_RATIO, float(special.gammainccinv(cells, FALSE_ALARM) / cells))
+
+
+def tiles_above(ratio: np.ndarray, widths: int) -> np.ndarray:
+    """Cells of tiles above the floor.
+
+    Args:
+        ratio: power over floor, float32 (T, F), F a power of two.
+        widths: tiles are 1, 4, 16, ... bins wide; how many of these.
+
+    Returns:
+        bool (T, F).
+    """
+    bins = ratio.shape[1]
+    found = np.zeros(ratio.shape, bool)
+    line = ratio.copy()
+    length = 1
+    while len(line):
+        rows = len(line)
+        cells = found[: rows * length].reshape(rows, length, bins)
+        tiles, width = line, 1
+        for _ in range(widths):
+            # Neighbouring bins of a Hann window share power; so do frames half a frame apart.
+            independent = length * (width / 1.9 if width > 1 else 1.0) / 1.06
+            above = tiles > threshold(independent)
+            if above.any():
+                wide = np.repeat(above, width, axis=1) if width > 1 else above
+                cells |= wide[:, None, :]
+                np.copyto(line, 1.0, where=wide)
+                np.copyto(tiles, 1.0, where=above)
+            tiles = tiles[:, ::4] + tiles[:, 1::4] + tiles[:, 2::4] + tiles[:, 3::4]
+            tiles *= np.float32(0.25)
+            width *= 4
+        line = (line[0 : rows - 1 : 2] + line[1:rows:2]) * np.float32(0.5)
+        length *= 2
+    return found
+
+
+def detect(coarse: np.ndarray, fine: np.ndarray, floor: np.ndarray) -> list[Box]:
+    """Find what is sent in a slab.
+
+    Args:
+        coarse: power frames (T, F), half a frame apart.
+        fine: power frames (T2, LONG_RATIO * F), half a frame apart, of the same samples.
+        floor: noise power per coarse bin, (F,).
+
+    Returns:
+        Boxes, lowest frequency first.
+    """
+    ratio = coarse / floor
+    _hide_dc(ratio, 1)
+    mask = _active_cells(ratio, fine / _finer(floor))
+    boxes = _join(_components(mask, ratio), ratio)
+    return [box for box in boxes if not _is_image(box, boxes, ratio)]
+
+
+def _finer(floor: np.ndarray) -> np.ndarray:
+    """The floor at the bins of the fine spectrum."""
+    bins = len(floor)
+    at = (np.arange(bins * LONG_RATIO) - bins * LONG_RATIO // 2) / LONG_RATIO + bins // 2
+    return np.interp(at, np.arange(bins), floor).astype(np.float32)
+
+
+def _hide_dc(ratio: np.ndarray, reach: int) -> None:
+    """Replace the bins around 0 Hz by those beside them, where they stand out."""
+    middle = ratio.shape[1] // 2
+    if middle < 3 * reach + 2:
+        return
+    beside = np.r_[
+        middle - 2 * reach - 1 : middle - reach, middle + reach + 1 : middle + 2 * reach + 2
+    ]
+    around = ratio[:, beside].mean(1, keepdims=True)
+    part = ratio[:, middle - reach : middle + reach + 1]
+    np.minimum(part, around, out=part)
+
+
+def _active_cells(ratio: np.ndarray, fine_ratio: np.ndarray) -> np.ndarray:
+    """Coarse cells in which something is sent, bool (T, F)."""
+    bins = ratio.shape[1]
+    _hide_dc(fine_ratio, DC_FINE_BINS)
+    mask = tiles_above(ratio, max(1, min(4, int(np.log2(bins)) // 2 - 1)))
+    step = LONG_RATIO  # coarse frames between two fine ones
+    for row in range(len(fine_ratio)):
+        known = mask[row * step : (row + 2) * step].any(0)
+        known[1:-1] |= known[2:] | known[:-2]
+        np.copyto(fine_ratio[row], 1.0, where=np.repeat(known, LONG_RATIO))
+    found = tiles_above(fine_ratio, 2)
+    # A fine bin k covers the coarse bin nearest to it: half of its group lies below.
+    found = np.roll(found, LONG_RATIO // 2, axis=1).reshape(len(found), bins, LONG_RATIO).any(2)
+    for row in np.flatnonzero(found.any(1)):
+        start = row * step + step // 2
+        mask[start : start + step] |= found[row]
+        if row == 0:
+            mask[:start] |= found[row]
+        if row == len(found) - 1:
+            mask[start:] |= found[row]
+    return mask
+
+
+def _components(mask: np.ndarray, ratio: np.ndarray) -> list[Box]:
+    frames, bins = mask.shape
+    slices = -(-frames // SLICE_FRAMES)
+    padded = np.zeros((slices * SLICE_FRAMES, bins), bool)
+    padded[:frames] = mask
+    cells = padded.reshape(slices, SLICE_FRAMES, bins).any(1)
+    boxes: list[Box] = []
+    for _ in range(2):
+        rest = np.zeros_like(cells)
+        close = cells.copy()
+        for shift in range(1, GAP_BINS // 2 + 1):
+            close[:, shift:] |= cells[:, :-shift]
+            close[:, :-shift] |= cells[:, shift:]
+        labels, _ = ndimage.label(close, np.ones((3, 3), int))
+        for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
+            part = (labels[rows, columns] == number) & cells[rows, columns]
+            for low, high in _columns(part, ratio, rows, columns):
+                inside = part[:, low:high].any(1)
+                box = _box(ratio, columns.start + low, columns.start + high, rows, inside)
+                if box is None:
+                    continue
+                boxes.append(box)
+                part = part.copy()
+                part[:, low:high] = False
+            rest[rows, columns] |= part
+        cells = rest
+    boxes = [box for box in boxes if _is_significant(box)]
+    boxes = [b for b in boxes if not (_is_skirt(b, boxes) or _is_splatter(b, boxes))]
+    return sorted(boxes, key=lambda box: box.low)
+
+
+def _columns(
+    part: np.ndarray, ratio: np.ndarray, rows: slice, columns: slice
+) -> list[tuple[int, int]]:
+    """Runs of bins in which a component is active for a good part of its time."""
+    active = part.sum(0)
+    runs = _runs(active >= ACTIVE_SHARE * active.max(), GAP_BINS)
+    frames = slice(rows.start * SLICE_FRAMES, rows.stop * SLICE_FRAMES)
+    on = np.repeat(part.any(1), SLICE_FRAMES)[: len(ratio[frames])]
+    excess = np.maximum(ratio[frames, columns][on].mean(0) - 1, 0)
+    found = []
+    for low, high in runs:
+        found += _split(excess, low, high, int(on.sum()))
+    return found
+
+
+def _split(excess: np.ndarray, low: int, high: int, frames: int) -> list[tuple[int, int]]:
+    """Divide a run of bins where its spectrum has a deep and wide valley."""
+    smooth = max(3, -(-VALLEY_CELLS // frames)) | 1
+    line = ndimage.uniform_filter1d(excess[low:high], smooth, mode="nearest")
+    left, right = np.maximum.accumulate(line), np.maximum.accumulate(line[::-1])[::-1]
+    deep = np.minimum(left, right) > VALLEY * line
+    if high - low < 3 * smooth or not deep.any():
+        return [(low, high)]
+    pieces = []
+    for start, stop in _runs(~deep, 0):
+        if stop - start > 0:
+            pieces.append([low + start, low + stop])
+    # A valley counts where it is wide beside what it divides.
+    joined = [pieces[0]]
+    for start, stop in pieces[1:]:
+        gap = start - joined[-1][1]
+        narrower = min(joined[-1][1] - joined[-1][0], stop - start)
+        if gap < max(smooth - 1, VALLEY_SHARE * narrower):
+            joined[-1][1] = stop
+        else:
+            joined.append([start, stop])
+    return [(start, stop) for start, stop in joined]
+
+
+def _runs(flags: np.ndarray, gap: int) -> list[tuple[int, int]]:
+    """[start, stop) of runs of True; gaps of up to `gap` count as True."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(np.int8), [0]))))
+    runs: list[list[int]] = []
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        if runs and start - runs[-1][1] <= gap:
+            runs[-1][1] = int(stop)
+        else:
+            runs.append([int(start), int(stop)])
+    return [(start, stop) for start, stop in runs]
+
+
+def _box(ratio: np.ndarray, low: int, high: int, rows: slice, inside: np.ndarray) -> Box | None:
+    """A box of some columns, active in the given slices; None when no power is left in it."""
+    frames = len(ratio)
+    active = np.zeros(-(-frames // SLICE_FRAMES) * SLICE_FRAMES, bool)
+    active.reshape(-1, SLICE_FRAMES)[rows][inside] = True
+    active = active[:frames]
+    excess = np.maximum(ratio[active, low:high].mean(0) - 1, 0)
+    total = np.cumsum(excess)
+    if not total[-1] > 0:
+        return None
+    first = int(np.searchsorted(total, EDGE_SHARE * total[-1]))
+    last = int(np.searchsorted(total, (1 - EDGE_SHARE) * total[-1]))
+    low, high = low + first, low + last + 1
+    power = ratio[:, low:high].sum(1) - (high - low)
+    noise = np.sqrt(1.9 * (high - low))
+    typical = np.median(power[active])
+    if typical > 8 * noise:  # strong enough to see in single frames when it begins and ends
+        on = active & (power > max(0.1 * typical, 4 * noise))
+        active = np.zeros(frames, bool)
+        for start, stop in _runs(on, 2 * SLICE_FRAMES):
+            active[start:stop] = True
+    return Box(low, high, active, power)
+
+
+def _is_splatter(box: Box, boxes: list[Box]) -> bool:
+    """Whether a short flash is what the keying of a much stronger emission spills."""
+    on = np.flatnonzero(box.active)
+    if len(on) > 2 * SLICE_FRAMES:
+        return False
+    span = slice(max(0, on[0] - SLICE_FRAMES), on[-1] + SLICE_FRAMES + 1)
+    density = float(box.power[span].max()) / box.width
+    for other in boxes:
+        if other is box:
+            continue
+        power = other.power[span] / other.width
+        top = float(power.max())
+        if top > density * 10 ** (SPLATTER_DB / 10) and power.min() < 0.3 * top:
+            return True
+    return False
+
+
+def _is_skirt(box: Box, boxes: list[Box]) -> bool:
+    """Whether a box is what a much stronger emission spills beside itself while it is on."""
+    for other in boxes:
+        gap = max(other.low - box.high, box.low - other.high)
+        if other is box or gap > max(GAP_BINS, other.width):
+            continue
+        both = box.active & other.active
+        if both.sum() < 0.5 * box.active.sum():
+            continue
+        times = TOUCHING_SKIRT if gap <= GAP_BINS else DETACHED_SKIRT
+        here, there = float(box.power[both].mean()), float(other.power[both].mean())
+        if there / other.width > times * here / box.width:
+            return True
+    return False
+
+
+def _is_significant(box: Box) -> bool:
+    cells = box.width * max(1, int(box.active.sum()))
+    return box.strength * np.sqrt(cells / 1.9) > LEAST_SIGMAS
+
+
+def _join(boxes: list[Box], ratio: np.ndarray) -> list[Box]:
+    """Join neighbours whose powers move together or against each other."""
+    boxes = list(boxes)
+    at = 0
+    while at < len(boxes) - 1:
+        for other in range(at + 1, min(at + 6, len(boxes))):
+            if _belong_together(boxes[at], boxes[other]):
+                boxes[at] = _union(boxes[at], boxes[other], ratio)
+                del boxes[other]
+                at = max(0, at - 2)
+                break
+        else:
+            at += 1
+    return boxes
+
+
+def _belong_together(one: Box, other: Box) -> bool:
+    gap = other.low - one.high
+    narrower, wider = sorted((one.width, other.width))
+    if gap > 2 * wider + 4 * GAP_BINS:
+        return False
+    if _same_burst(one.active, other.active):
+        return True
+    both = one.active & other.active
+    count = int(both.sum())
+    if count < SHORT_FRAMES or count < 0.5 * min(one.active.sum(), other.active.sum()):
+        return False
+    # Without what moves slowly: two that fade, fade together by chance.
+    first, second = (_quick(box.power[both]) for box in (one, other))
+    if first.std() == 0 or second.std() == 0:
+        return False
+    together = float(np.corrcoef(first, second)[0, 1])
+    if abs(together) < max(TOGETHER, TOGETHER_SIGMAS / np.sqrt(count)):
+        return False
+    if together > 0:  # sidebands and lobes
+        return gap <= max(2 * GAP_BINS, 2 * narrower)
+    # Tones take turns, and are as strong and wide as each other.
+    unlike_db = abs(10 * np.log10(max(one.strength, 1e-9) / max(other.strength, 1e-9)))
+    return unlike_db < TONES_DB and wider <= 3 * narrower + 2
+
+
+def _quick(power: np.ndarray) -> np.ndarray:
+    return power - ndimage.uniform_filter1d(power, 17, mode="nearest")
+
+
+def _same_burst(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two short bursts begin and end together."""
+    first, second = np.flatnonzero(one), np.flatnonzero(other)
+    length = max(first[-1] - first[0], second[-1] - second[0])
+    apart = max(abs(first[0] - second[0]), abs(first[-1] - second[-1]))
+    return length < SHORT_FRAMES and apart <= SLICE_FRAMES
+
+
+def _union(one: Box, other: Box, ratio: np.ndarray) -> Box:
+    active = one.active | other.active
+    low, high = min(one.low, other.low), max(one.high, other.high)
+    excess = np.maximum(ratio[active, low:high].mean(0) - 1, 0)
+    total = np.cumsum(excess)
+    first = int(np.searchsorted(total, EDGE_SHARE * total[-1]))
+    last = int(np.searchsorted(total, (1 - EDGE_SHARE) * total[-1]))
+    low, high = low + first, low + last + 1
+    return Box(low, high, active, ratio[:, low:high].sum(1) - (high - low))
+
+
+def _is_image(box: Box, boxes: list[Box], ratio: np.ndarray) -> bool:
+    """Whether a box is the mirror image, at the other side of 0 Hz, of a stronger one."""
+    bins = ratio.shape[1]
+    low, high = bins - box.high + 1, bins - box.low + 1  # bin k lies at k - bins / 2
+    for other in boxes:
+        if other is box or other.low >= high or other.high <= low:
+            continue
+        both = box.active & other.active
+        if both.sum() < 0.7 * box.active.sum():
+            continue
+        span = slice(max(low, 1), min(high, bins))
+        here = ratio[both][:, bins - np.arange(span.start, span.stop)]
+        there = ratio[both][:, span]
+        stronger_db = 10 * np.log10(max((there.mean() - 1), 1e-9) / max(here.mean() - 1, 1e-9))
+        if stronger_db < IMAGE_DB:
+            continue
+        if stronger_db > 30 or here.size < 16:
+            return True
+        coherence = np.corrcoef(np.log(here.ravel() + 0.1), np.log(there.ravel() + 0.1))[0, 1]
+        spread = there.std() / there.mean()
+        if coherence > IMAGE_COHERENCE * min(1.0, here.mean() / 4) or spread < 0.3:
+            return True
+    return False

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An emission: what one transmitter sends, in one box of time and frequency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Emission:
+    """What is known of an emission. Frequencies are in Hz from the centre of the band.
+
+    Attributes:
+        id: number within the survey, from 1.
+        start_s: when it was first heard, in seconds from the first sample.
+        stop_s: when it was last heard.
+        low_hz: lower edge of the occupied bandwidth (99 % of the power).
+        high_hz: upper edge.
+        snr_db: in the occupied bandwidth, while it is on.
+        bursts: start and stop in seconds of each stretch without a pause.
+        symbol_rate_hz: None where none was measured.
+        measured: further measurements, by name with unit.
+        label: class, or "unknown".
+        confidence: of the label, 0 to 1.
+        probabilities: of each class; empty when no model was asked.
+        candidates: names of signals that fit the measurements.
+        band_center_hz: absolute frequency of the band's centre, where it is known.
+    """
+
+    id: int
+    start_s: float
+    stop_s: float
+    low_hz: float
+    high_hz: float
+    snr_db: float
+    bursts: list[tuple[float, float]]
+    symbol_rate_hz: float | None = None
+    measured: dict[str, Any] = field(default_factory=dict)
+    label: str = "unknown"
+    confidence: float = 0.0
+    probabilities: dict[str, float] = field(default_factory=dict)
+    candidates: list[str] = field(default_factory=list)
+    band_center_hz: float | None = None
+
+    @property
+    def center_hz(self) -> float:
+        return (self.low_hz + self.high_hz) / 2
+
+    @property
+    def bandwidth_hz(self) -> float:
+        return self.high_hz - self.low_hz
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON has it; frequencies are absolute where the band's centre is known."""
+        center_hz = self.band_center_hz or 0.0
+        return {
+            "id": self.id,
+            "start_s": round(self.start_s, 6),
+            "stop_s": round(self.stop_s, 6),
+            "low_hz": round(center_hz + self.low_hz, 1),
+            "high_hz": round(center_hz + self.high_hz, 1),
+            "center_hz": round(center_hz + self.center_hz, 1),
+            "bandwidth_hz": round(self.bandwidth_hz, 1),
+            "snr_db": round(self.snr_db, 2),
+            "label": self.label,
+            "confidence": round(self.confidence, 4),
+            "probabilities": {name: round(p, 4) for name, p in self.probabilities.items()},
+            "symbol_rate_hz": self.symbol_rate_hz and round(self.symbol_rate_hz, 3),
+            "candidates": self.candidates,
+            "measured": self.measured
+            | {"bursts_s": [[round(start, 6), round(stop, 6)] for start, stop in self.bursts]},
+        }

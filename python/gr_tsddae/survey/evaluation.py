@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How well a survey finds and measures what is known to be in scenes: `survey evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.stream import BLOCK_SAMPLES, Survey
+
+if TYPE_CHECKING:
+    from gr_tsddae.synth.scene.render import Truth
+
+BURST_BINS = 8  # bins of its own length that a burst is wide at least
+RESOLUTION_HZ = 1000.0  # what is narrower counts as that wide when bands are compared
+SNR_STEPS_DB = (-100, 4, 8, 12, 16, 20, 25, 100)
+WIDTH_STEPS_HZ = (0, 3e3, 10e3, 30e3, 100e3, 1e12)
+NO_SYMBOLS = ("LoRa", "pulses")  # whose rate is not that of a linear or FSK modulation
+LEAST_SHARED = 0.4  # of the wider band, for an emission to be the emitter's
+
+
+@dataclass(frozen=True)
+class Match:
+    """An emitter, and what was found of it: the best match, or None."""
+
+    truth: Truth
+    found: Emission | None
+
+    @property
+    def center_error(self) -> float:
+        """In units of the true bandwidth."""
+        return abs(self.found.center_hz - self.truth.center_hz) / self.truth.bandwidth_hz
+
+    @property
+    def bandwidth_error(self) -> float:
+        """Relative."""
+        return abs(self.found.bandwidth_hz / self.truth.bandwidth_hz - 1)
+
+    @property
+    def symbol_rate_error(self) -> float:
+        """Relative; infinite where none was measured."""
+        if not self.found.symbol_rate_hz:
+            return float("inf")
+        return abs(self.found.symbol_rate_hz / self.truth.details["symbol_rate_hz"] - 1)
+
+
+def match(
+    truths: Sequence[Truth], emissions: Sequence[Emission], resolution_hz: float
+) -> tuple[list[Match], list[Emission]]:
+    """Find for each emitter the emission that fits best.
+
+    An emission fits when both share time and at least `LEAST_SHARED` of the wider band; what is
+    narrower than `resolution_hz` counts as that wide, and no burst is narrower than its length
+    allows.
+
+    Returns:
+        A match per emitter, and the emissions that fit none: extras.
+    """
+    taken: set[int] = set()
+    matches = []
+    for truth in truths:
+        best, best_shared = None, LEAST_SHARED
+        for emission in emissions:
+            shared = _shared_band(truth, emission, resolution_hz)
+            if shared >= LEAST_SHARED and _shares_time(truth, emission):
+                taken.add(emission.id)
+                if shared > best_shared:
+                    best, best_shared = emission, shared
+        matches.append(Match(truth, best))
+    return matches, [e for e in emissions if e.id not in taken]
+
+
+def _shared_band(truth: Truth, emission: Emission, resolution_hz: float) -> float:
+    longest_s = max(stop - start for start, stop in truth.bursts)
+    resolution_hz = max(resolution_hz, BURST_BINS / longest_s)
+    widths = [max(x.bandwidth_hz, resolution_hz) / 2 for x in (truth, emission)]
+    low = max(truth.center_hz - widths[0], emission.center_hz - widths[1])
+    high = min(truth.center_hz + widths[0], emission.center_hz + widths[1])
+    return (high - low) / (2 * max(widths))
+
+
+def _shares_time(truth: Truth, emission: Emission) -> bool:
+    return emission.start_s < truth.stop_s and emission.stop_s > truth.start_s
+
+
+def share(values: Sequence[bool]) -> float | None:
+    """Percent of true ones; None of none."""
+    return round(100 * float(np.mean(values)), 1) if len(values) else None
+
+
+def survey_samples(iq: np.ndarray, rate_hz: float) -> list[Emission]:
+    """The emissions of samples in memory."""
+    survey = Survey(rate_hz)
+    events = []
+    for first in range(0, len(iq), BLOCK_SAMPLES):
+        events += survey.push(iq[first : first + BLOCK_SAMPLES])
+    events += survey.flush()
+    return [event.emission for event in events if event.kind == "ended"]
+
+
+def score(matches: Sequence[Match], extras: Sequence[Emission], least_db: float) -> dict[str, Any]:
+    """Figures of merit over the emitters of at least `least_db`, and curves over all."""
+    loud = [m for m in matches if m.truth.snr_db >= least_db]
+    found = [m for m in loud if m.found is not None]
+    wide = [m for m in found if m.truth.bandwidth_hz > 0]
+    rated = [
+        m
+        for m in matches
+        if m.found is not None
+        and m.truth.snr_db >= max(10.0, least_db)
+        and m.truth.details.get("symbol_rate_hz")
+        and m.truth.label not in NO_SYMBOLS
+    ]
+    return {
+        "emitters": len(matches),
+        "extras_percent": round(100 * len(extras) / len(matches), 1) if matches else None,
+        "least_snr_db": least_db,
+        "found_percent": share([m.found is not None for m in loud]),
+        "center_within_5_percent": share([m.center_error < 0.05 for m in wide]),
+        "bandwidth_within_20_percent": share([m.bandwidth_error < 0.2 for m in wide]),
+        "both_percent": share([m.center_error < 0.05 and m.bandwidth_error < 0.2 for m in wide]),
+        "symbol_rate_within_1_percent": share([m.symbol_rate_error < 0.01 for m in rated]),
+        "symbol_rate_by_class": _by(rated, lambda m: m.truth.label, _rate_is_right),
+        "found_by_class": _by(loud, lambda m: m.truth.label, _is_found),
+        "found_by_snr_db": _by(matches, _step(SNR_STEPS_DB, lambda t: t.snr_db), _is_found),
+        "found_by_bandwidth_hz": _by(
+            loud, _step(WIDTH_STEPS_HZ, lambda t: t.bandwidth_hz), _is_found
+        ),
+    }
+
+
+def _is_found(match: Match) -> bool:
+    return match.found is not None
+
+
+def _rate_is_right(match: Match) -> bool:
+    return match.symbol_rate_error < 0.01
+
+
+def _step(steps: Sequence[float], value: Callable[[Truth], float]) -> Callable[[Match], str]:
+    def name(match: Match) -> str:
+        place = int(np.searchsorted(steps, value(match.truth), "right")) - 1
+        return f"{steps[place]:g} to {steps[place + 1]:g}"
+
+    return name
+
+
+def _by(
+    matches: Sequence[Match], group: Callable[[Match], str], right: Callable[[Match], bool]
+) -> dict[str, tuple[float | None, int]]:
+    """Percent right and count of each group."""
+    groups: dict[str, list[bool]] = {}
+    for one in matches:
+        groups.setdefault(group(one), []).append(right(one))
+    ordered = sorted(groups, key=lambda name: (_number(name), name))
+    return {name: (share(groups[name]), len(groups[name])) for name in ordered}
+
+
+def _number(name: str) -> float:
+    try:
+        return float(name.split(" to ")[0])
+    except ValueError:
+        return 0.0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `survey evaluate`."""
+    from gr_tsddae.synth.scene.recipes import SCENES
+
+    top = argparse.ArgumentParser(
+        prog="python -m gr_tsddae.survey evaluate",
+        description="Survey scenes and compare with their truth.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    top.add_argument(
+        "scenes", nargs="*", type=Path, help="recordings of `python -m gr_tsddae.synth scene`; "
+        "none: scenes are drawn",
+    )  # fmt: skip
+    top.add_argument("--recipe", nargs="+", choices=sorted(SCENES), default=["mixed"])
+    top.add_argument("--seed", type=int, default=1000, help="of the first scene")
+    top.add_argument("--count", type=int, default=10, help="scenes per recipe")
+    top.add_argument("--emitters", type=int, default=8, help="per scene")
+    top.add_argument("--seconds", type=float, default=2.0, help="of each scene")
+    top.add_argument("--rate", type=float, default=2.4e6, help="samples per second")
+    top.add_argument("--min-snr", type=float, default=8.0, metavar="DB", help="of those scored")
+    top.add_argument("--json", action="store_true", help="figures as JSON on stdout")
+    return top
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Score and print."""
+    if arguments.count < 1:
+        raise ValueError(f"--count is {arguments.count}: at least 1 scene is needed")
+    matches: list[Match] = []
+    extras: list[Emission] = []
+    cpu_s = recorded_s = 0.0
+    for iq, rate_hz, truths in _scenes(arguments):
+        began = time.process_time()
+        emissions = survey_samples(iq, rate_hz)
+        cpu_s += time.process_time() - began
+        recorded_s += len(iq) / rate_hz
+        matched, more = match(truths, emissions, RESOLUTION_HZ)
+        matches += matched
+        extras += more
+    figures = score(matches, extras, arguments.min_snr)
+    figures["cpu_s_per_s"] = round(cpu_s / recorded_s, 3)
+    if arguments.json:
+        json.dump(figures, sys.stdout, indent=1)
+        print()
+        return
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            print(f"{name}:")
+            for group, (percent, count) in value.items():
+                print(f"    {group:<16} {percent!s:>6} % of {count}")
+        else:
+            print(f"{name:<32} {value}")
+
+
+def _scenes(arguments: argparse.Namespace) -> Iterator[tuple[np.ndarray, float, Sequence[Truth]]]:
+    if arguments.scenes:
+        from gr_tsddae.iq.captures import open_capture
+        from gr_tsddae.synth.scene.files import read_truth
+
+        for path in arguments.scenes:
+            with open_capture(path) as capture:
+                iq = capture.read(0, capture.sample_count)
+                yield iq, capture.sample_rate_hz, read_truth(capture.path)
+        return
+    from tqdm import tqdm
+
+    from gr_tsddae.synth.scene import SCENES, make_scene
+
+    plan = [
+        (recipe, seed)
+        for recipe in arguments.recipe
+        for seed in range(arguments.seed, arguments.seed + arguments.count)
+    ]
+    for recipe, seed in tqdm(plan, unit="scene", disable=None):
+        scene = make_scene(
+            SCENES[recipe],
+            seconds=arguments.seconds,
+            rate_hz=arguments.rate,
+            emitters=arguments.emitters,
+            seed=seed,
+        )
+        levels = np.rint(scene.iq.view(np.float32) * 127.5 + 127.5)  # a dongle's eight bits
+        eight_bits = ((np.clip(levels, 0, 255) - 127.5) / 127.5).astype(np.float32)
+        yield eight_bits.view(np.complex64), scene.rate_hz, scene.truths

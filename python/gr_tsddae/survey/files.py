@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Emissions as SigMF annotations of their recording, and as recordings of their own."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gr_tsddae.files import creating
+from gr_tsddae.iq.formats.capture import Capture
+from gr_tsddae.iq.sigmf.annotations import write_annotated_copy
+from gr_tsddae.iq.sigmf.opinion import generator
+from gr_tsddae.iq.sigmf.write import annotation_text, new_global, write_metadata
+from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.isolation import Isolator
+
+
+def write_annotations(
+    capture: Capture, emissions: Sequence[Emission], path: Path, *, model_name: str
+) -> Path:
+    """Write a SigMF recording of the capture's samples, with an annotation per emission.
+
+    Returns:
+        The path of the .sigmf-meta file.
+
+    Raises:
+        CaptureError: when it is someone else's recording, or cannot be written.
+    """
+    entries = [_entry(emission, capture) for emission in emissions]
+    entries.sort(key=lambda entry: entry["core:sample_start"])
+    return write_annotated_copy(capture, entries, path, model_name=model_name)
+
+
+def _entry(emission: Emission, capture: Capture) -> dict[str, Any]:
+    rate_hz = capture.sample_rate_hz
+    first = min(capture.sample_count - 1, math.floor(emission.start_s * rate_hz))
+    stop = min(capture.sample_count, math.ceil(emission.stop_s * rate_hz))
+    values = emission.as_dict()
+    entry = {
+        "core:sample_start": first,
+        "core:sample_count": max(1, stop - first),
+        "core:freq_lower_edge": values["low_hz"],
+        "core:freq_upper_edge": values["high_hz"],
+        "core:label": emission.label,
+        "core:comment": describe(emission),
+        "core:generator": generator(),
+        "tsddae:snr_db": values["snr_db"],
+    }
+    if emission.symbol_rate_hz:
+        entry["tsddae:symbol_rate_hz"] = values["symbol_rate_hz"]
+    return entry
+
+
+def describe(emission: Emission) -> str:
+    """One line on what was measured, for people."""
+    parts = [f"{emission.bandwidth_hz / 1e3:.4g} kHz wide", f"SNR {emission.snr_db:.0f} dB"]
+    if emission.symbol_rate_hz:
+        parts.append(f"{emission.symbol_rate_hz:.6g} Bd")
+    measured = emission.measured
+    if "deviation_hz" in measured:
+        parts.append(f"deviation {measured['deviation_hz'] / 1e3:.3g} kHz")
+    if "ofdm_useful_s" in measured:
+        parts.append(f"OFDM, useful {measured['ofdm_useful_s'] * 1e6:.4g} us")
+    if "burst_s" in measured:
+        parts.append(f"{measured['bursts']} bursts of {measured['burst_s'] * 1e3:.3g} ms")
+    if emission.label != "unknown":
+        parts.append(f"confidence {emission.confidence:.2f}")
+    return ", ".join(parts)
+
+
+def write_cut_out(emission: Emission, cutter: Isolator, rate_hz: float, folder: Path) -> Path:
+    """Write an emission as a SigMF recording of its own: near 0 Hz, at 4 times its bandwidth.
+
+    Returns:
+        The path of the .sigmf-meta file.
+
+    Raises:
+        FileExistsError: when there is one of that name.
+        OSError: when it cannot be written.
+    """
+    first, stop = (round(t * rate_hz) for t in (emission.start_s, emission.stop_s))
+    iq, out_hz = cutter.cut(emission.low_hz, emission.high_hz, first, max(stop, first + 1))
+    center_hz = cutter.center_hz(emission.low_hz, emission.high_hz)
+    label = re.sub(r"[^A-Za-z0-9-]+", "-", emission.label)
+    meta = folder / f"emission-{emission.id:04d}-{label}.sigmf-meta"
+    data = meta.with_suffix(".sigmf-data")
+    with creating(data, 8 * len(iq)) as partial:
+        partial.write_bytes(np.ascontiguousarray(iq, "<c8").tobytes())
+    info = new_global(out_hz, description=describe(emission))
+    segment: dict[str, Any] = {"core:sample_start": 0}
+    if emission.band_center_hz is not None:
+        segment["core:frequency"] = emission.band_center_hz + center_hz
+    notes = [
+        annotation_text(
+            {
+                "core:sample_start": max(0, round((a - emission.start_s) * out_hz)),
+                "core:sample_count": max(1, round((b - a) * out_hz)),
+                "core:label": emission.label,
+                "core:generator": generator(),
+            }
+        )
+        for a, b in emission.bursts
+    ]
+    write_metadata(meta, info, [segment], notes)
+    return meta
+
+
+def json_document(capture: Capture, emissions: Sequence[Emission]) -> str:
+    """What `--json` prints."""
+    return json.dumps(
+        {
+            "recording": str(capture.path),
+            "sample_rate_hz": capture.sample_rate_hz,
+            "center_frequency_hz": capture.center_frequency_hz,
+            "emissions": [emission.as_dict() for emission in emissions],
+        },
+        indent=1,
+    )

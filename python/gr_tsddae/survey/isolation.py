@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cutting an emission out of a wide band: filtered, moved to 0 Hz, resampled by any ratio.
+
+Overlapping blocks of the band are transformed once; every emission is cut out of these spectra. A
+slice of a spectrum, through a shorter inverse transform, is the emission at a lower rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+from scipy import fft
+
+OVERLAP = 8  # an eighth of a block, at either end, is cut off again
+EDGE_SHARE = 0.15  # of the bandwidth: how wide the filter's edges are
+CACHED_BLOCKS = 16
+
+
+Read = Callable[[int, int], tuple[np.ndarray, bool]]
+
+
+class Isolator:
+    """Cuts emissions out of a stream of which the recent part can be read.
+
+    Args:
+        read: gives complex64 samples [first, first + count), with zeros where there are none, and
+            whether none of them is still to come.
+        rate_hz: of the stream.
+        block_samples: length of a transform, a multiple of 8.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int, int], tuple[np.ndarray, bool]],
+        rate_hz: float,
+        block_samples: int,
+    ):
+        self._read = read
+        self._rate_hz = rate_hz
+        self._block = block_samples
+        self._hop = block_samples - 2 * (block_samples // OVERLAP)
+        self._spectra: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def cut(
+        self, low_hz: float, high_hz: float, first: int, stop: int, *, oversampling: float = 4.0
+    ) -> tuple[np.ndarray, float]:
+        """Samples [first, stop) of the band from `low_hz` to `high_hz`.
+
+        Args:
+            low_hz: lower edge, passed without loss; the filter falls outside.
+            high_hz: upper edge.
+            first: sample of the stream.
+            stop: one past the last.
+            oversampling: output rate over bandwidth; at least 1.3 keeps the filter's edges.
+
+        Returns:
+            complex64 (n,) and its sample rate, which is that of the stream times a ratio.
+        """
+        bin_hz = self._rate_hz / self._block
+        center = round((low_hz + high_hz) / 2 / bin_hz)
+        half = max(2, math.ceil((high_hz - low_hz) / 2 / bin_hz))
+        edge = max(2, math.ceil(2 * EDGE_SHARE * half))
+        reach = min(half + edge, self._block // 2 - 1)
+        points = max(2 * reach + 2, round(oversampling * 2 * half), 2 * OVERLAP)
+        points = min(OVERLAP * fft.next_fast_len(-(-points // OVERLAP)), self._block)
+        bins = np.arange(-reach, reach + 1)
+        gain = np.clip((half + edge - np.abs(bins)) / edge, 0, 1)
+        gain = (np.sin(np.pi / 2 * gain) ** 2 * points / self._block).astype(np.float32)
+        lead = points // OVERLAP
+        pieces = []
+        blocks = range(first // self._hop, -(-stop // self._hop))
+        for block in blocks:
+            short = np.zeros(points, np.complex64)
+            # The block begins an overlap before its own stretch.
+            start = block * self._hop - self._block // OVERLAP
+            turn = np.exp(-2j * np.pi * ((center * start) % self._block) / self._block)
+            short[bins] = self._spectrum(block)[(bins + center) % self._block] * gain
+            pieces.append(fft.ifft(short)[lead : points - lead] * np.complex64(turn))
+        iq = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+        ratio = points / self._block
+        offset = blocks.start * self._hop
+        return iq[round((first - offset) * ratio) : round((stop - offset) * ratio)], (
+            self._rate_hz * ratio
+        )
+
+    def center_hz(self, low_hz: float, high_hz: float) -> float:
+        """Where 0 Hz of what is cut out lies in the band."""
+        bin_hz = self._rate_hz / self._block
+        return round((low_hz + high_hz) / 2 / bin_hz) * bin_hz
+
+    def _spectrum(self, block: int) -> np.ndarray:
+        if block in self._spectra:
+            self._spectra.move_to_end(block)
+            return self._spectra[block]
+        start = block * self._hop - self._block // OVERLAP
+        samples, complete = self._read(start, self._block)
+        spectrum = fft.fft(samples)
+        if complete:
+            self._spectra[block] = spectrum
+        while len(self._spectra) > CACHED_BLOCKS:
+            self._spectra.popitem(last=False)
+        return spectrum

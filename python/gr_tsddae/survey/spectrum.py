@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Spectra of a stretch of samples at two resolutions, and the noise floor under them."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft, ndimage, signal, special
+
+LONG_RATIO = 8  # bins of the fine spectrum per bin of the coarse one
+SLAB_FRAMES = 256  # coarse frames, half a frame apart, in a slab
+FLOOR_GROUP = 8  # frames averaged before the quiet ones are chosen
+FLOOR_QUANTILE = 0.25
+FLOOR_SMOOTH_SHARE = 1 / 200  # of the band
+FLOOR_TILTS = np.linspace(-3.0, 3.0, 17)  # of the floor across the band, in nepers of power
+WIDEST_SHARE = 0.6  # of the band: what is wider than this is floor at first
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How a stream is cut into slabs, frames and bins.
+
+    Attributes:
+        rate_hz: samples per second.
+        coarse_samples: frame of the coarse spectrum, which resolves bursts.
+    """
+
+    rate_hz: float
+    coarse_samples: int
+
+    @classmethod
+    def of(cls, rate_hz: float, most_samples: int | None = None) -> Grid:
+        """The grid for a sample rate, or for a recording of only `most_samples`.
+
+        Frames last as long as bins are wide, in units people meet: 0.85 ms and 1.2 kHz at
+        2.4 MS/s.
+        """
+        size = 2 ** round(math.log2(1.32 * math.sqrt(rate_hz)))
+        if most_samples is not None:
+            size = min(size, 2 ** int(math.log2(max(1.0, math.sqrt(most_samples / 2)))))
+        return cls(rate_hz, min(16384, max(16, size)))
+
+    @property
+    def fine_samples(self) -> int:
+        """Frame of the fine spectrum, which resolves carriers and narrow emissions."""
+        return LONG_RATIO * self.coarse_samples
+
+    @property
+    def hop_samples(self) -> int:
+        """From one coarse frame to the next."""
+        return self.coarse_samples // 2
+
+    @property
+    def slab_samples(self) -> int:
+        """What is looked at in one go."""
+        return SLAB_FRAMES * self.hop_samples
+
+    @property
+    def lookahead_samples(self) -> int:
+        """What frames that begin in a slab need beyond its end."""
+        return self.fine_samples
+
+    @property
+    def coarse_hz(self) -> float:
+        return self.rate_hz / self.coarse_samples
+
+    @property
+    def fine_hz(self) -> float:
+        return self.rate_hz / self.fine_samples
+
+
+@functools.cache
+def _window(samples: int) -> np.ndarray:
+    """Hann window that keeps white noise of unit power at unit power per bin."""
+    window = signal.get_window("hann", samples)
+    return (window / np.sqrt(np.sum(window**2))).astype(np.float32)
+
+
+def power_frames(samples: np.ndarray, size: int, frames: int) -> np.ndarray:
+    """Power spectra of frames half a frame apart.
+
+    Args:
+        samples: complex64, at least (frames + 1) * size / 2.
+        size: samples per frame.
+        frames: how many.
+
+    Returns:
+        float32 (frames, size), lowest frequency first; white noise of unit power gives ones.
+    """
+    step = samples.strides[0]
+    cut = np.lib.stride_tricks.as_strided(samples, (frames, size), (step * (size // 2), step))
+    spectrum = fft.fft(cut * _window(size), axis=1, overwrite_x=True)
+    power = np.square(spectrum.real)
+    power += np.square(spectrum.imag)
+    return fft.fftshift(power, axes=1)
+
+
+@functools.cache
+def _quiet_bias(frames: int) -> float:
+    """What the quantile of `frames` means of noise is, per unit of noise."""
+    return float(special.gammaincinv(frames, FLOOR_QUANTILE) / frames)
+
+
+def quiet_level(power: np.ndarray) -> np.ndarray:
+    """Level of each bin while it is quiet: float32 (T, F) -> (F,), without bias on pure noise."""
+    group = min(FLOOR_GROUP, len(power))
+    kept = len(power) // group * group
+    means = power[:kept].reshape(-1, group, power.shape[1]).mean(1)
+    rank = min(len(means) - 1, int(FLOOR_QUANTILE * len(means)))
+    if len(means) < 4:  # too few to choose from
+        return means.mean(0)
+    return np.partition(means, rank, axis=0)[rank] / _quiet_bias(group)
+
+
+def floor_under(level: np.ndarray, widest_share: float = WIDEST_SHARE) -> np.ndarray:
+    """The noise floor: what is left of a spectrum without peaks narrower than a share of the band.
+
+    A flat opening keeps slopes and the edges of a receiver's filter as they are.
+
+    Args:
+        level: power per bin, (F,), some noise.
+        widest_share: widest emission that is taken off.
+    """
+    size = len(level)
+    smooth = max(1, round(FLOOR_SMOOTH_SHARE * size)) | 1
+    line = np.log(np.maximum(ndimage.uniform_filter1d(level, smooth, mode="nearest"), 1e-30))
+    widest = max(3, round(widest_share * size))
+    across = np.linspace(-0.5, 0.5, size, dtype=line.dtype)
+    # Each opening lies under the line, so the highest of them does; a tilted one fits a slope.
+    opened = np.max(
+        [
+            ndimage.grey_opening(line - tilt * across, widest, mode="nearest") + tilt * across
+            for tilt in FLOOR_TILTS
+        ],
+        axis=0,
+    )
+    near = line - opened
+    close = near[near < 0.3]  # an opening finds the lowest of the noise, not its middle
+    opened += np.median(close) if len(close) else 0.0
+    # Within a filter's steep edge neighbours differ more than the noise does.
+    steep = np.abs(np.gradient(ndimage.uniform_filter1d(opened, smooth))) * smooth
+    return np.exp(opened + np.minimum(0.5 * steep, 1.0)).astype(np.float32)

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The survey of a stream: samples in pieces of any size, emissions out.
+
+The stream is cut into slabs counted from its first sample, so that the same samples give the same
+emissions however they arrive. Memory is bounded: a second of samples, and spectra of what is open.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gr_tsddae.iq.formats.capture import Capture
+from gr_tsddae.iq.formats.capture_errors import CaptureError
+from gr_tsddae.survey import measurement
+from gr_tsddae.survey.detection import detect
+from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.isolation import Isolator
+from gr_tsddae.survey.spectrum import (
+    LONG_RATIO,
+    SLAB_FRAMES,
+    Grid,
+    floor_under,
+    power_frames,
+    quiet_level,
+)
+from gr_tsddae.survey.symbols import MOST_SAMPLES, SymbolRate
+from gr_tsddae.survey.tracking import Track, Tracker
+
+KEPT_S = 1.0  # of samples, for measuring
+MOST_KEPT_SAMPLES = 1 << 24
+FLOOR_MEMORY = 0.7  # of the level before, per slab
+LEVEL_JUMP_DB = 1.5  # the receiver's gain was changed: the floor is learned anew
+DEEPEST_FLOOR_DB = -70.0  # under the strongest bin
+LEAST_SNR_DB = 0.0
+EDGE_SHARE = 0.01  # of the band: where the receiver's filter falls
+LEAST_EDGE_SNR_DB = 6.0  # of what touches the band's edge
+LEAST_EVIDENCE = 20.0  # standard deviations of noise
+OVERSAMPLING = 4.0  # of an isolated emission, against its bandwidth
+MOST_PIECES = 24  # bursts that are measured together
+BLOCK_SAMPLES = 1 << 16  # of a recording, read at once
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened to an emission: `kind` is "begun", "updated" or "ended"."""
+
+    kind: str
+    emission: Emission
+
+
+class Survey:
+    """Finds and measures the emissions of a stream.
+
+    Args:
+        rate_hz: samples per second.
+        update_s: how long an emission must last to be announced, and to be announced anew.
+
+    Attributes:
+        samples_seen: pushed so far.
+        not_finite: of these, NaN or infinite; they were taken for zeros.
+    """
+
+    def __init__(self, rate_hz: float, *, update_s: float = 0.25):
+        if not (np.isfinite(rate_hz) and rate_hz > 0):
+            raise ValueError(f"a sample rate of {rate_hz} Hz: it must be above 0")
+        self.rate_hz = float(rate_hz)
+        self.samples_seen = 0
+        self.not_finite = 0
+        self._update_s = update_s
+        self._pieces: list[np.ndarray] = []
+        self._waiting = 0
+        self._start(Grid.of(self.rate_hz))
+
+    def _start(self, grid: Grid) -> None:
+        self.grid = grid
+        self._slab = 0
+        self._level: np.ndarray | None = None
+        self._floor = np.ones(grid.coarse_samples, np.float32)
+        self._tracker = Tracker(grid)
+        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._end = 0  # sample up to which slabs have been looked at
+        self._begun: set[int] = set()
+        self._isolator = Isolator(self._read, self.rate_hz, max(4096, grid.slab_samples))
+
+    def push(self, samples: np.ndarray) -> list[Event]:
+        """Take samples, complex (n,); what happened by them."""
+        samples = np.asarray(samples, np.complex64)
+        self.samples_seen += len(samples)
+        finite = np.isfinite(samples.real) & np.isfinite(samples.imag)
+        if not finite.all():
+            self.not_finite += int((~finite).sum())
+            samples = np.where(finite, samples, np.complex64(0))
+        self._pieces.append(samples)
+        self._waiting += len(samples)
+        need = self.grid.slab_samples + self.grid.lookahead_samples
+        events: list[Event] = []
+        if self._waiting < need:
+            return events
+        line = np.concatenate(self._pieces)
+        at = 0
+        while len(line) - at >= need:
+            events += self._look(line[at : at + need], SLAB_FRAMES)
+            at += self.grid.slab_samples
+        self._pieces, self._waiting = [line[at:].copy()], len(line) - at
+        return events
+
+    def flush(self) -> list[Event]:
+        """The stream has ended, or was interrupted: look at the rest and end all emissions.
+
+        The next sample pushed begins a new stream at 0 s.
+        """
+        line = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.complex64)
+        events: list[Event] = []
+        if self._slab == 0 and len(line):
+            self._start(Grid.of(self.rate_hz, len(line)))
+        size, hop = self.grid.coarse_samples, self.grid.hop_samples
+        while len(line):
+            here = line[: self.grid.slab_samples + self.grid.lookahead_samples]
+            frames = min(SLAB_FRAMES, (len(here) - size) // hop + 1)
+            if frames < 1:
+                if self._slab:  # less than a frame, after others
+                    break
+                frames, here = 1, np.pad(here, (0, size - len(here)))
+            events += self._look(here, frames)
+            line = line[self.grid.slab_samples :]
+        frame = self._end // hop
+        for track in self._tracker.ended(frame, all_of_them=True):
+            events += self._say("ended", track)
+        self._pieces, self._waiting = [], 0
+        self._start(Grid.of(self.rate_hz))
+        return events
+
+    def _look(self, samples: np.ndarray, frames: int) -> list[Event]:
+        """One slab, and the lookahead behind it."""
+        grid = self.grid
+        first_frame = self._slab * SLAB_FRAMES
+        self._keep(samples)
+        inside = samples[: grid.slab_samples]
+        level_samples = samples - inside.mean()
+        coarse = power_frames(level_samples, grid.coarse_samples, frames)
+        fine_frames = max(
+            0,
+            min(
+                frames // LONG_RATIO,
+                (len(samples) - grid.fine_samples) // (grid.fine_samples // 2) + 1,
+            ),
+        )
+        fine = (
+            power_frames(level_samples, grid.fine_samples, fine_frames)
+            if fine_frames
+            else np.zeros((0, grid.fine_samples), np.float32)
+        )
+        self._learn_floor(coarse)
+        boxes = detect(coarse, fine, self._floor)
+        sums = [
+            np.maximum(
+                coarse[box.active, box.low : box.high].sum(0) / self._floor[box.low : box.high]
+                - box.active.sum(),
+                0,
+            )
+            for box in boxes
+        ]
+        heard = self._tracker.add(boxes, sums, first_frame)
+        known: dict[bytes, tuple[np.ndarray, np.ndarray | None, int]] = {}
+        for track in heard:
+            self._accumulate(track, coarse, fine, first_frame, known)
+        self._slab += 1
+        self._end = first_frame * grid.hop_samples + min(len(samples), grid.slab_samples)
+        return self._report(heard)
+
+    def _accumulate(
+        self,
+        track: Track,
+        coarse: np.ndarray,
+        fine: np.ndarray,
+        first_frame: int,
+        known: dict[bytes, tuple[np.ndarray, np.ndarray | None, int]],
+    ) -> None:
+        """Add this slab's spectra to those of a track; `known` keeps sums that others need, too."""
+        active = np.zeros(len(coarse), bool)
+        for start, stop in track.bursts:
+            active[max(0, start - first_frame) : max(0, stop - first_frame)] = True
+        key = active.tobytes()
+        if key not in known:
+            span = 2 * LONG_RATIO - 1  # coarse frames within a fine one
+            whole = [
+                row for row in range(len(fine)) if active[row * LONG_RATIO :][:span].sum() == span
+            ]
+            line = fine[whole].sum(0) if whole else None
+            known[key] = coarse[active].sum(0), line, len(whole)
+        coarse_sum, fine_sum, fine_frames = known[key]
+        track.coarse += coarse_sum
+        track.floor += self._floor * active.sum()
+        track.coarse_frames += int(active.sum())
+        if fine_sum is not None:
+            track.fine += fine_sum
+            track.fine_frames += fine_frames
+
+    def _learn_floor(self, coarse: np.ndarray) -> None:
+        level = np.maximum(quiet_level(coarse), 1e-30)
+        strongest = float(coarse.mean(0).max())
+        if self._level is not None:
+            jump_db = 10 * np.log10(np.median(level) / np.median(self._level))
+            if abs(jump_db) < LEVEL_JUMP_DB:
+                level = np.exp(
+                    FLOOR_MEMORY * np.log(self._level) + (1 - FLOOR_MEMORY) * np.log(level)
+                )
+        self._level = level
+        self._floor = np.maximum(
+            floor_under(level), np.float32(max(1e-28, strongest * 10 ** (DEEPEST_FLOOR_DB / 10)))
+        )
+
+    def _report(self, heard: list[Track]) -> list[Event]:
+        frame_s = self.grid.hop_samples / self.rate_hz
+        frame = self._slab * SLAB_FRAMES
+        events: list[Event] = []
+        for track in heard:
+            if (track.stop - max(track.start, track.measured_until)) * frame_s >= self._update_s:
+                kind = "updated" if track.number in self._begun else "begun"
+                events += self._say(kind, track)
+                track.measured_until = track.stop
+        for track in self._tracker.ended(frame):
+            events += self._say("ended", track)
+        return events
+
+    def _say(self, kind: str, track: Track) -> list[Event]:
+        emission = self._emission(track)
+        if emission is None:
+            return []
+        if kind != "ended":
+            self._begun.add(track.number)
+        else:
+            self._begun.discard(track.number)
+        return [Event(kind, emission)]
+
+    def _emission(self, track: Track) -> Emission | None:
+        """What is known of a track now; None where it may be noise, or a part of another."""
+        if self._tracker.is_part(track):
+            return None
+        grid = self.grid
+        limits = self._limits(track)
+        floor = track.floor / track.coarse_frames
+        band = measurement.occupied_band(
+            track.coarse / track.coarse_frames / floor,
+            track.coarse_frames, track.low, track.high, limits,
+        )  # fmt: skip
+        step_hz, middle = grid.coarse_hz, grid.coarse_samples // 2
+        if track.fine_frames >= 2:
+            at = (np.arange(grid.fine_samples) - grid.fine_samples // 2) / LONG_RATIO + middle
+            fine_floor = np.interp(at, np.arange(len(floor)), floor)
+            band = measurement.occupied_band(
+                track.fine / track.fine_frames / fine_floor,
+                track.fine_frames,
+                track.low * LONG_RATIO - LONG_RATIO // 2,
+                track.high * LONG_RATIO - LONG_RATIO // 2,
+                (limits[0] * LONG_RATIO, limits[1] * LONG_RATIO),
+            )
+            step_hz, middle = grid.fine_hz, grid.fine_samples // 2
+        cells = track.coarse_frames * max(1.0, (band.high - band.low) * step_hz / grid.coarse_hz)
+        evidence = 10 ** (band.snr_db / 10) * np.sqrt(cells / 1.9)
+        if band.snr_db < LEAST_SNR_DB or evidence < LEAST_EVIDENCE:
+            return None
+        margin = EDGE_SHARE * grid.coarse_samples
+        at_edge = track.low < margin or track.high > grid.coarse_samples - margin
+        if at_edge and band.snr_db < LEAST_EDGE_SNR_DB:
+            return None
+        frame_s = grid.hop_samples / self.rate_hz
+        # A frame half of which holds the burst still shows it: a quarter of a frame on average.
+        end_s = self._end / self.rate_hz
+        bursts = [
+            (
+                max(0.0, (start + 0.5) * frame_s) if start else 0.0,
+                min(end_s, (stop + 0.5) * frame_s),
+            )
+            for start, stop in track.bursts
+        ]
+        low_hz, high_hz = (band.low - middle) * step_hz, (band.high - middle) * step_hz
+        symbols, measured = self._keying(track, low_hz, high_hz, band.snr_db, frame_s)
+        return Emission(
+            id=track.number,
+            start_s=bursts[0][0],
+            stop_s=bursts[-1][1],
+            low_hz=low_hz,
+            high_hz=high_hz,
+            snr_db=band.snr_db,
+            bursts=bursts,
+            symbol_rate_hz=symbols.rate_hz if symbols else None,
+            measured=measured | measurement.burst_timing(bursts),
+        )
+
+    def _keying(
+        self, track: Track, low_hz: float, high_hz: float, snr_db: float, frame_s: float
+    ) -> tuple[SymbolRate | None, dict[str, Any]]:
+        """Symbol rate and kin, measured on the latest bursts that are kept; once is enough."""
+        if track.keying is not None and track.keying[0] is not None:
+            return track.keying
+        width_hz = high_hz - low_hz
+        if width_hz > 4 * self.grid.fine_hz:
+            pieces, out_hz = self._isolated(track, low_hz, high_hz, frame_s)
+            if pieces:
+                found = measurement.keying(pieces, out_hz, width_hz, snr_db)
+                if track.keying is None or found[0] is not None:
+                    track.keying = found
+        return track.keying or (None, {})
+
+    def _isolated(
+        self, track: Track, low_hz: float, high_hz: float, frame_s: float
+    ) -> tuple[list[np.ndarray], float]:
+        kept_from = min(self._kept) * self.grid.slab_samples
+        wanted_s = MOST_SAMPLES / (OVERSAMPLING * (high_hz - low_hz))
+        pieces: list[np.ndarray] = []
+        out_hz = 0.0
+        for start, stop in reversed(track.bursts):
+            first = max(kept_from, round((start + 0.5) * self.grid.hop_samples))
+            last = min(self._end, round((stop + 0.5) * self.grid.hop_samples))
+            first = max(first, last - round(wanted_s * self.rate_hz))
+            if last - first < 64 or wanted_s <= 0 or len(pieces) >= MOST_PIECES:
+                break
+            piece, out_hz = self._isolator.cut(
+                low_hz, high_hz, first, last, oversampling=OVERSAMPLING
+            )
+            pieces.append(piece)
+            wanted_s -= (last - first) / self.rate_hz
+        return pieces, out_hz
+
+    def _limits(self, track: Track) -> tuple[int, int]:
+        """Bins half way to the neighbours that were heard at the same time."""
+        low, high = 0, self.grid.coarse_samples
+        for other in self._tracker.beside(track):
+            if self._tracker.is_part(other):
+                continue
+            if other.high <= track.low + 1:
+                low = max(low, (other.high + track.low) // 2)
+            elif other.low >= track.high - 1:
+                high = min(high, (other.low + track.high + 1) // 2)
+        return min(low, track.low), max(high, track.high)
+
+    def _keep(self, samples: np.ndarray) -> None:
+        self._kept[self._slab] = samples
+        most = min(KEPT_S * self.rate_hz, MOST_KEPT_SAMPLES)
+        while len(self._kept) > max(6, most / self.grid.slab_samples):
+            self._kept.popitem(last=False)
+
+    def _read(self, first: int, count: int) -> tuple[np.ndarray, bool]:
+        """Samples of the stream, zeros where they are not kept; whether all have arrived."""
+        out = np.zeros(count, np.complex64)
+        for slab, samples in self._kept.items():
+            start = slab * self.grid.slab_samples
+            low, high = max(first, start), min(first + count, start + len(samples))
+            if low < high:
+                out[low - first : high - first] = samples[low - start : high - start]
+        newest = max(self._kept)
+        end = newest * self.grid.slab_samples + len(self._kept[newest])
+        return out, first + count <= end
+
+
+def survey_capture(
+    capture: Capture, *, progress: Callable[[int], None] | None = None
+) -> list[Emission]:
+    """The emissions of a whole recording, in order of their start.
+
+    Memory does not grow with the recording. A retune ends all emissions.
+
+    Args:
+        capture: open.
+        progress: called with the number of samples of each piece read.
+
+    Raises:
+        CaptureError: when the recording does not say its sample rate.
+    """
+    if capture.sample_rate_hz is None:
+        raise CaptureError(f"{capture.path} does not say its sample rate: add --rate")
+    found: list[Emission] = []
+    starts = [segment.first_sample for segment in capture.segments]
+    for segment, end in zip(capture.segments, [*starts[1:], capture.sample_count], strict=True):
+        survey = Survey(capture.sample_rate_hz)
+        events: list[Event] = []
+        for first in range(segment.first_sample, end, BLOCK_SAMPLES):
+            count = min(BLOCK_SAMPLES, end - first)
+            events += [e for e in survey.push(capture.read(first, count)) if e.kind == "ended"]
+            if progress is not None:
+                progress(count)
+        events += survey.flush()
+        start_s = segment.first_sample / capture.sample_rate_hz
+        for emission in sorted((e.emission for e in events), key=lambda e: e.start_s):
+            found.append(
+                replace(
+                    emission,
+                    id=len(found) + 1,
+                    start_s=start_s + emission.start_s,
+                    stop_s=start_s + emission.stop_s,
+                    bursts=[(start_s + a, start_s + b) for a, b in emission.bursts],
+                    band_center_hz=segment.frequency_hz,
+                )
+            )
+    return found

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boxes of successive slabs become emissions, followed until they have been silent for a while."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gr_tsddae.survey.detection import EDGE_SHARE, SLICE_FRAMES, Box
+from gr_tsddae.survey.spectrum import LONG_RATIO, Grid
+from gr_tsddae.survey.symbols import SymbolRate
+
+HANG_S = 0.5  # silence that ends an emission
+HANG_SLABS = 2.0  # or so many slabs, where these are longer
+SAME_SHARE = 0.5  # of the bins of both, that a box and a track share when they are one
+CENTRED_SHARE, CENTRED_OVERLAP = 0.25, 0.25  # the same, where their middles agree
+PART_SHARE = 0.8  # of the narrower one, when it is a part of the other
+MOST_CLOSED = 256  # tracks kept after their end, as neighbours of those that go on
+LASTING = 32  # coarse frames that a box must last to widen a track
+ALIKE_DB = 8.0  # how much the density of a part may differ from the whole's
+
+
+@dataclass
+class Track:
+    """An emission that may go on.
+
+    Attributes:
+        low: first coarse bin.
+        high: one past the last.
+        bursts: [start, stop) of each stretch, in coarse frames from the stream's begin.
+        coarse: float64 (F,), summed power over the active coarse frames.
+        fine: float64 (8 F,), summed power over the fine frames that were active throughout.
+        floor: float64 (F,), summed floor over the active coarse frames.
+    """
+
+    number: int
+    bins: int
+    low: int
+    high: int
+    bursts: list[list[int]] = field(default_factory=list)
+    energy: np.ndarray = field(init=False, repr=False)
+    coarse: np.ndarray = field(init=False, repr=False)
+    fine: np.ndarray = field(init=False, repr=False)
+    floor: np.ndarray = field(init=False, repr=False)
+    coarse_frames: int = 0
+    fine_frames: int = 0
+    measured_until: int = 0  # coarse frame
+    keying: tuple[SymbolRate | None, dict[str, Any]] | None = None  # measured so far
+
+    def __post_init__(self) -> None:
+        self.energy = np.zeros(self.bins, np.float32)
+        self.coarse, self.floor = np.zeros(self.bins), np.zeros(self.bins)
+        self.fine = np.zeros(self.bins * LONG_RATIO)
+
+    @property
+    def start(self) -> int:
+        return self.bursts[0][0]
+
+    @property
+    def stop(self) -> int:
+        return self.bursts[-1][1]
+
+    @property
+    def width(self) -> int:
+        return self.high - self.low
+
+    @property
+    def power(self) -> float:
+        """Energy so far, in units of a cell's noise."""
+        return float(self.energy.sum())
+
+    @property
+    def density(self) -> float:
+        """Mean power over the floor per bin while it was on."""
+        frames = sum(stop - start for start, stop in self.bursts)
+        return self.power / max(1, frames) / self.width
+
+    def take(self, box: Box, excess: np.ndarray, first_frame: int) -> None:
+        """Go on with a box; `excess` is its summed power over the floor per bin of it."""
+        self.energy[box.low : box.high] += np.maximum(excess, 0)
+        self._narrow()
+        flags = np.concatenate(([0], box.active.astype(np.int8), [0]))
+        edges = np.flatnonzero(np.diff(flags))
+        for start, stop in zip(edges[::2], edges[1::2], strict=True):
+            self.bursts.append([first_frame + int(start), first_frame + int(stop)])
+        self._tidy()
+
+    def absorb(self, other: Track) -> None:
+        """Become one with another track."""
+        self.energy += other.energy
+        self.coarse += other.coarse
+        self.fine += other.fine
+        self.floor += other.floor
+        self.coarse_frames += other.coarse_frames
+        self.fine_frames += other.fine_frames
+        self.bursts += other.bursts
+        self._narrow()
+        self._tidy()
+
+    def _narrow(self) -> None:
+        total = np.cumsum(self.energy, dtype=float)
+        self.low = int(np.searchsorted(total, EDGE_SHARE * total[-1]))
+        self.high = int(np.searchsorted(total, (1 - EDGE_SHARE) * total[-1])) + 1
+
+    def _tidy(self) -> None:
+        self.bursts.sort()
+        tidy = [self.bursts[0]]
+        for start, stop in self.bursts[1:]:
+            if start - tidy[-1][1] <= 2 * SLICE_FRAMES:
+                tidy[-1][1] = max(tidy[-1][1], stop)
+            else:
+                tidy.append([start, stop])
+        self.bursts = tidy
+
+
+class Tracker:
+    """Follows emissions from slab to slab."""
+
+    def __init__(self, grid: Grid):
+        self._grid = grid
+        self._hang = round(
+            max(HANG_S * grid.rate_hz, HANG_SLABS * grid.slab_samples) / grid.hop_samples
+        )
+        self._count = 0
+        self.open: list[Track] = []
+        self._closed: list[Track] = []
+
+    def add(self, boxes: list[Box], ratio_sum: list[np.ndarray], first_frame: int) -> list[Track]:
+        """Take in the boxes of a slab, strongest first.
+
+        Args:
+            boxes: of one slab.
+            ratio_sum: for each box, power over the floor per bin of it, summed while active.
+            first_frame: coarse frame with which the slab begins.
+
+        Returns:
+            The tracks that were heard in this slab.
+        """
+        heard: list[Track] = []
+        order = sorted(range(len(boxes)), key=lambda k: -float(ratio_sum[k].sum()))
+        for k in order:
+            box, excess = boxes[k], ratio_sum[k]
+            track = self._continued(box, float(excess.sum()), heard)
+            if track is None:
+                self._count += 1
+                track = Track(self._count, self._grid.coarse_samples, box.low, box.high)
+                self.open.append(track)
+            track.take(box, excess, first_frame)
+            if track not in heard:
+                heard.append(track)
+        return [track for track in heard if track in self.open]
+
+    def _continued(self, box: Box, energy: float, heard: list[Track]) -> Track | None:
+        """The track that a box goes on with."""
+        density = energy / max(1, int(box.active.sum())) / box.width
+        best, best_shared = None, 0.0
+        for track in list(self.open):
+            shared = min(track.high, box.high) - max(track.low, box.low)
+            union = max(track.high, box.high) - min(track.low, box.low)
+            if shared <= 0:
+                continue
+            alike = abs(10 * np.log10(density / max(track.density, 1e-9))) < ALIKE_DB
+            # Short bursts of one emitter look more or less wide, but their middle stays.
+            apart = abs(track.low + track.high - box.low - box.high) / 2
+            centred = alike and apart <= CENTRED_SHARE * min(track.width, box.width)
+            same = shared >= (CENTRED_OVERLAP if centred else SAME_SHARE) * union
+            part = min(box.width, track.width)
+            fragment = alike and shared >= PART_SHARE * part
+            if box.width > 1.5 * track.width and (track in heard or box.active.sum() < LASTING):
+                fragment = False  # a flash over it
+            if not (same or fragment):
+                continue
+            if best is None:
+                best, best_shared = track, shared / union
+            elif fragment and track.width < box.width and track not in heard and best not in heard:
+                best.absorb(track)  # both are parts of what the box shows whole
+                self.open.remove(track)
+            elif shared / union > best_shared:
+                best, best_shared = track, shared / union
+        return best
+
+    def ended(self, frame: int, *, all_of_them: bool = False) -> list[Track]:
+        """Take out the tracks that have been silent since long before `frame`."""
+        over = [t for t in self.open if all_of_them or frame - t.stop > self._hang]
+        self.open = [t for t in self.open if t not in over]
+        still = min((t.start for t in (*self.open, *over)), default=frame)
+        self._closed = [t for t in self._closed if t.stop > still][-MOST_CLOSED:] + over
+        return over
+
+    def beside(self, track: Track) -> list[Track]:
+        """The other tracks that were heard while this one was."""
+        return [
+            other
+            for other in (*self.open, *self._closed)
+            if other is not track and other.stop > track.start and other.start < track.stop
+        ]
+
+    def is_part(self, track: Track) -> bool:
+        """Whether a track is a fragment of another: within it, or a strip at its edge."""
+        for other in self.beside(track):
+            margin = max(2, other.width // 8)
+            shared = min(track.high, other.high + margin) - max(track.low, other.low - margin)
+            together = min(track.stop, other.stop) - max(track.start, other.start)
+            if (
+                shared >= PART_SHARE * track.width
+                and together >= PART_SHARE * (track.stop - track.start)
+                and 3 * track.width < 2 * other.width
+                and (other.power > track.power or other.stop - other.start > 4 * together)
+            ):
+                return True
+        return False

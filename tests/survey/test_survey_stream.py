@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The survey of a stream: what is sent is found and measured, whatever the pieces it comes in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gr_tsddae.survey.evaluation import match, score, survey_samples
+from gr_tsddae.survey.stream import Survey
+from gr_tsddae.synth.emission import make
+from gr_tsddae.synth.emission.parts import at_rate
+from gr_tsddae.synth.scene import SCENES, make_scene
+
+RATE_HZ = 250e3
+
+
+def noise(samples: int, seed: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((2, samples)).astype(np.float32)
+    return ((rows[0] + 1j * rows[1]) * 0.05).astype(np.complex64)
+
+
+def tone(samples: int, hz: float, rate_hz: float = RATE_HZ) -> np.ndarray:
+    return np.exp(2j * np.pi * hz / rate_hz * np.arange(samples)).astype(np.complex64)
+
+
+def surveyed(iq: np.ndarray, pieces: list[int]) -> list:
+    survey = Survey(RATE_HZ)
+    events, at = [], 0
+    for size in [*pieces, len(iq)]:
+        events += survey.push(iq[at : at + size])
+        at += size
+    return [(event.kind, event.emission) for event in events + survey.flush()]
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return make_scene(SCENES["mixed"], seconds=1.0, rate_hz=RATE_HZ, emitters=4, seed=2)
+
+
+@settings(max_examples=6, deadline=None)
+@given(pieces=st.lists(st.integers(1, 90_000), max_size=8))
+def test_the_same_samples_give_the_same_emissions_whatever_the_pieces(scene, pieces):
+    assert surveyed(scene.iq, pieces) == surveyed(scene.iq, [])
+
+
+def test_most_emitters_of_unseen_scenes_are_found_and_measured():
+    matches, extras = [], []
+    for seed in range(3):
+        made = make_scene(SCENES["mixed"], seconds=1.0, rate_hz=1e6, emitters=4, seed=9000 + seed)
+        more, others = match(made.truths, survey_samples(made.iq, made.rate_hz), 1000.0)
+        matches += more
+        extras += others
+    figures = score(matches, extras, 8.0)
+    assert figures["found_percent"] >= 80
+    assert figures["both_percent"] >= 75
+    assert figures["symbol_rate_within_1_percent"] >= 60
+    assert figures["extras_percent"] <= 50  # of twelve emitters
+
+
+def test_noise_alone_is_no_emission():
+    survey = Survey(RATE_HZ)
+    events = []
+    for seed in range(20):
+        events += survey.push(noise(250_000, seed))
+    assert events + survey.flush() == []
+
+
+@pytest.mark.parametrize("hz", [31_000.0, -90_123.0])
+def test_a_carrier_that_never_ends_is_one_emission(hz):
+    iq = noise(750_000) + 0.05 * tone(750_000, hz)
+    found = [e for kind, e in surveyed(iq, [100_000]) if kind == "ended"]
+    assert len(found) == 1
+    assert found[0].center_hz == pytest.approx(hz, abs=30)
+    assert found[0].bandwidth_hz < 500
+    assert (found[0].start_s, found[0].stop_s) == pytest.approx((0, 3.0), abs=0.02)
+
+
+def test_events_tell_of_begin_and_end():
+    iq = noise(1_000_000)
+    iq[200_000:600_000] += 0.1 * tone(400_000, 40_000)
+    events = surveyed(iq, [])
+    kinds = [kind for kind, _ in events]
+    assert kinds[0] == "begun" and kinds[-1] == "ended" and set(kinds[1:-1]) <= {"updated"}
+    last = events[-1][1]
+    assert last.start_s == pytest.approx(0.8, abs=0.005)
+    assert last.stop_s == pytest.approx(2.4, abs=0.005)
+
+
+def test_bursts_of_a_millisecond_are_timed():
+    rate_hz = 2.4e6
+    rng = np.random.default_rng(5)
+    iq = (noise(1_200_000) * 0.2).astype(np.complex64)
+    starts = range(100_000, 1_100_000, 120_000)
+    for start in starts:
+        keyed = np.repeat(rng.choice([-1, 1], 100), 24)[:2400]  # 100 kBd
+        iq[start : start + 2400] += 0.05 * keyed * tone(2400, 300e3, rate_hz)
+    found = survey_samples(iq, rate_hz)
+    best = max(found, key=lambda emission: emission.snr_db)
+    assert best.measured["bursts"] == len(starts)
+    assert best.measured["burst_s"] == pytest.approx(1e-3, abs=0.9e-3)
+    assert best.measured["period_s"] == pytest.approx(0.05, abs=1e-3)
+    assert abs(best.center_hz - 300e3) < 20e3
+
+
+def test_the_receivers_dc_is_no_emission():
+    iq = noise(500_000) + np.complex64(0.3 + 0.1j)
+    assert surveyed(iq, []) == []
+
+
+def test_an_image_is_no_emission():
+    emission = make("QPSK", np.random.default_rng(3), 2.0, 30e3)
+    keyed = at_rate(emission.iq, emission.rate_hz, RATE_HZ, 500_000)
+    iq = noise(500_000) * 0.2 + 0.1 * keyed * tone(500_000, 60_000)
+    iq = iq + 0.1 * iq.conj()
+    found = [e for kind, e in surveyed(iq.astype(np.complex64), []) if kind == "ended"]
+    assert [e for e in found if e.center_hz < 0] == []
+    assert any(abs(e.center_hz - 60_000) < 2000 for e in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "most"),
+    [
+        ("silence", np.zeros(300_000), 0),
+        ("three samples", np.ones(3), 1),
+        ("one sample", np.ones(1), 1),
+        ("full-scale tone", tone(300_000, 20_000), 3),
+        ("NaN", np.full(300_000, np.nan), 0),
+        ("clipped noise", np.sign(noise(300_000).real) + 1j * np.sign(noise(300_000).imag), 0),
+        ("impulse", np.eye(1, 300_000, 1234).ravel() + noise(300_000) * 0.001, 1),
+        ("sweep", np.exp(1j * np.pi * 1e5 * (np.arange(300_000) / RATE_HZ) ** 2), 30),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_odd_streams_give_sensible_answers(name, samples, most):
+    found = survey_samples(np.asarray(samples, np.complex64), RATE_HZ)
+    assert len(found) <= most
+    assert all(np.isfinite([e.low_hz, e.high_hz, e.snr_db]).all() for e in found)
+    assert all(e.low_hz < e.high_hz and e.start_s <= e.stop_s for e in found)
+
+
+def test_what_is_not_finite_is_counted():
+    survey = Survey(RATE_HZ)
+    iq = noise(1000)
+    iq[[3, 700]] = np.nan, np.inf
+    survey.push(iq)
+    assert (survey.samples_seen, survey.not_finite) == (1000, 2)
+
+
+@pytest.mark.parametrize("rate_hz", [0.0, -1.0, float("nan")])
+def test_a_rate_that_is_none_is_refused(rate_hz):
+    with pytest.raises(ValueError, match="above 0"):
+        Survey(rate_hz)
