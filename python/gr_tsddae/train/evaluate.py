@@ -132,7 +132,7 @@ def evaluate_dataset(
         The content of metrics.json, with shares from 0 to 1; and maps of the network's features.
 
     Raises:
-        DatasetError: when the data set's windows or classes do not fit the model, or none is left.
+        DatasetError: Windows or classes do not fit the model, or no window is left.
     """
     card = model.card
     if dataset.window_samples != card.window_samples:

@@ -83,7 +83,7 @@ class FewshotFigureConfig(WorkersConfig):
         path: File with windows of every class at every SNR.
         out: Folder for figure.png, figure.json, figure.md and the points.
         dataset: Kind of the file.
-        panels: a compares contrastive methods; b few-shot learners; c pre-training with labels.
+        panels: Panel a compares contrastive methods, b few-shot learners, c pre-training by labels.
         snrs_db: SNRs to measure; all SNRs of the file when not given.
         seeds: Each seed divides classes and windows anew, and pre-trains anew.
         device: "auto" (a GPU when torch sees one), "cpu" or "cuda".
