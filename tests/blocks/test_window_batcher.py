@@ -358,6 +358,8 @@ def test_only_complex64_is_pushed():
             ring.push(16, wrong)
     with pytest.raises(ValueError, match="timeout_s is -1"):
         ring.take(-1)
+    with pytest.raises(ValueError, match="gate_dbfs is NaN"):
+        ring.set_gate_dbfs(float("nan"))
     with pytest.raises(ValueError, match="timeout_s is nan"):
         ring.take(float("nan"))
 
@@ -525,12 +527,17 @@ def test_tags_cut_the_stream_and_describe_its_windows():
         tag(0, "rx_time", rx_time(100, 0.25)),
         tag(0, "rx_freq", pmt.from_double(433e6)),
         tag(0, "rx_rate", pmt.from_double(1e6)),
-        tag(37, "rx_freq", pmt.from_double(433e6)),  # says nothing new
+        tag(33, "rx_freq", pmt.from_double(433e6)),  # says nothing new, as an integer neither
+        tag(35, "rx_freq", pmt.from_long(433_000_000)),
+        tag(37, "rx_rate", pmt.from_uint64(1_000_000)),
         tag(45, "rx_time", rx_time(100, 0.75)),  # after an overflow
         tag(45, "rx_freq", pmt.from_double(433e6)),
         tag(71, "rx_freq", pmt.from_double(868e6)),
         tag(75, "rx_time", pmt.from_double(1.0)),  # malformed
         tag(76, "rx_freq", pmt.intern("868 MHz")),
+        tag(77, "rx_rate", pmt.PMT_NIL),
+        tag(78, "rx_time", pmt.make_tuple(pmt.from_uint64(100), pmt.from_double(float("nan")))),
+        tag(79, "packet_len", pmt.from_long(3)),
     ]
     x = np.arange(100).astype(np.complex64)
     top = Flowgraph(
