@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 import os
@@ -406,3 +407,29 @@ application.processEvents()
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_no_garbage_is_collected_while_it_paints(display, monkeypatch):
+    """A window of an earlier flowgraph may be garbage, and Qt ends the process when it goes now."""
+    collections: list[bool] = []
+    painting = False
+    paint = Painting.paint
+
+    def paint_and_look(self, area):
+        nonlocal painting
+        painting = True
+        paint(self, area)
+        _ = [[] for _ in range(1000)]  # enough for a collection
+        painting = False
+
+    monkeypatch.setattr(Painting, "paint", paint_and_look)
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(look := lambda phase, info: collections.append(painting))
+    try:
+        gc.set_threshold(1)
+        display.qwidget().repaint()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(look)
+    assert collections and not any(collections)
+    assert gc.isenabled()

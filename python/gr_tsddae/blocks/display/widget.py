@@ -8,6 +8,7 @@ colours, `paint` draws.
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -37,6 +38,26 @@ def _called_by_qt(method: Callable[..., None]) -> Callable[..., None]:
             if kind not in self._logged:
                 self._logged.add(kind)
                 log.exception("the display is not up to date")
+
+    return guarded
+
+
+def _without_garbage_collection(method: Callable[..., None]) -> Callable[..., None]:
+    """Keep Python from collecting garbage in a paintEvent.
+
+    The window of an earlier flowgraph may be garbage. When it is destroyed while Qt paints another
+    window, that painter has nothing left to paint on, and its next call is a segmentation fault.
+    """
+
+    @functools.wraps(method)
+    def guarded(self: RecognitionWidget, *arguments: Any) -> None:
+        if not gc.isenabled():
+            return method(self, *arguments)
+        gc.disable()
+        try:
+            method(self, *arguments)
+        finally:
+            gc.enable()
 
     return guarded
 
@@ -124,6 +145,7 @@ class RecognitionWidget(QWidget):
         self._shown = tuple(c for c in history.classes if c in kept)
         return self._shown
 
+    @_without_garbage_collection
     @_called_by_qt
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
