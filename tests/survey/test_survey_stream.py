@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.survey.evaluation import match, score, survey_samples
-from gr_tsddae.survey.stream import Survey
+from gr_tsddae.survey.stream import Survey, survey_capture
 from gr_tsddae.synth.emission import make
 from gr_tsddae.synth.emission.parts import at_rate
 from gr_tsddae.synth.scene import SCENES, make_scene
@@ -154,3 +155,13 @@ def test_what_is_not_finite_is_counted():
 def test_a_rate_that_is_none_is_refused(rate_hz):
     with pytest.raises(ValueError, match="above 0"):
         Survey(rate_hz)
+
+
+@pytest.mark.parametrize("samples", [30_000, 140_000, 700_000])
+def test_a_recording_names_an_emission_once(tmp_path, samples):
+    path = tmp_path / "tone.cf32"
+    (noise(samples) + 0.1 * tone(samples, 30_000)).astype(np.complex64).tofile(path)
+    with open_capture(path, sample_rate_hz=RATE_HZ) as capture:
+        found = survey_capture(capture)
+    assert [e.id for e in found] == [1]
+    assert found[0].center_hz == pytest.approx(30_000, abs=200)

@@ -382,10 +382,10 @@ def survey_capture(
         events: list[Event] = []
         for first in range(segment.first_sample, end, BLOCK_SAMPLES):
             count = min(BLOCK_SAMPLES, end - first)
-            events += [e for e in survey.push(capture.read(first, count)) if e.kind == "ended"]
+            events += _ended(survey.push(capture.read(first, count)))
             if progress is not None:
                 progress(count)
-        events += survey.flush()
+        events += _ended(survey.flush())
         start_s = segment.first_sample / capture.sample_rate_hz
         for emission in sorted((e.emission for e in events), key=lambda e: e.start_s):
             found.append(
@@ -399,3 +399,7 @@ def survey_capture(
                 )
             )
     return found
+
+
+def _ended(events: list[Event]) -> list[Event]:
+    return [event for event in events if event.kind == "ended"]
