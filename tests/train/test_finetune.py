@@ -265,7 +265,7 @@ def test_a_run_needs_no_tensorboard(settings, journal, monkeypatch, caplog):
     finetune(config)
     assert sorted(journal(config.out, "loss")) == [1, 2, 3, 4]
     assert not (config.out / "tensorboard").exists()
-    assert "no TensorBoard is installed" in caplog.text
+    assert "TensorBoard is not installed" in caplog.text
 
 
 def test_mixed_precision_learns_too(settings, journal):
