@@ -11,6 +11,8 @@ import pytest
 
 from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.survey.__main__ import main
+from gr_tsddae.synth.emission import make
+from gr_tsddae.synth.emission.parts import at_rate
 from gr_tsddae.synth.scene import SCENES, make_scene
 from gr_tsddae.synth.scene.files import write_scene
 
@@ -53,19 +55,17 @@ def test_a_model_is_asked_only_where_there_is_a_symbol_rate(recording, capsys):
             assert sum(emission["probabilities"].values()) == pytest.approx(1, abs=0.01)
 
 
-def test_a_known_signal_gets_its_name(tmp_path, capsys):
+@pytest.mark.parametrize(("label", "noise"), [("BPSK", 0.05), ("QPSK", 0.6), ("8PSK", 0.6)])
+def test_a_known_signal_gets_its_name(label, noise, tmp_path, capsys):
     rng = np.random.default_rng(2)
-    from gr_tsddae.synth.emission import make
-    from gr_tsddae.synth.emission.parts import at_rate
-
-    emission = make("BPSK", rng, 1.0, 30e3)
+    emission = make(label, rng, 1.0, 30e3)
     iq = at_rate(emission.iq, emission.rate_hz, 500e3, 500_000)
     iq = iq * np.exp(2j * np.pi * 0.2 * np.arange(len(iq)))
-    iq = iq + 0.05 * (rng.standard_normal(len(iq)) + 1j * rng.standard_normal(len(iq)))
-    path = tmp_path / "bpsk.cf32"
+    iq = iq + noise * (rng.standard_normal(len(iq)) + 1j * rng.standard_normal(len(iq)))
+    path = tmp_path / "signal.cf32"
     (iq * 0.2).astype(np.complex64).tofile(path)
     emissions = found(capsys, path, "--rate", "500e3")["emissions"]
-    assert [e["label"] for e in emissions] == ["BPSK"]
+    assert [e["label"] for e in emissions] == [label]
     rate_hz = emission.truth["symbol_rate_hz"]
     assert emissions[0]["symbol_rate_hz"] == pytest.approx(rate_hz, rel=1e-3)
 

@@ -83,16 +83,22 @@ def _at_rate(
     rate_hz: float,
     wanted_hz: float,
 ) -> np.ndarray:
-    """An emission's samples at a rate that need not be a simple ratio of the recording's."""
-    oversampling = max(1.4, wanted_hz / emission.bandwidth_hz)
+    """An emission's samples at a rate that need not be a simple ratio of the recording's.
+
+    The noise beside the emission stays in: these models learned from windows whose whole band is
+    noisy, and call a filtered BPSK a QAM.
+    """
+    half_hz = max(emission.bandwidth_hz, wanted_hz / 1.5) / 2
+    low_hz, high_hz = emission.center_hz - half_hz, emission.center_hz + half_hz
+    oversampling = max(1.4, wanted_hz / (2 * half_hz))
     iq, got_hz = cutter.cut(
-        emission.low_hz,
-        emission.high_hz,
+        low_hz,
+        high_hz,
         round(start_s * rate_hz),
         round(stop_s * rate_hz),
         oversampling=oversampling,
     )
-    moved_hz = cutter.center_hz(emission.low_hz, emission.high_hz) - emission.center_hz
+    moved_hz = cutter.center_hz(low_hz, high_hz) - emission.center_hz
     iq = iq * np.exp(2j * np.pi * moved_hz / got_hz * np.arange(len(iq)))
     if abs(got_hz / wanted_hz - 1) < 1e-5 or len(iq) < 2:
         return iq.astype(np.complex64)
