@@ -165,3 +165,16 @@ def test_a_recording_names_an_emission_once(tmp_path, samples):
         found = survey_capture(capture)
     assert [e.id for e in found] == [1]
     assert found[0].center_hz == pytest.approx(30_000, abs=200)
+
+
+def test_neighbours_that_clip_together_are_two_emissions():
+    """Each keyed pulse takes a little of its neighbour's power: they are no tones of an FSK."""
+    rng = np.random.default_rng(3)
+    samples = 500_000
+    steady, keyed = make("QPSK", rng, 2.0, 12e3), make("QAM16", rng, 2.0, 24e3)
+    iq = 0.5 * at_rate(steady.iq, steady.rate_hz, RATE_HZ, samples) * tone(samples, -20e3)
+    on = np.repeat(rng.random(samples // 1000 + 1) < 0.6, 1000)[:samples]
+    iq += 0.7 * on * at_rate(keyed.iq, keyed.rate_hz, RATE_HZ, samples) * tone(samples, 10e3)
+    rows = np.clip((iq + noise(samples)).astype(np.complex64).view(np.float32), -0.9, 0.9)
+    found = survey_samples(rows.view(np.complex64), RATE_HZ)
+    assert sorted(round(e.center_hz, -3) for e in found) == [-20e3, 10e3]

@@ -36,7 +36,8 @@ IMAGE_COHERENCE = 0.6
 SHORT_FRAMES = 24  # coarse frames of a burst that is too short to compare powers
 TOGETHER = 0.45  # correlation of powers, of one emission's parts
 TOGETHER_SIGMAS = 5.0
-TONES_DB = 8.0  # how much the tones of an FSK may differ
+TONES_DB = 8.0  # how much the tones of an FSK may differ,
+TONES_SWING = 0.4  # and how much less of its power one may swing than the other
 
 
 @dataclass
@@ -347,9 +348,15 @@ def _belong_together(one: Box, other: Box) -> bool:
         return False
     if together > 0:  # sidebands and lobes
         return gap <= max(2 * GAP_BINS, 2 * narrower)
-    # Tones take turns, and are as strong and wide as each other.
+    # Tones take turns, and are as strong and wide as each other. Where a strong burst drives the
+    # receiver into clipping, its neighbours lose power too, but only a little of it.
     unlike_db = abs(10 * np.log10(max(one.strength, 1e-9) / max(other.strength, 1e-9)))
-    return unlike_db < TONES_DB and wider <= 3 * narrower + 2
+    swings = sorted(
+        quick.std() / box.power[both].mean() for quick, box in ((first, one), (second, other))
+    )
+    return (
+        unlike_db < TONES_DB and wider <= 3 * narrower + 2 and swings[0] > TONES_SWING * swings[1]
+    )
 
 
 def _quick(power: np.ndarray) -> np.ndarray:
