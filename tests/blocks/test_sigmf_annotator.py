@@ -67,6 +67,8 @@ class Speaker(gr.sync_block):
         return len(input_items[0])
 
     def stop(self):
+        if self.late:
+            time.sleep(0.1)  # the listeners have been told already that this block is done
         for said in self.late:
             self.say(said)
         return True

@@ -23,16 +23,18 @@ log = logging.getLogger(__name__)
 # A subscriber looks through its ports one by one: "done" must not overtake the last message at a
 # port that it has just left. It is back there within this time.
 OVERTAKING_S = 0.05
-# When a user stops a flowgraph, a block of somebody else's may still say a last word. Nothing
-# tells when; after this time without a message none is expected.
+# A block of somebody else's may publish in its stop(), which GNU Radio calls after it has told the
+# listeners "done". Nothing tells when; after this time without a message none is expected.
 QUIET_S = 0.3
-TICK_S = 0.01  # how often a stopped block looks into its queues
+TICK_S = 0.01  # how often an ending block looks into its queues
 
 SYSTEM = pmt.intern("system")
 DONE = pmt.cons(pmt.intern("done"), pmt.from_long(1))
 
-# Aliases of the message blocks that may still publish: from start() to the end of stop().
+# Aliases of the message blocks that may still publish: from start() to the end of stop(). A block
+# that was ever in it says "done" after its last message.
 _at_work: set[str] = set()
+_ours: set[str] = set()
 
 
 class MessageBlock(gr.basic_block):
@@ -91,6 +93,7 @@ class MessageBlock(gr.basic_block):
             while self.delete_head_nowait(port) is not None:
                 pass
         _at_work.add(self.alias())
+        _ours.add(self.alias())
         self._done_count, self._concluded = 0, False
         self._stopping.clear()
         if self._hears:
@@ -115,7 +118,10 @@ class MessageBlock(gr.basic_block):
         self._done_count += told
         if self._concluded or (told and not self._all_said()):
             return
-        self._hear_queued()
+        if _ours.issuperset(self._senders):
+            self._hear_queued()
+        else:
+            self._hear_last_words()
         self._end()
         time.sleep(OVERTAKING_S)
         self.gateway.system_handler(DONE)
@@ -143,9 +149,10 @@ class MessageBlock(gr.basic_block):
         return heard
 
     def _hear_last_words(self) -> None:
-        """Listen while a user stops all blocks at once, each on its own thread.
+        """Listen until the senders have stopped, and said nothing for a while.
 
-        A classifier then works on its backlog, which takes as long as its network needs.
+        When a user stops all blocks at once, each on its own thread, a classifier works on its
+        backlog, which takes as long as its network needs.
         """
         heard_at = time.monotonic()
         while self._hears:
