@@ -34,6 +34,7 @@ ALLOWED = {
     "blocks": {"inference", "data", "zoo", "iq", "bindings", "files", "labels"},
     "condition": {"zoo", "iq", "blocks", "files"},
     "classify": {"condition", "inference", "zoo", "report", "iq", "files"},
+    "survey": {"inference", "iq", "files", "labels", "synth", "zoo"},
     "doctor": {"zoo", "files"},
     "bench": {"inference", "nets", "iq", "blocks", "files"},
     "train": {

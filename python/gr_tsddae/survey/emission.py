@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from gr_tsddae.labels import UNKNOWN
+
 
 @dataclass
 class Emission:
@@ -37,7 +39,7 @@ class Emission:
     bursts: list[tuple[float, float]]
     symbol_rate_hz: float | None = None
     measured: dict[str, Any] = field(default_factory=dict)
-    label: str = "unknown"
+    label: str = UNKNOWN
     confidence: float = 0.0
     probabilities: dict[str, float] = field(default_factory=dict)
     candidates: list[str] = field(default_factory=list)

@@ -17,6 +17,7 @@ from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.sigmf.annotations import write_annotated_copy
 from gr_tsddae.iq.sigmf.opinion import generator
 from gr_tsddae.iq.sigmf.write import annotation_text, new_global, write_metadata
+from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
 
@@ -69,7 +70,7 @@ def describe(emission: Emission) -> str:
         parts.append(f"OFDM, useful {measured['ofdm_useful_s'] * 1e6:.4g} us")
     if "burst_s" in measured:
         parts.append(f"{measured['bursts']} bursts of {measured['burst_s'] * 1e3:.3g} ms")
-    if emission.label != "unknown":
+    if emission.label != UNKNOWN:
         parts.append(f"confidence {emission.confidence:.2f}")
     return ", ".join(parts)
 

@@ -34,7 +34,7 @@ class Isolator:
 
     def __init__(
         self,
-        read: Callable[[int, int], tuple[np.ndarray, bool]],
+        read: Read,
         rate_hz: float,
         block_samples: int,
     ):

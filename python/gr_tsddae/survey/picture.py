@@ -10,6 +10,7 @@ import numpy as np
 
 from gr_tsddae.files import replacing
 from gr_tsddae.iq.formats.capture import Capture
+from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.spectrum import power_frames
 
@@ -66,7 +67,7 @@ def draw(capture: Capture, emissions: Sequence[Emission], path: Path) -> None:
                      (emission.low_hz, emission.high_hz))  # fmt: skip
         width, length = max(high - low, least_mhz), max(emission.stop_s - emission.start_s, least_s)
         left = (low + high - width) / 2
-        known = emission.label != "unknown"
+        known = emission.label != UNKNOWN
         colour = "#ff5c5c" if known else "#ffffff"
         axis.add_patch(
             Rectangle((left, emission.start_s), width, length, fill=False, ec=colour, lw=1.2)

@@ -9,12 +9,12 @@ import numpy as np
 
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.formats.capture import Capture
+from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
 
 MOST_WINDOWS = 256  # of an emission, from its longest bursts
 BLOCK_SAMPLES = 1 << 18
-UNKNOWN = "unknown"
 
 
 def isolator(capture: Capture) -> Isolator:
