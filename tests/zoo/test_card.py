@@ -19,6 +19,31 @@ def test_a_card_without_a_sample_rate_is_as_older_programs_know_it(model):
     assert zoo.read_card(model).sample_rate_hz == 2.4e6
 
 
+def test_a_card_without_bandwidth_and_rejection_is_as_older_programs_know_it(model):
+    loaded = zoo.load(model)
+    assert loaded.card.bandwidth_multiple is None and loaded.card.rejection == {}
+    zoo.save(model, loaded.card, loaded.network)
+    text = (model / zoo.CARD_FILE).read_text()
+    assert "bandwidth_multiple" not in text and "rejection" not in text
+
+
+def test_a_card_keeps_how_its_model_wants_a_signal_and_tells_unknown_ones(model):
+    loaded = zoo.load(model)
+    rejection = {"score": "energy", "threshold": -3.5, "outliers": "air"}
+    card = dataclasses.replace(
+        loaded.card, samples_per_symbol=None, bandwidth_multiple=4.0, rejection=rejection
+    )
+    zoo.save(model, card, loaded.network)
+    read = zoo.read_card(model)
+    assert (read.samples_per_symbol, read.bandwidth_multiple) == (None, 4.0)
+    assert read.rejection == rejection
+
+
+def test_a_model_wants_symbols_or_a_bandwidth(model):
+    change_card(model, bandwidth_multiple=4.0)  # its samples_per_symbol is 8
+    assert "set one of them to null" in error_of(zoo.ModelCorruptError, model)
+
+
 def test_a_card_that_cannot_be_written_leaves_the_old_model_alone(model):
     loaded = zoo.load(model)
     loaded.network.head[-1].bias += 1
@@ -142,6 +167,16 @@ def test_entries_that_are_no_text(model):
         (zoo.ModelCorruptError, {"samples_per_symbol": float("nan")}, ["samples_per_symbol"]),
         (zoo.ModelCorruptError, {"sample_rate_hz": 0}, ["sample_rate_hz is 0"]),
         (zoo.ModelCorruptError, {"sample_rate_hz": "fast"}, ["sample_rate_hz is 'fast'"]),
+        (zoo.ModelCorruptError, {"bandwidth_multiple": 0}, ["bandwidth_multiple is 0"]),
+        (zoo.ModelCorruptError, {"bandwidth_multiple": "wide"}, ["bandwidth_multiple is 'wide'"]),
+        (zoo.ModelCorruptError, {"rejection": "often"}, ["rejection is 'often'"]),
+        (zoo.ModelCorruptError, {"rejection": {"score": 7}}, ["rejection.score is 7"]),
+        (zoo.ModelCorruptError, {"rejection": {"score": "energy"}}, ["threshold is None"]),
+        (
+            zoo.ModelCorruptError,
+            {"rejection": {"score": "energy", "threshold": float("inf")}},
+            ["rejection.threshold is inf"],
+        ),
     ],
 )
 def test_a_card_that_says_what_cannot_be(model, kind, change, words):

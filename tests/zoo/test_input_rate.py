@@ -33,6 +33,20 @@ def test_another_rate_than_the_recordings_of_teaching(card):
     assert "2e+06 samples/s" in said and "trained with 2.4e+06: resample to that rate" in said
 
 
+@pytest.mark.parametrize("bandwidth_hz", [20e3, 15e3, 26e3])
+def test_the_errors_of_bandwidths_in_training_are_no_disagreement(card, bandwidth_hz):
+    air = dataclasses.replace(card, samples_per_symbol=None, bandwidth_multiple=4.0)
+    assert disagreement(air, 80e3, None, bandwidth_hz) == ""
+
+
+@pytest.mark.parametrize("bandwidth_hz", [14e3, 31e3, 1e3])
+def test_another_multiple_of_the_bandwidth_names_the_rate_to_resample_to(card, bandwidth_hz):
+    air = dataclasses.replace(card, samples_per_symbol=None, bandwidth_multiple=4.0)
+    said = disagreement(air, 80e3, 10e3, bandwidth_hz)
+    assert f"{80e3 / bandwidth_hz:.4g} times the signal's bandwidth" in said
+    assert said.endswith(f"resample to {4 * bandwidth_hz:.6g} samples/s")
+
+
 @pytest.mark.parametrize("rates_hz", [(None, None), (None, 10e3), (1e6, None), (0.0, 10e3)])
 def test_nothing_is_said_of_rates_that_are_unknown(card, rates_hz):
     assert disagreement(card, *rates_hz) == ""

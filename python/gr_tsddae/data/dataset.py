@@ -108,6 +108,7 @@ class Dataset:
             never end up on both sides of a split. None when windows are independent.
         task: "amc", "wtc" or "anomaly".
         samples_per_symbol: of the signals, where that has a meaning and is known.
+        bandwidth_multiple: the sample rate over the signals' occupied bandwidth, likewise.
         sample_rate_hz: of the recordings, when all share one and it is known.
         licence: of the data.
         skipped: reason -> number of windows that were left out, e.g. {"not finite": 3}.
@@ -124,6 +125,7 @@ class Dataset:
     group: np.ndarray | None = None
     task: str = "amc"
     samples_per_symbol: float | None = None
+    bandwidth_multiple: float | None = None
     sample_rate_hz: float | None = None
     licence: str = "unknown"
     skipped: Mapping[str, int] = field(default_factory=dict)

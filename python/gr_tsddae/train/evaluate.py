@@ -273,7 +273,7 @@ def _about_data(dataset: Dataset, config: EvaluateConfig) -> dict[str, Any]:
 
 def _about_model(card: zoo.Card, network: nn.Module) -> dict[str, Any]:
     names = ("name", "task", "network", "window_samples", "scaling", "samples_per_symbol")
-    more = ("licence", "description", "weights_sha256")
+    more = ("bandwidth_multiple", "licence", "description", "weights_sha256")
     return {
         **{name: getattr(card, name) for name in (*names, *more)},
         "classes": list(card.classes),

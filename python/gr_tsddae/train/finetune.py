@@ -196,6 +196,7 @@ def conclude(
             window_samples=source.window_samples,
             scaling=config.data.scaling,
             samples_per_symbol=source.samples_per_symbol,
+            bandwidth_multiple=source.bandwidth_multiple,
             sample_rate_hz=source.sample_rate_hz,
             weights_sha256="",
             licence=joint_licence(*owed, source.licence) if owed else source.licence,

@@ -78,6 +78,7 @@ def _written(
             window_samples=source.window_samples,
             scaling=config.data.scaling,
             samples_per_symbol=source.samples_per_symbol,
+            bandwidth_multiple=source.bandwidth_multiple,
             sample_rate_hz=source.sample_rate_hz,
             weights_sha256="",
             licence=source.licence,

@@ -31,8 +31,8 @@ FEATURES = "features"  # an encoder alone
 MAX_WINDOW_SAMPLES = 8192  # a batch of longer ones fits no machine
 _SIZE_LIMIT_BYTES = 1 << 20  # a card is a page of text
 _TEXTS = ("name", "task", "network", "scaling", "weights_sha256", "licence", "description")
-_MAPPINGS = ("training", "accuracy", "network_options")
-_POSITIVE_NUMBERS = ("samples_per_symbol", "sample_rate_hz")  # or null
+_MAPPINGS = ("training", "accuracy", "network_options", "rejection")
+_POSITIVE_NUMBERS = ("samples_per_symbol", "bandwidth_multiple", "sample_rate_hz")  # or null
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,9 @@ class Card:
         window_samples: L, complex samples per window.
         scaling: One of `gr_tsddae.iq.windows.SCALINGS`.
         samples_per_symbol: Of the training signals; None where it has no meaning.
+        bandwidth_multiple: Sample rate that the model wants, as a multiple of the signal's occupied
+            (99 %) bandwidth; None where it has no meaning. A card has this or samples_per_symbol,
+            or neither.
         weights_sha256: Checksum of model.safetensors, hexadecimal.
         licence: SPDX identifier of the weights.
         description: One or two sentences.
@@ -61,6 +64,9 @@ class Card:
         network_options: Differences from the named network, e.g. {"layers": 3}.
         sample_rate_hz: Of the recordings that the model was taught with, where they share one;
             None where the rate has no meaning or is not known.
+        rejection: How the model tells signals that it was never taught: `score`, a name, and
+            `threshold`, a number; a signal with a higher score is unknown. Further entries are free
+            form. Empty where the model always names a class.
         format_version: Of the card itself.
     """
 
@@ -78,6 +84,8 @@ class Card:
     accuracy: Mapping[str, Any] = field(default_factory=dict)
     network_options: Mapping[str, Any] = field(default_factory=dict)
     sample_rate_hz: float | None = None
+    bandwidth_multiple: float | None = None
+    rejection: Mapping[str, Any] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
 
@@ -149,9 +157,8 @@ def as_yaml(card: Card) -> str:
         yaml.YAMLError: If a free-form part holds more than plain values.
     """
     content = dataclasses.asdict(card) | {"classes": list(card.classes)}
-    for name in _POSITIVE_NUMBERS:
-        # Older programs can read a card that says nothing new.
-        if content[name] is None and name in _OPTIONAL:
+    for name in ("sample_rate_hz", "bandwidth_multiple", "rejection"):
+        if not content[name]:  # older programs can read a card that says nothing new
             del content[name]
     return yaml.dump(
         content, Dumper=_CardDumper, sort_keys=False, allow_unicode=True, width=100,
@@ -200,6 +207,13 @@ def check(card: Card, path: Path) -> None:
             raise ModelCorruptError(
                 f"{path}: {name} is {_shown(value)}; it must be a positive number, or null"
             )
+    if card.samples_per_symbol is not None and card.bandwidth_multiple is not None:
+        raise ModelCorruptError(
+            f"{path}: a model wants samples_per_symbol or a bandwidth_multiple, not both; "
+            "set one of them to null"
+        )
+    if card.rejection:
+        _check_rejection(card.rejection, path)
     if card.task in (DENOISING, FEATURES):
         if card.classes:
             raise ModelCorruptError(f"{path}: a model for {card.task} has no classes")
@@ -222,6 +236,16 @@ def check(card: Card, path: Path) -> None:
         raise ModelMismatchError(
             f"{path}: network {card.network!r} is not one of {', '.join(nets.names())}; one from "
             "outside needs its package installed, or its module named in GR_TSDDAE_PLUGINS"
+        )
+
+
+def _check_rejection(rejection: Mapping[str, Any], path: Path) -> None:
+    score, threshold = rejection.get("score"), rejection.get("threshold")
+    if not isinstance(score, str):
+        raise ModelCorruptError(f"{path}: rejection.score is {_shown(score)}; it must be text")
+    if type(threshold) not in (int, float) or not math.isfinite(threshold):
+        raise ModelCorruptError(
+            f"{path}: rejection.threshold is {_shown(threshold)}; it must be a finite number"
         )
 
 

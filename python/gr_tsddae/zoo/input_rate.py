@@ -6,16 +6,23 @@ from __future__ import annotations
 from gr_tsddae.zoo.card import Card
 
 SYMBOL_TOLERANCE = 0.25
+BANDWIDTH_TOLERANCE = 0.35  # a little more than the errors of bandwidths in training
 RATE_TOLERANCE = 0.05
 
 
-def disagreement(card: Card, sample_rate_hz: float | None, symbol_rate_hz: float | None) -> str:
+def disagreement(
+    card: Card,
+    sample_rate_hz: float | None,
+    symbol_rate_hz: float | None,
+    bandwidth_hz: float | None = None,
+) -> str:
     """Compare a stream's rate with the rate of a model's training.
 
     Args:
         card: Of the running model.
         sample_rate_hz: Of the stream; None when unknown.
         symbol_rate_hz: Of the signal; None when unknown.
+        bandwidth_hz: Occupied (99 %) bandwidth of the signal; None when unknown.
 
     Returns:
         What is wrong and what to do, in one sentence; empty when nothing is known to be wrong.
@@ -28,6 +35,14 @@ def disagreement(card: Card, sample_rate_hz: float | None, symbol_rate_hz: float
             return (
                 f"the stream has {found:.4g} samples per symbol, {card.name} was trained with "
                 f"{trained:.4g}: resample to {trained * symbol_rate_hz:.6g} samples/s"
+            )
+    if bandwidth_hz and card.bandwidth_multiple:
+        found, trained = sample_rate_hz / bandwidth_hz, card.bandwidth_multiple
+        if abs(found / trained - 1) > BANDWIDTH_TOLERANCE:
+            return (
+                f"the stream has {found:.4g} times the signal's bandwidth as its sample rate, "
+                f"{card.name} was trained with {trained:.4g} times: resample to "
+                f"{trained * bandwidth_hz:.6g} samples/s"
             )
     if card.sample_rate_hz and abs(sample_rate_hz / card.sample_rate_hz - 1) > RATE_TOLERANCE:
         return (

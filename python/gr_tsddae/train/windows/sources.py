@@ -42,6 +42,7 @@ class Source(Protocol):
         classes: Names of the labels.
         window_samples: L.
         samples_per_symbol: Of the signals, or None.
+        bandwidth_multiple: Sample rate over the signals' bandwidth, or None.
         sample_rate_hz: Of the recordings, or None.
         licence: Of weights learned from these windows.
         about: For the card's `training`, beside the configuration.
@@ -51,6 +52,7 @@ class Source(Protocol):
     classes: tuple[str, ...]
     window_samples: int
     samples_per_symbol: float | None
+    bandwidth_multiple: float | None
     sample_rate_hz: float | None
     licence: str
     about: dict[str, Any]
@@ -77,6 +79,7 @@ class SyntheticSource:
 
     task = "amc"
     classes = CLASSES
+    bandwidth_multiple = None
     sample_rate_hz = None
     licence = "GPL-3.0-or-later"
 
@@ -146,6 +149,7 @@ class DatasetSource:
         self.task, self.classes = dataset.task, dataset.classes
         self.window_samples = dataset.window_samples
         self.samples_per_symbol, self.licence = dataset.samples_per_symbol, dataset.licence
+        self.bandwidth_multiple = dataset.bandwidth_multiple
         self.sample_rate_hz = dataset.sample_rate_hz
 
     @property
