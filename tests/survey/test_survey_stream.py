@@ -178,3 +178,45 @@ def test_neighbours_that_clip_together_are_two_emissions():
     rows = np.clip((iq + noise(samples)).astype(np.complex64).view(np.float32), -0.9, 0.9)
     found = survey_samples(rows.view(np.complex64), RATE_HZ)
     assert sorted(round(e.center_hz, -3) for e in found) == [-20e3, 10e3]
+
+
+@pytest.mark.parametrize("recipe", ["mixed", "bursts"])
+def test_whatever_begins_ends_once_or_is_withdrawn(recipe):
+    for seed in range(3):
+        made = make_scene(SCENES[recipe], seconds=2.0, rate_hz=RATE_HZ, emitters=4, seed=70 + seed)
+        open_ids, over = set(), set()
+        for kind, emission in surveyed(made.iq, [50_000] * 9):
+            assert emission.id not in over
+            if kind == "begun":
+                assert emission.id not in open_ids
+                open_ids.add(emission.id)
+            elif kind == "updated":
+                assert emission.id in open_ids
+            else:
+                assert kind in ("ended", "withdrawn")
+                assert kind == "ended" or emission.id in open_ids
+                open_ids.discard(emission.id)
+                over.add(emission.id)
+        assert over and not open_ids
+
+
+def test_the_spectra_of_each_slab_are_told():
+    frames = []
+    survey = Survey(RATE_HZ, on_frames=lambda power, first: frames.append((power.shape, first)))
+    survey.push(noise(300_000))
+    survey.flush()
+    grid = survey.grid
+    assert [first for _, first in frames] == [k * grid.slab_samples for k in range(len(frames))]
+    assert all(shape[1] == grid.coarse_samples for shape, _ in frames)
+    assert sum(shape[0] for shape, _ in frames) * grid.hop_samples > 300_000 - grid.fine_samples
+
+
+def test_the_latest_samples_outlive_the_end_and_then_make_room():
+    survey = Survey(RATE_HZ)
+    iq = noise(200_000)
+    survey.push(iq)
+    survey.flush()
+    np.testing.assert_array_equal(survey.history.read(0, 200_000)[0], iq)
+    survey.push(iq[100_000:])
+    survey.flush()
+    np.testing.assert_array_equal(survey.history.read(0, 100_000)[0], iq[100_000:])

@@ -7,7 +7,6 @@ emissions however they arrive. Memory is bounded: a second of samples, and spect
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +18,7 @@ from gr_tsddae.iq.formats.capture_errors import CaptureError
 from gr_tsddae.survey import measurement
 from gr_tsddae.survey.detection import detect
 from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.history import History
 from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.survey.spectrum import (
     LONG_RATIO,
@@ -31,8 +31,6 @@ from gr_tsddae.survey.spectrum import (
 from gr_tsddae.survey.symbols import MOST_SAMPLES, SymbolRate
 from gr_tsddae.survey.tracking import Track, Tracker
 
-KEPT_S = 1.0  # of samples, for measuring
-MOST_KEPT_SAMPLES = 1 << 24
 FLOOR_MEMORY = 0.7  # of the level before, per slab
 LEVEL_JUMP_DB = 1.5  # the receiver's gain was changed: the floor is learned anew
 DEEPEST_FLOOR_DB = -70.0  # under the strongest bin
@@ -47,7 +45,11 @@ BLOCK_SAMPLES = 1 << 16  # of a recording, read at once
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened to an emission: `kind` is "begun", "updated" or "ended"."""
+    """Something happened to an emission.
+
+    `kind` is "begun", "updated" or "ended"; or "withdrawn", when what had begun turned out to be a
+    part of another emission.
+    """
 
     kind: str
     emission: Emission
@@ -59,19 +61,28 @@ class Survey:
     Args:
         rate_hz: samples per second.
         update_s: how long an emission must last to be announced, and to be announced anew.
+        on_frames: called with the coarse spectra of each slab, float32 (T, F) as `power_frames`
+            gives them, and the number of the sample that they begin at.
 
     Attributes:
         samples_seen: pushed so far.
         not_finite: of these, NaN or infinite; they were taken for zeros.
     """
 
-    def __init__(self, rate_hz: float, *, update_s: float = 0.25):
+    def __init__(
+        self,
+        rate_hz: float,
+        *,
+        update_s: float = 0.25,
+        on_frames: Callable[[np.ndarray, int], None] | None = None,
+    ):
         if not (np.isfinite(rate_hz) and rate_hz > 0):
             raise ValueError(f"a sample rate of {rate_hz} Hz: it must be above 0")
         self.rate_hz = float(rate_hz)
         self.samples_seen = 0
         self.not_finite = 0
         self._update_s = update_s
+        self._on_frames = on_frames
         self._pieces: list[np.ndarray] = []
         self._waiting = 0
         self._start(Grid.of(self.rate_hz))
@@ -82,13 +93,16 @@ class Survey:
         self._level: np.ndarray | None = None
         self._floor = np.ones(grid.coarse_samples, np.float32)
         self._tracker = Tracker(grid)
-        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._history = History(self.rate_hz, grid.slab_samples)
         self._end = 0  # sample up to which slabs have been looked at
-        self._begun: set[int] = set()
-        self._isolator = Isolator(self._read, self.rate_hz, max(4096, grid.slab_samples))
+        self._over = False
+        self._begun: dict[int, Emission] = {}  # by track, as they were announced last
+        self._isolator = Isolator(self._history.read, self.rate_hz, max(4096, grid.slab_samples))
 
     def push(self, samples: np.ndarray) -> list[Event]:
         """Take samples, complex (n,); what happened by them."""
+        if self._over:
+            self._start(Grid.of(self.rate_hz))
         samples = np.asarray(samples, np.complex64)
         self.samples_seen += len(samples)
         finite = np.isfinite(samples.real) & np.isfinite(samples.imag)
@@ -131,15 +145,21 @@ class Survey:
         frame = self._end // hop
         for track in self._tracker.ended(frame, all_of_them=True):
             events += self._say("ended", track)
+        events += self._withdrawn()
         self._pieces, self._waiting = [], 0
-        self._start(Grid.of(self.rate_hz))
+        self._over = True
         return events
+
+    @property
+    def history(self) -> History:
+        """The latest samples; after `flush` those before the end."""
+        return self._history
 
     def _look(self, samples: np.ndarray, frames: int) -> list[Event]:
         """One slab, and the lookahead behind it."""
         grid = self.grid
         first_frame = self._slab * SLAB_FRAMES
-        self._keep(samples)
+        self._history.keep(self._slab, samples)
         inside = samples[: grid.slab_samples]
         level_samples = samples - inside.mean()
         coarse = power_frames(level_samples, grid.coarse_samples, frames)
@@ -155,6 +175,8 @@ class Survey:
             if fine_frames
             else np.zeros((0, grid.fine_samples), np.float32)
         )
+        if self._on_frames is not None:
+            self._on_frames(coarse, first_frame * grid.hop_samples)
         self._learn_floor(coarse)
         boxes = detect(coarse, fine, self._floor)
         sums = [
@@ -226,16 +248,22 @@ class Survey:
                 track.measured_until = track.stop
         for track in self._tracker.ended(frame):
             events += self._say("ended", track)
-        return events
+        return events + self._withdrawn()
+
+    def _withdrawn(self) -> list[Event]:
+        """Take back what was announced and is no emission of its own any more."""
+        still = {track.number for track in self._tracker.open}
+        gone = [number for number in self._begun if number not in still]
+        return [Event("withdrawn", self._begun.pop(number)) for number in gone]
 
     def _say(self, kind: str, track: Track) -> list[Event]:
         emission = self._emission(track)
         if emission is None:
             return []
         if kind != "ended":
-            self._begun.add(track.number)
+            self._begun[track.number] = emission
         else:
-            self._begun.discard(track.number)
+            self._begun.pop(track.number, None)
         return [Event(kind, emission)]
 
     def _emission(self, track: Track) -> Emission | None:
@@ -311,7 +339,7 @@ class Survey:
     def _isolated(
         self, track: Track, low_hz: float, high_hz: float, frame_s: float
     ) -> tuple[list[np.ndarray], float]:
-        kept_from = min(self._kept) * self.grid.slab_samples
+        kept_from = self._history.first_sample
         wanted_s = MOST_SAMPLES / (OVERSAMPLING * (high_hz - low_hz))
         pieces: list[np.ndarray] = []
         out_hz = 0.0
@@ -339,24 +367,6 @@ class Survey:
             elif other.low >= track.high - 1:
                 high = min(high, (other.low + track.high + 1) // 2)
         return min(low, track.low), max(high, track.high)
-
-    def _keep(self, samples: np.ndarray) -> None:
-        self._kept[self._slab] = samples
-        most = min(KEPT_S * self.rate_hz, MOST_KEPT_SAMPLES)
-        while len(self._kept) > max(6, most / self.grid.slab_samples):
-            self._kept.popitem(last=False)
-
-    def _read(self, first: int, count: int) -> tuple[np.ndarray, bool]:
-        """Samples of the stream, zeros where they are not kept; whether all have arrived."""
-        out = np.zeros(count, np.complex64)
-        for slab, samples in self._kept.items():
-            start = slab * self.grid.slab_samples
-            low, high = max(first, start), min(first + count, start + len(samples))
-            if low < high:
-                out[low - first : high - first] = samples[low - start : high - start]
-        newest = max(self._kept)
-        end = newest * self.grid.slab_samples + len(self._kept[newest])
-        return out, first + count <= end
 
 
 def survey_capture(
