@@ -45,7 +45,14 @@ class Isolator:
         self._spectra: OrderedDict[int, np.ndarray] = OrderedDict()
 
     def cut(
-        self, low_hz: float, high_hz: float, first: int, stop: int, *, oversampling: float = 4.0
+        self,
+        low_hz: float,
+        high_hz: float,
+        first: int,
+        stop: int,
+        *,
+        oversampling: float = 4.0,
+        above_stream: bool = False,
     ) -> tuple[np.ndarray, float]:
         """Samples [first, stop) of the band from `low_hz` to `high_hz`.
 
@@ -55,6 +62,7 @@ class Isolator:
             first: sample of the stream.
             stop: one past the last.
             oversampling: output rate over bandwidth; at least 1.3 keeps the filter's edges.
+            above_stream: whether the output rate may exceed that of the stream.
 
         Returns:
             complex64 (n,) and its sample rate, which is that of the stream times a ratio.
@@ -65,7 +73,9 @@ class Isolator:
         edge = max(2, math.ceil(2 * EDGE_SHARE * half))
         reach = min(half + edge, self._block // 2 - 1)
         points = max(2 * reach + 2, round(oversampling * 2 * half), 2 * OVERLAP)
-        points = min(OVERLAP * fft.next_fast_len(-(-points // OVERLAP)), self._block)
+        points = OVERLAP * fft.next_fast_len(-(-points // OVERLAP))
+        if not above_stream:
+            points = min(points, self._block)
         bins = np.arange(-reach, reach + 1)
         gain = np.clip((half + edge - np.abs(bins)) / edge, 0, 1)
         gain = (np.sin(np.pi / 2 * gain) ** 2 * points / self._block).astype(np.float32)
@@ -85,6 +95,45 @@ class Isolator:
         return iq[round((first - offset) * ratio) : round((stop - offset) * ratio)], (
             self._rate_hz * ratio
         )
+
+    def at_rate(
+        self,
+        center_hz: float,
+        passband_hz: float,
+        start_s: float,
+        stop_s: float,
+        wanted_hz: float,
+        *,
+        tolerance: float = 1e-5,
+    ) -> np.ndarray:
+        """Cut a band out, bring its centre to 0 Hz exactly, and give it a sample rate.
+
+        Args:
+            center_hz: Centre of the band.
+            passband_hz: Its width.
+            start_s: Seconds from the first sample of the stream.
+            stop_s: The end, likewise.
+            wanted_hz: Sample rate, any number above `passband_hz`.
+            tolerance: Share by which the rate may be another one.
+
+        Returns:
+            complex64 (n,).
+        """
+        low_hz, high_hz = center_hz - passband_hz / 2, center_hz + passband_hz / 2
+        first, stop = round(start_s * self._rate_hz), round(stop_s * self._rate_hz)
+        oversampling = max(1.4, wanted_hz / passband_hz)
+        iq, got_hz = self.cut(
+            low_hz, high_hz, first, stop, oversampling=oversampling, above_stream=True
+        )
+        moved_hz = self.center_hz(low_hz, high_hz) - center_hz
+        iq = iq * np.exp(2j * np.pi * moved_hz / got_hz * np.arange(len(iq)))
+        if abs(got_hz / wanted_hz - 1) >= tolerance and len(iq) >= 2:
+            from scipy.interpolate import CubicSpline
+
+            at = np.arange(0, len(iq) - 1, got_hz / wanted_hz)
+            # Far from its Nyquist rate, a straight line between samples would do; a cubic one does.
+            iq = CubicSpline(np.arange(len(iq)), iq)(at)
+        return iq.astype(np.complex64)
 
     def center_hz(self, low_hz: float, high_hz: float) -> float:
         """Where 0 Hz of what is cut out lies in the band."""

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an emission is: it is brought to a model's samples per symbol, and the model is asked."""
+"""What an emission is: windows of it are cut as a model wants them, and the model is asked."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,9 +14,16 @@ from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
+from gr_tsddae.survey.spectrum import Grid
 
-MOST_WINDOWS = 256  # of an emission, from its longest bursts
+MOST_SAMPLES = 1 << 15  # of an emission, that a model is asked about
+PLACES = 16  # that windows of an emission are cut from, where it is long
 BLOCK_SAMPLES = 1 << 18
+SYMBOLS_PASSBAND = 1 / 1.5  # of the sample rate, for models that want samples per symbol
+PASSBAND = 2.0  # of the bandwidth, for models that want a multiple of it: the floor is still seen
+RATE_TOLERANCE = 0.03  # those models know errors ten times as large
+LEAST_BINS = 3  # of the survey's fine spectrum: what is narrower counts as that wide
+NARROW_BINS = 8  # what is narrower may count as wider, so that a window fits into it
 
 
 def isolator(capture: Capture) -> Isolator:
@@ -33,36 +42,39 @@ def isolator(capture: Capture) -> Isolator:
 
 
 def recognise(
-    emission: Emission, recognizer: Recognizer, cutter: Isolator, rate_hz: float, least: float
+    emission: Emission,
+    recognizer: Recognizer,
+    cutter: Isolator,
+    rate_hz: float,
+    least: float,
+    *,
+    since_s: float = 0.0,
 ) -> Emission:
     """Ask a model about an emission.
 
     Args:
-        emission: measured.
-        recognizer: of a model that wants a fixed number of samples per symbol.
-        cutter: of the recording the emission is in.
-        rate_hz: sample rate of the recording.
-        least: confidence under which the label is "unknown".
+        emission: Measured.
+        recognizer: Of a model that wants samples per symbol, or a multiple of the bandwidth.
+        cutter: Of the recording or stream the emission is in.
+        rate_hz: Sample rate of the recording.
+        least: Confidence under which the label is "unknown".
+        since_s: What lies before is no longer there to be cut out.
 
     Returns:
-        The emission with label, confidence and probabilities. Where no symbol rate was measured,
-        or no burst holds a window, the model is not asked and the label is "unknown".
+        The emission with label, confidence and probabilities. Where the model needs a symbol rate
+        and none was measured, or no window can be cut, the model is not asked and the label is
+        "unknown".
     """
-    samples_per_symbol = recognizer.card.samples_per_symbol
-    if emission.symbol_rate_hz is None or not samples_per_symbol:
+    wanted = _wanted(emission, recognizer, rate_hz)
+    if wanted is None:
         return emission
-    wanted_hz = emission.symbol_rate_hz * samples_per_symbol
-    window = recognizer.window_samples
-    windows: list[np.ndarray] = []
-    for start_s, stop_s in sorted(emission.bursts, key=lambda b: b[0] - b[1]):
-        if len(windows) >= MOST_WINDOWS:
-            break
-        stop_s = min(stop_s, start_s + (MOST_WINDOWS + 1) * window / wanted_hz)
-        iq = _at_rate(cutter, emission, start_s, stop_s, rate_hz, wanted_hz)
-        windows += list(iq[: len(iq) // window * window].reshape(-1, window))
-    if not windows:
+    bursts = [(max(start, since_s), stop) for start, stop in emission.bursts if stop > since_s]
+    windows = _windows(emission, bursts, recognizer.window_samples, wanted, cutter, since_s)
+    if not len(windows):
         return emission
-    probabilities = recognizer.window_probabilities(np.stack(windows[:MOST_WINDOWS])).mean(0)
+    noise_share = wanted.passband_hz / max(emission.bandwidth_hz, 1e-9)
+    weights = window_weights(windows, emission.snr_db, noise_share)
+    probabilities = weights @ recognizer.window_probabilities(windows)
     top = int(probabilities.argmax())
     confidence = float(probabilities[top])
     return dataclasses.replace(
@@ -75,39 +87,121 @@ def recognise(
     )
 
 
-def _at_rate(
-    cutter: Isolator,
-    emission: Emission,
-    start_s: float,
-    stop_s: float,
-    rate_hz: float,
-    wanted_hz: float,
-) -> np.ndarray:
-    """An emission's samples at a rate that need not be a simple ratio of the recording's.
+class Wanted(NamedTuple):
+    """How a model wants an emission: sample rate, the band that passes, and short bursts or not."""
 
-    The noise beside the emission stays in: these models learned from windows whose whole band is
-    noisy, and call a filtered BPSK a QAM.
+    rate_hz: float
+    passband_hz: float
+    tolerance: float
+    partly_filled: bool
+
+
+def _wanted(emission: Emission, recognizer: Recognizer, rate_hz: float) -> Wanted | None:
+    """Tell how the model wants the emission; None where that cannot be told."""
+    card = recognizer.card
+    if card.bandwidth_multiple:
+        width_hz = _width_hz(emission, card.window_samples / card.bandwidth_multiple, rate_hz)
+        wanted_hz = width_hz * card.bandwidth_multiple
+        return Wanted(wanted_hz, PASSBAND * width_hz, RATE_TOLERANCE, True)
+    if card.samples_per_symbol and emission.symbol_rate_hz is not None:
+        wanted_hz = emission.symbol_rate_hz * card.samples_per_symbol
+        # The noise beside the emission stays in: these models learned from windows whose whole band
+        # is noisy, and call a filtered BPSK a QAM.
+        return Wanted(wanted_hz, max(emission.bandwidth_hz, SYMBOLS_PASSBAND * wanted_hz), 0, False)
+    return None
+
+
+def _width_hz(emission: Emission, window_bandwidths: float, rate_hz: float) -> float:
+    """Bandwidth by which an emission is cut into windows of so many times 1 / bandwidth.
+
+    A carrier has no width of its own: the survey's resolution gives it one. A window of it may last
+    longer than the carrier was heard, and is then taken wider and shorter.
     """
-    half_hz = max(emission.bandwidth_hz, wanted_hz / 1.5) / 2
-    low_hz, high_hz = emission.center_hz - half_hz, emission.center_hz + half_hz
-    oversampling = max(1.4, wanted_hz / (2 * half_hz))
-    iq, got_hz = cutter.cut(
-        low_hz,
-        high_hz,
-        round(start_s * rate_hz),
-        round(stop_s * rate_hz),
-        oversampling=oversampling,
-    )
-    moved_hz = cutter.center_hz(low_hz, high_hz) - emission.center_hz
-    iq = iq * np.exp(2j * np.pi * moved_hz / got_hz * np.arange(len(iq)))
-    if abs(got_hz / wanted_hz - 1) < 1e-5 or len(iq) < 2:
-        return iq.astype(np.complex64)
-    at = np.arange(0, len(iq) - 1, got_hz / wanted_hz)
-    # Far from its Nyquist rate, a straight line between samples would do; a cubic one does.
-    return _cubic(iq, at).astype(np.complex64)
+    bin_hz = Grid.of(rate_hz).fine_hz
+    longest_s = max(stop - start for start, stop in emission.bursts)
+    fitting_hz = window_bandwidths / max(longest_s, 1 / rate_hz)
+    return max(emission.bandwidth_hz, LEAST_BINS * bin_hz, min(fitting_hz, NARROW_BINS * bin_hz))
 
 
-def _cubic(iq: np.ndarray, at: np.ndarray) -> np.ndarray:
-    from scipy.interpolate import CubicSpline
+def _windows(
+    emission: Emission,
+    bursts: Sequence[tuple[float, float]],
+    length: int,
+    wanted: Wanted,
+    cutter: Isolator,
+    since_s: float,
+) -> np.ndarray:
+    """Cut windows of an emission, complex64 (n, length); those without any signal are left out."""
+    window_s = length / wanted.rate_hz
+    most = max(1, MOST_SAMPLES // length)
+    found = []
+    places = pieces(bursts, window_s, most, partly_filled=wanted.partly_filled, since_s=since_s)
+    for start_s, count in places:
+        iq = cutter.at_rate(
+            emission.center_hz, wanted.passband_hz, start_s, start_s + (count + 0.1) * window_s,
+            wanted.rate_hz, tolerance=wanted.tolerance,
+        )  # fmt: skip
+        count = min(count, len(iq) // length)
+        found.append(iq[: count * length].reshape(count, length))
+    windows = np.concatenate(found) if found else np.zeros((0, length), np.complex64)
+    return windows[windows.any(1)]
 
-    return CubicSpline(np.arange(len(iq)), iq)(at)
+
+def pieces(
+    bursts: Sequence[tuple[float, float]],
+    window_s: float,
+    most: int,
+    *,
+    partly_filled: bool,
+    since_s: float = 0.0,
+) -> list[tuple[float, int]]:
+    """Choose where windows are cut: start and number of windows of each piece.
+
+    Bursts that hold whole windows come first. Where there are none, and windows may be partly
+    filled, a window is laid around each burst, with the noise before and behind it.
+
+    Args:
+        bursts: Start and stop of each, in seconds.
+        window_s: Length of a window.
+        most: Windows; where there are more, pieces spread over all bursts are taken.
+        partly_filled: Whether a window may be longer than the burst in it.
+        since_s: No window begins before.
+    """
+    found: list[tuple[float, int]] = []
+    size = max(1, most // PLACES)
+    for start_s, stop_s in bursts:
+        whole = int((stop_s - start_s) / window_s)
+        at_s = start_s + (stop_s - start_s - whole * window_s) / 2
+        found += [
+            (at_s + first * window_s, min(size, whole - first)) for first in range(0, whole, size)
+        ]
+    if not found and partly_filled:
+        for start_s, stop_s in bursts:
+            at_s = max(since_s, (start_s + stop_s - window_s) / 2)
+            if not found or at_s >= found[-1][0] + window_s / 2:  # else the last one shows it
+                found.append((at_s, 1))
+    total = sum(count for _, count in found)
+    if total > most:
+        kept = max(1, len(found) * most // total)
+        found = [found[i] for i in np.linspace(0, len(found) - 1, kept).round().astype(int)]
+    return found
+
+
+def window_weights(windows: np.ndarray, snr_db: float, noise_share: float) -> np.ndarray:
+    """Weigh windows by the power of the signal in them, so that pauses do not outvote signal.
+
+    Args:
+        windows: complex (n, L).
+        snr_db: Of the emission while it is on, in its bandwidth.
+        noise_share: Width of the band that passed, over that bandwidth.
+
+    Returns:
+        float64 (n,), of sum 1. No window counts more than a strong one (the upper quartile).
+    """
+    power = np.square(np.abs(windows)).mean(1, dtype=np.float64)
+    strong = np.quantile(power, 0.75)
+    noise = strong * noise_share / (10 ** (snr_db / 10) + noise_share)
+    weights = np.clip(power - noise, 0, strong - noise)
+    if not weights.sum() > 0:
+        weights = np.ones(len(windows))
+    return weights / weights.sum()
