@@ -114,7 +114,7 @@ def test_what_cannot_be_done_is_said(run, wide, tmp_path):
     for asked, said in (
         (("--symbol-rate", 1e5), "--rate"),
         (("--symbol-rate", 3e6, "--rate", RATE_HZ), "receive at a higher rate"),
-        (("--symbol-rate", 1e5, "--rate", RATE_HZ, "--offset", 2e6), "offset_hz"),
+        (("--symbol-rate", 1e5, "--rate", RATE_HZ, "--offset", 2e6), "--offset is 2e+06"),
     ):
         code, _, err = run(condition, wide, out, *asked)
         assert code == 1 and err.startswith("error:") and said in err, err

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gr_tsddae.command import Parser, number, sentence
 from gr_tsddae.condition import (
     add_recording_options,
     add_signal_options,
@@ -148,7 +149,7 @@ def print_table(capture: Capture, decisions: list[Decision]) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m gr_tsddae.classify",
         description="Name the signal of a recording in SigMF, raw IQ (cf32, ci16, ci8, cu8) or "
         "IQ WAV. A model needs one signal, near 0 Hz, at its samples per symbol (amc-nano: 8). "
@@ -168,13 +169,13 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument(
         "--interval",
-        type=float,
+        type=number,
         metavar="SECONDS",
         help="duration of one decision (default: a sixtieth of the recording)",
     )
     top.add_argument(
         "--threshold",
-        type=float,
+        type=number,
         default=0.0,
         help="label decisions below this confidence unknown (default: 0)",
     )
@@ -285,7 +286,7 @@ def main() -> int:
     try:
         run(parser().parse_args())
     except (CaptureError, ModelError, ValueError, OSError, RuntimeError, ImportError) as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
+        print("error:", sentence(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gr_tsddae.command import Parser, number, sentence
 from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.zoo import ModelError
@@ -112,10 +113,10 @@ def add_recording_options(top: argparse.ArgumentParser) -> None:
     top.add_argument("capture", help="recording to read: .sigmf-meta, .cf32, .cu8, .wav, ...")
     top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
     top.add_argument(
-        "--rate", type=float, metavar="HZ", help="sample rate of a file that states none"
+        "--rate", type=number, metavar="HZ", help="sample rate of a file that states none"
     )
     top.add_argument(
-        "--center", type=float, metavar="HZ", help="centre frequency of a file that states none"
+        "--center", type=number, metavar="HZ", help="centre frequency of a file that states none"
     )
 
 
@@ -133,21 +134,21 @@ def add_signal_options(top: argparse.ArgumentParser, *, required: bool) -> None:
     """Add the options that say where in the recording the signal is."""
     top.add_argument(
         "--symbol-rate",
-        type=float,
+        type=number,
         metavar="HZ",
         required=required,
         help="symbol rate of the signal; for FM voice 12.5e3, for broadcast FM 25e3 to 50e3",
     )
     top.add_argument(
         "--offset",
-        type=float,
+        type=number,
         default=0.0,
         metavar="HZ",
         help="frequency of the signal relative to the recording's centre (default: 0)",
     )
     top.add_argument(
         "--samples-per-symbol",
-        type=float,
+        type=number,
         default=0.0,
         metavar="N",
         help="samples per symbol of the result (default: those in the model's card)",
@@ -156,7 +157,7 @@ def add_signal_options(top: argparse.ArgumentParser, *, required: bool) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m gr_tsddae.condition",
         description="Cut one signal out of a recording, and resample it to the samples per symbol "
         "of a model. The command writes SigMF. It needs GNU Radio.",
@@ -166,7 +167,7 @@ def parser() -> argparse.ArgumentParser:
     add_signal_options(top, required=True)
     top.add_argument(
         "--bandwidth",
-        type=float,
+        type=number,
         default=0.0,
         metavar="HZ",
         help="bandwidth of the signal (default: the widest)",
@@ -196,7 +197,7 @@ def main() -> int:
         with open_capture(written) as made:
             print(f"wrote {written}: {made.duration_s:.3f} s at {made.sample_rate_hz:g} samples/s")
     except (CaptureError, ModelError, ValueError, OSError, ImportError) as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        print("error:", sentence(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

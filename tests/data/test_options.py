@@ -92,6 +92,7 @@ def reader_of(annotation):
         (tuple[str, int], ["a", "4"], ("a", 4)),
         (set[int], [3, 3], {3}),
         (Sequence[Sequence[int]], [[1], [2, 3]], [[1], [2, 3]]),
+        (dict[str, float], {"a": "2.4M"}, {"a": 2.4e6}),
         (dict[str, float], {"a": "1e3"}, {"a": 1000.0}),
         (Mapping[int, str], {1: "one"}, {1: "one"}),
         (dict, {"a": 1}, {"a": 1}),

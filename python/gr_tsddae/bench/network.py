@@ -27,6 +27,7 @@ from gr_tsddae.bench import ceilings
 from gr_tsddae.bench.cost import flop_per_window
 from gr_tsddae.bench.machine import describe
 from gr_tsddae.bench.roofline import draw
+from gr_tsddae.command import Parser, number
 from gr_tsddae.files import write_json
 from gr_tsddae.inference.device import PRECISIONS, multiplies_bfloat16_fast, resolve_device
 from gr_tsddae.inference.engines.compiled import CompiledTSNet
@@ -228,9 +229,7 @@ def line(r: Result) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m gr_tsddae.bench network", description=__doc__.split("\n\n")[0]
-    )
+    parser = Parser(prog="python -m gr_tsddae.bench network", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     add("--lengths", nargs="+", type=int, default=[128], metavar="SAMPLES")
@@ -249,10 +248,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--tune-from", type=int, metavar="WINDOWS", help="try many kernels for base in bfloat16 "
         "from this batch on; takes a minute or more on a GPU")  # fmt: skip
     add("--device", default="auto")
-    add("--seconds", type=float, default=1.0, help="duration of each configuration")
+    add("--seconds", type=number, default=1.0, help="duration of each configuration")
     add(
         "--total-seconds",
-        type=float,
+        type=number,
         default=float("inf"),
         help="start no configuration after this time",
     )

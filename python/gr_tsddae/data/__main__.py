@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from gr_tsddae.command import Parser, number
 from gr_tsddae.data import (
     Dataset,
     DatasetError,
@@ -28,7 +29,7 @@ from gr_tsddae.files import print_any_text
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m gr_tsddae.data",
         description="Describe a dataset, or write it as a recording to replay.",
     )
@@ -79,10 +80,10 @@ def _add_to_file(commands: Any) -> None:
     )
     write.add_argument("--seed", type=int, default=default.seed, help="seed of the shuffled order")
     write.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="write only these")
-    write.add_argument("--snr-min", type=float, default=-math.inf, metavar="DB", help="lowest SNR")
-    write.add_argument("--snr-max", type=float, default=math.inf, metavar="DB", help="highest SNR")
+    write.add_argument("--snr-min", type=number, default=-math.inf, metavar="DB", help="lowest SNR")
+    write.add_argument("--snr-max", type=number, default=math.inf, metavar="DB", help="highest SNR")
     write.add_argument(
-        "--snrs", nargs="+", type=float, default=(), metavar="DB", help="write only these"
+        "--snrs", nargs="+", type=number, default=(), metavar="DB", help="write only these"
     )
     write.add_argument(
         "--part",
@@ -100,8 +101,8 @@ def _add_to_file(commands: Any) -> None:
         metavar="N",
         help="most windows of each class and SNR; 0: all",
     )
-    write.add_argument("--gain", type=float, default=1.0, help="factor for the samples")
-    write.add_argument("--rate", type=float, metavar="HZ", help="value of core:sample_rate")
+    write.add_argument("--gain", type=number, default=1.0, help="factor for the samples")
+    write.add_argument("--rate", type=number, metavar="HZ", help="value of core:sample_rate")
     write.add_argument(
         "--merge",
         action="store_true",

@@ -13,6 +13,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from gr_tsddae.command import number
 from gr_tsddae.data.dataset import Dataset, DatasetError
 
 _WORDS = {
@@ -40,7 +41,7 @@ def as_annotated(
 ) -> dict[str, Any]:
     """Convert options to the types that a reader's annotations name.
 
-    A number may come as text, since YAML takes 1e3 for text. A whole number may have a point.
+    A number may come as text, as YAML takes 1e3 and 2.4M for. A whole number may have a point.
 
     Args:
         kind: of the dataset, for messages.
@@ -112,10 +113,10 @@ def _converted(value: Any, wanted: Any) -> Any:
         raise TypeError(value)
     if kind is int and not isinstance(value, str | float):
         return operator.index(value)
-    number = float(value)
-    if not math.isfinite(number) or (kind is int and number != int(number)):
+    found = number(value) if isinstance(value, str) else float(value)
+    if not math.isfinite(found) or (kind is int and found != int(found)):
         raise ValueError(value)
-    return kind(number)
+    return kind(found)
 
 
 def _words(wanted: Any) -> str:

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
+from gr_tsddae.command import Parser, number
 from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.rtl_tcp.tuner import Tuner
@@ -239,7 +240,7 @@ def _rate_fits(rate_hz: float) -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     print_any_text()
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m gr_tsddae.rtl_tcp",
         description="Serve a recording as rtl_tcp serves a dongle, until Ctrl-C.",
     )
@@ -253,7 +254,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--port", type=int, default=1234)
     parser.add_argument(
-        "--rate", type=float, default=2.4e6, help="sample rate in Hz until the client sets one"
+        "--rate", type=number, default=2.4e6, help="sample rate in Hz until the client sets one"
     )
     parser.add_argument(
         "--repeat", action="store_true", help="start again at the end; otherwise noise follows"
@@ -262,14 +263,14 @@ def main(argv: list[str] | None = None) -> int:
                         help="keep the nominal rate, or send as fast as possible")  # fmt: skip
     parser.add_argument("--dtype", help="sample format of a raw recording: cf32, ci16, cu8, ...")
     parser.add_argument(
-        "--recording-rate", type=float, help="sample rate in Hz of a file that states none"
+        "--recording-rate", type=number, help="sample rate in Hz of a file that states none"
     )
     parser.add_argument(
         "--recording-frequency",
-        type=float,
+        type=number,
         help="centre frequency in Hz of a file that states none",
     )
-    parser.add_argument("--status", type=float, metavar="SECONDS",
+    parser.add_argument("--status", type=number, metavar="SECONDS",
                         help="print a line of JSON about the client at this interval")  # fmt: skip
     given = parser.parse_args(argv)
     if given.status is not None and not given.status > 0:

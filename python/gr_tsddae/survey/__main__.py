@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from gr_tsddae.command import Parser, number, sentence
 from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.survey import evaluation, files
@@ -26,17 +26,15 @@ NO_MODEL = "none"
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m gr_tsddae.survey",
         description="Find, measure and recognise every signal of a wide recording. "
         "`python -m gr_tsddae.survey evaluate --help` scores the survey itself.",
     )
-    # argparse takes -500e3 for an option, where it takes -500000 for a number.
-    top._negative_number_matcher = re.compile(r"^-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
     top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
     top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
-    top.add_argument("--rate", type=float, metavar="HZ", help="sample rate, if the file has none")
-    top.add_argument("--center", type=float, metavar="HZ", help="centre frequency, likewise")
+    top.add_argument("--rate", type=number, metavar="HZ", help="sample rate, if the file has none")
+    top.add_argument("--center", type=number, metavar="HZ", help="centre frequency, likewise")
     top.add_argument(
         "--model",
         default="amc-nano",
@@ -44,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "(default: amc-nano)",
     )
     top.add_argument(
-        "--threshold", type=float, default=0.6, help="confidence below it: unknown (default: 0.6)"
+        "--threshold", type=number, default=0.6, help="confidence below it: unknown (default: 0.6)"
     )
     top.add_argument("--device", default="auto", help="auto, cpu, cuda")
     top.add_argument("--json", action="store_true", help="all emissions as JSON on stdout")
@@ -56,9 +54,9 @@ def parser() -> argparse.ArgumentParser:
         "--cut-out", type=Path, metavar="DIR", help="write each as a SigMF recording of its own"
     )
     top.add_argument("--only", nargs="+", metavar="LABEL", help="keep these labels")
-    top.add_argument("--min-snr", type=float, metavar="DB", help="keep what is at least as strong")
+    top.add_argument("--min-snr", type=number, metavar="DB", help="keep what is at least as strong")
     top.add_argument(
-        "--band", type=float, nargs=2, metavar=("LO", "HI"), help="keep what lies within, in Hz"
+        "--band", type=number, nargs=2, metavar=("LO", "HI"), help="keep what lies within, in Hz"
     )
     top.add_argument("--quiet", action="store_true", help="no progress bar")
     return top
@@ -177,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             run(parser().parse_args(words))
     except (CaptureError, ModelError, ValueError, OSError, RuntimeError, ImportError) as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
+        print("error:", sentence(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gr_tsddae.command import Parser, number
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.stream import BLOCK_SAMPLES, Survey
 
@@ -176,7 +177,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line of `survey evaluate`."""
     from gr_tsddae.synth.scene.recipes import SCENES
 
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m gr_tsddae.survey evaluate",
         description="Survey scenes and compare with their truth.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -189,9 +190,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--seed", type=int, default=1000, help="of the first scene")
     top.add_argument("--count", type=int, default=10, help="scenes per recipe")
     top.add_argument("--emitters", type=int, default=8, help="per scene")
-    top.add_argument("--seconds", type=float, default=2.0, help="of each scene")
-    top.add_argument("--rate", type=float, default=2.4e6, help="samples per second")
-    top.add_argument("--min-snr", type=float, default=8.0, metavar="DB", help="of those scored")
+    top.add_argument("--seconds", type=number, default=2.0, help="of each scene")
+    top.add_argument("--rate", type=number, default=2.4e6, help="samples per second")
+    top.add_argument("--min-snr", type=number, default=8.0, metavar="DB", help="of those scored")
     top.add_argument("--json", action="store_true", help="figures as JSON on stdout")
     return top
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from gr_tsddae.command import Parser, number
 from gr_tsddae.files import print_any_text
 from gr_tsddae.labels import NOISE
 from gr_tsddae.synth import CLASSES, RECIPES, draw, recordings
@@ -35,7 +36,7 @@ ICARUS_WINDOWS_PER_RECORDING = 50
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m gr_tsddae.synth",
         description="Write synthetic data sets in the layouts of the released files. The same "
         "options and seed give the same file. Nothing is overwritten.",
@@ -107,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     add_snrs(command, (-20, 30, 2))
 
     command = add("techrec", "TechRec: a folder of LTE, DVB-T and Wi-Fi .bin", "OUT_DIR", None)
-    command.add_argument("--seconds", type=float, default=0.2, help="duration of each recording")
+    command.add_argument("--seconds", type=number, default=0.2, help="duration of each recording")
     command.add_argument(
         "--runs", type=_count, default=3, help="number of recordings of each technology"
     )
@@ -125,13 +126,13 @@ def parser() -> argparse.ArgumentParser:
     command = add(
         "scene", "a wide recording of many emitters, in SigMF with its truth", "OUT", None
     )
-    command.add_argument("--seconds", type=float, default=2.0, help="duration")
-    command.add_argument("--rate", type=float, default=2.4e6, help="sample rate in Hz")
+    command.add_argument("--seconds", type=number, default=2.0, help="duration")
+    command.add_argument("--rate", type=number, default=2.4e6, help="sample rate in Hz")
     command.add_argument("--emitters", type=int, default=8, help="number of emitters")
     command.add_argument("--recipe", choices=sorted(SCENES), default="mixed", help="kind of scene")
     command.add_argument(
         "--snr",
-        type=float,
+        type=number,
         nargs=2,
         metavar=("LOW", "HIGH"),
         help="range of SNR in dB, instead of the recipe's",
