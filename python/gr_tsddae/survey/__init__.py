@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every signal in a wide band: found, measured, cut out.
+"""Every signal in a wide band: found, measured, cut out, named.
 
-`Survey` takes a stream in pieces of any size; `survey_capture` a recording. No GNU Radio.
+`Survey` takes a stream in pieces of any size; `survey_capture` a recording;
+`naming` compares emissions with known signals. No GNU Radio.
 """
 
 from gr_tsddae.survey.emission import Emission

@@ -26,7 +26,8 @@ class Emission:
         label: class, or "unknown".
         confidence: of the label, 0 to 1.
         probabilities: of each class; empty when no model was asked.
-        candidates: names of signals that fit the measurements.
+        candidates: names of signals that fit the measurements, best first.
+        reasons: of each candidate, a sentence on what fits.
         band_center_hz: absolute frequency of the band's centre, where it is known.
     """
 
@@ -43,6 +44,7 @@ class Emission:
     confidence: float = 0.0
     probabilities: dict[str, float] = field(default_factory=dict)
     candidates: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
     band_center_hz: float | None = None
 
     @property
@@ -70,6 +72,7 @@ class Emission:
             "probabilities": {name: round(p, 4) for name, p in self.probabilities.items()},
             "symbol_rate_hz": self.symbol_rate_hz and round(self.symbol_rate_hz, 3),
             "candidates": self.candidates,
+            "reasons": self.reasons,
             "measured": self.measured
             | {"bursts_s": [[round(start, 6), round(stop, 6)] for start, stop in self.bursts]},
         }

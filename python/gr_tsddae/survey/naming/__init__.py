@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which known signals an emission is consistent with, by what was measured of it.
+
+`load_signals` reads the signals, `candidates` compares an emission with them.
+"""
+
+from gr_tsddae.survey.naming.matching import Candidate, candidates, class_name, named
+from gr_tsddae.survey.naming.signals import Signal, SignalsError, load_signals
+
+__all__ = [
+    "Candidate",
+    "Signal",
+    "SignalsError",
+    "candidates",
+    "class_name",
+    "load_signals",
+    "named",
+]
