@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tests of several rooms share: a small model that never saw a signal."""
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,6 +59,17 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(zoo.PATH_VARIABLE, str(models))
         yield models / MODEL_NAME
+
+
+@pytest.fixture(scope="session")
+def bandwidth_model(model_folder: Path) -> Path:
+    """The same network, for signals at four times their bandwidth: air-untrained."""
+    model = zoo.load(model_folder)
+    card = dataclasses.replace(
+        model.card, name="air-untrained", samples_per_symbol=None, bandwidth_multiple=4.0
+    )
+    zoo.save(model_folder.parent / card.name, card, model.network)
+    return model_folder.parent / card.name
 
 
 @pytest.fixture(scope="session")

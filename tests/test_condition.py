@@ -126,6 +126,37 @@ def test_what_cannot_be_done_is_said(run, wide, tmp_path):
     assert code == 1 and "gr_tsddae.condition" in err
 
 
+def test_a_model_of_bandwidths_gets_a_multiple_of_them(run, wide, tmp_path, bandwidth_model):
+    out = tmp_path / "signal.sigmf-meta"
+    asked = ("--rate", RATE_HZ, "--offset", OFFSET_HZ, "--model", bandwidth_model.name)
+    code, said, err = run(condition, wide, out, *asked, "--bandwidth", 120e3)
+    assert (code, err) == (0, "") and "at 480000 samples/s" in said
+    with open_capture(out) as made:
+        power = np.square(np.abs(np.fft.fft(made.read(2000, 80_000))))
+    hz = np.abs(np.fft.fftfreq(80_000, 1 / 480e3))
+    assert power[hz < 60e3].sum() > 0.9 * power.sum()  # the signal is in the middle
+    floor = power[(hz > 80e3) & (hz < 110e3)].mean()  # twice the bandwidth passes, and no more
+    assert power[hz > 140e3].mean() < floor / 1000
+    code, said, err = run(classify, wide, *asked, "--bandwidth", 120e3, "--json", "--quiet")
+    assert (code, err) == (0, "")
+    assert json.loads(said)[0]["sample_rate_hz"] == 480e3
+
+
+def test_the_option_that_a_model_does_not_want_is_named(run, wide, tmp_path, bandwidth_model):
+    air, out = ("--rate", RATE_HZ, "--model", bandwidth_model.name), tmp_path / "out"
+    for command, asked, said in (
+        ((condition, wide, out), (*air, "--symbol-rate", 1e5), "give --bandwidth instead"),
+        ((condition, wide, out), air, "give --bandwidth, which"),
+        ((condition, wide, out), (*air, "--bandwidth", 3e6), "receive at a higher rate"),
+        ((condition, wide, out), ("--rate", RATE_HZ), "8 samples per symbol: give --symbol-rate"),
+        ((classify, wide), (*air, "--symbol-rate", 1e5), "give --bandwidth instead"),
+        ((classify, wide), ("--rate", RATE_HZ, "--bandwidth", 1e5), "give --symbol-rate"),
+    ):
+        code, _, err = run(*command, *asked)
+        assert code == 1 and err.startswith("error:") and said in err, err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_recording_that_ends_too_soon_is_no_result(tmp_path, monkeypatch):
     np.ones(50_000, np.complex64).tofile(tmp_path / "short.cf32")
     with open_capture(tmp_path / "short.cf32", sample_rate_hz=1e5) as capture:

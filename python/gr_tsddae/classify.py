@@ -22,6 +22,7 @@ from gr_tsddae.command import Parser, number, sentence
 from gr_tsddae.condition import (
     add_recording_options,
     add_signal_options,
+    check_signal_options,
     condition_capture,
     open_recording,
 )
@@ -152,15 +153,13 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(
         prog="python -m gr_tsddae.classify",
         description="Name the signal of a recording in SigMF, raw IQ (cf32, ci16, ci8, cu8) or "
-        "IQ WAV. A model needs one signal, near 0 Hz, at its samples per symbol (amc-nano: 8). "
-        "Elsewhere its label is wrong without a warning: --symbol-rate and --offset bring the "
-        "signal there.",
+        "IQ WAV. A model needs one signal, near 0 Hz, at the rate that its card asks for: "
+        "samples per symbol (amc-nano: 8), or a multiple of the bandwidth. --offset brings the "
+        "signal there, with --symbol-rate or --bandwidth. `python -m gr_tsddae.survey` finds "
+        "all three.",
     )
     add_recording_options(top)
-    top.add_argument(
-        "--model", default="amc-nano", help="name or folder of the model (default: amc-nano)"
-    )
-    add_signal_options(top, required=False)
+    add_signal_options(top)
     top.add_argument(
         "--hop",
         type=int,
@@ -197,12 +196,15 @@ def run(arguments: argparse.Namespace) -> None:
     check_threshold(arguments.threshold)
     if arguments.interval is not None and not arguments.interval > 0:
         raise ValueError(f"--interval is {arguments.interval}: it must be above 0 seconds")
-    if arguments.offset and arguments.symbol_rate is None:
-        raise ValueError("--offset needs --symbol-rate: together they cut the signal out")
-    if arguments.annotations and arguments.symbol_rate is not None:
+    cut_out = arguments.symbol_rate is not None or arguments.bandwidth is not None
+    if arguments.offset and not cut_out:
         raise ValueError(
-            "--annotations with --symbol-rate: there would be no recording to annotate; write one "
-            "with `python -m gr_tsddae.condition`, and annotate that"
+            "--offset needs --symbol-rate or --bandwidth: together they cut the signal out"
+        )
+    if arguments.annotations and cut_out:
+        raise ValueError(
+            "--annotations with --symbol-rate or --bandwidth: there would be no recording to "
+            "annotate; write one with `python -m gr_tsddae.condition`, and annotate that"
         )
     with _signal(arguments) as capture:
         _check_picture(arguments.png, capture)
@@ -254,12 +256,14 @@ def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
     """Open the recording, or the signal that is to be cut out of it."""
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(open_recording(arguments))
-        if arguments.symbol_rate is not None:
+        if arguments.symbol_rate is not None or arguments.bandwidth is not None:
+            check_signal_options(arguments)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tsddae-"))
             made = condition_capture(
                 capture,
                 Path(folder) / capture.path.name,
-                symbol_rate_hz=arguments.symbol_rate,
+                symbol_rate_hz=arguments.symbol_rate or 0.0,
+                bandwidth_hz=arguments.bandwidth or 0.0,
                 offset_hz=arguments.offset,
                 samples_per_symbol=arguments.samples_per_symbol,
                 model=arguments.model,

@@ -21,18 +21,26 @@ from typing import Any
 from gr_tsddae.command import Parser, number, sentence
 from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
-from gr_tsddae.zoo import ModelError
+from gr_tsddae.zoo import ModelError, find, read_card
 
 
 def condition_capture(
-    capture: Capture, out: str | os.PathLike[str], *, symbol_rate_hz: float, **options: Any
+    capture: Capture,
+    out: str | os.PathLike[str],
+    *,
+    symbol_rate_hz: float = 0.0,
+    bandwidth_hz: float = 0.0,
+    **options: Any,
 ) -> Path:
-    """Cut one signal out of a recording and bring it to a model's samples per symbol.
+    """Cut one signal out of a recording and bring it to the sample rate that a model wants.
 
     Args:
         capture: Open, with a known sample rate.
         out: Recording to write; NAME-2, NAME-3, ... where it exists.
-        symbol_rate_hz: Symbols per second of the signal.
+        symbol_rate_hz: Symbols per second of the signal; 0 for a model that wants a multiple of the
+            bandwidth.
+        bandwidth_hz: As for `gr_tsddae.blocks.conditioner`: the signal's occupied bandwidth for
+            such a model, else the width of the band that passes.
         options: Further arguments of `gr_tsddae.blocks.conditioner`, such as `offset_hz`.
 
     Returns:
@@ -50,7 +58,10 @@ def condition_capture(
     if capture.sample_rate_hz is None:
         raise CaptureError(f"{capture.path} does not say its sample rate: add --rate")
     conditioner = blocks.conditioner(
-        sample_rate_hz=capture.sample_rate_hz, symbol_rate_hz=symbol_rate_hz, **options
+        sample_rate_hz=capture.sample_rate_hz,
+        symbol_rate_hz=symbol_rate_hz,
+        bandwidth_hz=bandwidth_hz,
+        **options,
     )
     from gnuradio import gr
 
@@ -130,14 +141,23 @@ def open_recording(arguments: argparse.Namespace) -> Capture:
     )
 
 
-def add_signal_options(top: argparse.ArgumentParser, *, required: bool) -> None:
-    """Add the options that say where in the recording the signal is."""
+def add_signal_options(top: argparse.ArgumentParser) -> None:
+    """Add the options that say where in the recording the signal is, and for which model."""
+    top.add_argument(
+        "--model", default="amc-nano", help="name or folder of the model (default: amc-nano)"
+    )
     top.add_argument(
         "--symbol-rate",
         type=number,
         metavar="HZ",
-        required=required,
         help="symbol rate of the signal; for FM voice 12.5e3, for broadcast FM 25e3 to 50e3",
+    )
+    top.add_argument(
+        "--bandwidth",
+        type=number,
+        metavar="HZ",
+        help="for a model that wants a multiple of the bandwidth: occupied bandwidth of the "
+        "signal; for other models: width of the band that is let through (default: the widest)",
     )
     top.add_argument(
         "--offset",
@@ -155,26 +175,37 @@ def add_signal_options(top: argparse.ArgumentParser, *, required: bool) -> None:
     )
 
 
+def check_signal_options(arguments: argparse.Namespace) -> None:
+    """Check that what is told of the signal is what the model wants.
+
+    Raises:
+        ValueError: If it is not; the message names the option.
+        ModelError: If the model's card cannot be read.
+    """
+    card = read_card(find(arguments.model))
+    if arguments.samples_per_symbol or not card.bandwidth_multiple:
+        if arguments.symbol_rate is None:
+            wants = arguments.samples_per_symbol or card.samples_per_symbol
+            why = f"{card.name} wants {wants:g} samples per symbol: " if wants else ""
+            raise ValueError(f"{why}give --symbol-rate")
+        return
+    wants = f"{card.name} wants {card.bandwidth_multiple:g} times the bandwidth of the signal"
+    if arguments.symbol_rate is not None:
+        raise ValueError(f"{wants}, which --symbol-rate does not tell: give --bandwidth instead")
+    if arguments.bandwidth is None:
+        raise ValueError(f"{wants}: give --bandwidth, which `python -m gr_tsddae.survey` measures")
+
+
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     top = Parser(
         prog="python -m gr_tsddae.condition",
-        description="Cut one signal out of a recording, and resample it to the samples per symbol "
-        "of a model. The command writes SigMF. It needs GNU Radio.",
+        description="Cut one signal out of a recording, and resample it to the rate that a model "
+        "wants. The command writes SigMF. It needs GNU Radio.",
     )
     add_recording_options(top)
     top.add_argument("out", type=Path, help="recording to write; it must not exist")
-    add_signal_options(top, required=True)
-    top.add_argument(
-        "--bandwidth",
-        type=number,
-        default=0.0,
-        metavar="HZ",
-        help="bandwidth of the signal (default: the widest)",
-    )
-    top.add_argument(
-        "--model", default="amc-nano", help="name or folder of the model (default: amc-nano)"
-    )
+    add_signal_options(top)
     return top
 
 
@@ -184,14 +215,15 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     arguments = parser().parse_args()
     try:
+        check_signal_options(arguments)
         with open_recording(arguments) as capture:
             written = condition_capture(
                 capture,
                 arguments.out,
-                symbol_rate_hz=arguments.symbol_rate,
+                symbol_rate_hz=arguments.symbol_rate or 0.0,
                 offset_hz=arguments.offset,
                 samples_per_symbol=arguments.samples_per_symbol,
-                bandwidth_hz=arguments.bandwidth,
+                bandwidth_hz=arguments.bandwidth or 0.0,
                 model=arguments.model,
             )
         with open_capture(written) as made:

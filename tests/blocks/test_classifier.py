@@ -505,6 +505,21 @@ def test_warns_when_the_rate_is_not_what_the_model_was_trained_with(arguments, c
     assert caplog.text.count("20 samples per symbol") == 1
 
 
+def test_warns_when_a_model_of_bandwidths_gets_another_multiple(bandwidth_model, arguments):
+    arguments = arguments | {"model": bandwidth_model.name, "bandwidth_hz": 250e3}
+    flowgraph = Flowgraph(endless_noise(), sample_rate_hz=1e6, symbol_rate_hz=1e3, **arguments)
+    status = flowgraph.collector.status
+    flowgraph.start()
+    try:
+        until(lambda: status)
+        assert status[-1]["warning"] == ""
+        flowgraph.classifier.set_bandwidth_hz(100e3)
+        until(lambda: "10 times the signal's bandwidth" in status[-1]["warning"])
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+
+
 def test_warns_by_the_tagged_rate_of_a_model_taught_at_one_rate(model_folder, tmp_path):
     import dataclasses
 

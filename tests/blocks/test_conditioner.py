@@ -332,6 +332,19 @@ def test_bad_arguments_say_what_is_wrong(wrong, message):
         conditioner(**({"sample_rate_hz": RATE_HZ, "symbol_rate_hz": 100e3} | wrong))
 
 
+def test_a_model_of_bandwidths_gets_a_multiple_of_them(bandwidth_model):
+    arguments = {"model": bandwidth_model.name, "samples_per_symbol": 0, "bandwidth_hz": 100e3}
+    for offset_hz, passes in ((0.0, True), (90e3, True), (130e3, False)):
+        iq, _, block = conditioned(tone(300e3 + offset_hz), offset_hz=300e3, **arguments)
+        assert block.output_rate_hz == 400e3
+        level_db = spectrum_db(iq[2000:-2000])[round(offset_hz / 400e3 * (len(iq) - 4000))]
+        assert (level_db > -1) if passes else (spectrum_db(iq[2000:-2000]).max() < -50)
+    with pytest.raises(ValueError, match=r"bandwidth_hz is 0\.0: air-untrained wants a multiple"):
+        conditioner(**arguments | {"bandwidth_hz": 0.0})
+    wide = conditioner(**arguments | {"bandwidth_hz": 2e6, "sample_rate_hz": RATE_HZ})
+    assert wide.output_rate_hz == 8e6  # the whole stream passes, at four times the bandwidth
+
+
 def test_a_card_without_samples_per_symbol(model_folder, tmp_path):
     card = (model_folder / zoo.CARD_FILE).read_text()
     (tmp_path / zoo.CARD_FILE).write_text(

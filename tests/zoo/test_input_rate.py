@@ -6,7 +6,16 @@ import dataclasses
 import pytest
 
 from gr_tsddae import zoo
-from gr_tsddae.zoo.input_rate import disagreement
+from gr_tsddae.zoo.input_rate import disagreement, wanted_rate_hz
+
+
+def test_the_rate_that_a_card_wants(card):
+    rates_hz = {"symbol_rate_hz": 10e3, "bandwidth_hz": 13e3}
+    assert wanted_rate_hz(card, **rates_hz) == 80e3
+    air = dataclasses.replace(card, samples_per_symbol=None, bandwidth_multiple=4.0)
+    assert wanted_rate_hz(air, **rates_hz) == 52e3
+    with pytest.raises(ValueError, match="names no samples_per_symbol"):
+        wanted_rate_hz(dataclasses.replace(card, samples_per_symbol=None), **rates_hz)
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,8 @@ class classifier(WindowBlock):
             rate, is not what the model's card says it was trained on.
         engine: How the network runs, see docs/speed.md: "auto", "eager", "openvino",
             "compiled", "graphs".
+        bandwidth_hz: Occupied bandwidth of the signal looked for; 0: unknown. As symbol_rate_hz,
+            for models that want a multiple of it.
         max_latency_ms: From a window being complete to its result; batches are as large as it
             allows. 0: no target, batches are full or have waited for max_wait_s.
 
@@ -63,6 +65,7 @@ class classifier(WindowBlock):
         symbol_rate_hz: float = 0.0,
         engine: str = "auto",
         max_latency_ms: float = 0.0,
+        bandwidth_hz: float = 0.0,
     ):
         recognizer = SharedRecognizer(
             model,
@@ -88,6 +91,7 @@ class classifier(WindowBlock):
             sample_rate_hz=sample_rate_hz,
             center_frequency_hz=center_frequency_hz,
             symbol_rate_hz=symbol_rate_hz,
+            bandwidth_hz=bandwidth_hz,
             max_latency_ms=max_latency_ms,
         )
         self._connect(worker, ports=("decisions", "results", "status"))
@@ -113,6 +117,10 @@ class classifier(WindowBlock):
     def set_symbol_rate_hz(self, symbol_rate_hz: float) -> None:
         """Change the symbol rate that `status` warns by."""
         self.worker.try_to_set(symbol_rate_hz=symbol_rate_hz)
+
+    def set_bandwidth_hz(self, bandwidth_hz: float) -> None:
+        """Change the bandwidth that `status` warns by."""
+        self.worker.try_to_set(bandwidth_hz=bandwidth_hz)
 
     def set_max_latency_ms(self, max_latency_ms: float) -> None:
         """Change the latency target, from now on; 0: none."""

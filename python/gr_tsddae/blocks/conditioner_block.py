@@ -25,6 +25,7 @@ from gnuradio.filter import firdes
 
 from gr_tsddae import zoo
 from gr_tsddae.blocks.receiver.retagger import Retagger
+from gr_tsddae.zoo.input_rate import PASSBAND, wanted_rate_hz
 
 log = logging.getLogger(__name__)
 
@@ -39,16 +40,20 @@ DC_TIME_CONSTANT_S = 0.05  # a notch of 3 Hz
 class conditioner(gr.hier_block2):
     """Complex stream in, complex stream out at the rate that a model needs.
 
-    Tune to one signal, filter it, and resample it to a model's samples per symbol. The block's
-    documentation (grc/tsddae_conditioner.block.yml) describes parameters and tags.
+    Tune to one signal, filter it, and resample it to a model's samples per symbol, or to its
+    multiple of the signal's bandwidth. The block's documentation
+    (grc/tsddae_conditioner.block.yml) describes parameters and tags.
 
     Args:
-        model: name or folder of the model that comes next; its card has the samples per symbol.
+        model: name or folder of the model that comes next; its card has the samples per symbol, or
+            the multiple of the bandwidth.
         sample_rate_hz: sample rate of the input.
-        symbol_rate_hz: symbols per second of the signal.
+        symbol_rate_hz: symbols per second of the signal; not used where the model wants a multiple
+            of the bandwidth.
         offset_hz: distance of the signal from the receiver's centre.
         bandwidth_hz: width of the band that passes, from its lower to its upper edge; 0: all that
-            the output can hold, as in the models' training.
+            the output can hold, as in the models' training. Where the model wants a multiple of
+            it, it is the occupied bandwidth of the signal, and twice as much passes.
         samples_per_symbol: samples per symbol of the output; 0: the number in the model's card.
         remove_dc: whether to take out the receiver's own carrier at its centre.
         center_frequency_hz: the receiver's centre while no rx_freq tag was seen; 0: unknown.
@@ -69,24 +74,18 @@ class conditioner(gr.hier_block2):
         remove_dc: bool = False,
         center_frequency_hz: float = 0.0,
     ):
-        for name, value in (("sample_rate_hz", sample_rate_hz), ("symbol_rate_hz", symbol_rate_hz)):
-            if not 0 < value < math.inf:
-                raise ValueError(f"{name} is {value}: it must be above 0")
-        if symbol_rate_hz > sample_rate_hz:
-            raise ValueError(
-                f"symbol_rate_hz is {symbol_rate_hz:g}, above the sample rate of "
-                f"{sample_rate_hz:g}: such a signal is not in the stream; receive at a higher rate"
-            )
+        if not 0 < sample_rate_hz < math.inf:
+            raise ValueError(f"sample_rate_hz is {sample_rate_hz}: it must be above 0")
         self._sample_rate_hz = float(sample_rate_hz)
-        self._output_rate_hz = float(symbol_rate_hz) * _samples_per_symbol(
-            model, samples_per_symbol
+        self._output_rate_hz, self._by_bandwidth = self._wanted_rate(
+            model, samples_per_symbol, symbol_rate_hz, bandwidth_hz
         )
         decimation = max(1, math.floor(self._sample_rate_hz / self._output_rate_hz * (1 + 1e-9)))
         if decimation > LARGEST_DECIMATION:
             raise ValueError(
-                f"symbol_rate_hz is {symbol_rate_hz:g}: from {sample_rate_hz:g} to "
-                f"{self._output_rate_hz:g} samples per second is more than a factor of "
-                f"{LARGEST_DECIMATION}; decimate before this block, or receive at a lower rate"
+                f"from {sample_rate_hz:g} to {self._output_rate_hz:g} samples per second is more "
+                f"than a factor of {LARGEST_DECIMATION}; decimate before this block, or receive at "
+                "a lower rate"
             )
         offset_hz = self._checked_offset(offset_hz)
         bandwidth_hz = self._checked_bandwidth(bandwidth_hz)
@@ -154,7 +153,7 @@ class conditioner(gr.hier_block2):
 
     @property
     def output_rate_hz(self) -> float:
-        """Give the output's samples per second: symbol rate times samples per symbol."""
+        """Give the output's samples per second, as the model wants them."""
         return self._output_rate_hz
 
     @property
@@ -198,6 +197,33 @@ class conditioner(gr.hier_block2):
 
     # --- checks -------------------------------------------------------------------------------
 
+    def _wanted_rate(
+        self, model: str, samples_per_symbol: float, symbol_rate_hz: float, bandwidth_hz: float
+    ) -> tuple[float, bool]:
+        """Compute the output's rate, and tell whether it follows from the signal's bandwidth."""
+        if not 0 <= samples_per_symbol < math.inf:
+            raise ValueError(
+                f"samples_per_symbol is {samples_per_symbol}: give a number above 0, or 0 for the "
+                "card"
+            )
+        card = None if samples_per_symbol else zoo.read_card(zoo.find(model))
+        by_bandwidth = card is not None and card.bandwidth_multiple is not None
+        name, value = "symbol_rate_hz", symbol_rate_hz
+        if by_bandwidth:
+            name, value = "bandwidth_hz", bandwidth_hz
+        if not 0 < value < math.inf:
+            why = f"{model} wants a multiple of it, and " if by_bandwidth else ""
+            raise ValueError(f"{name} is {value}: {why}it must be above 0")
+        if value > self._sample_rate_hz:
+            raise ValueError(
+                f"{name} is {value:g}, above the sample rate of {self._sample_rate_hz:g}: such a "
+                "signal is not in the stream; receive at a higher rate"
+            )
+        if card is None:
+            return float(samples_per_symbol * symbol_rate_hz), False
+        wanted_hz = wanted_rate_hz(card, symbol_rate_hz=symbol_rate_hz, bandwidth_hz=bandwidth_hz)
+        return float(wanted_hz), by_bandwidth
+
     def _phase_increment(self, offset_hz: float) -> float:
         return -2 * math.pi * offset_hz / self._sample_rate_hz
 
@@ -211,8 +237,10 @@ class conditioner(gr.hier_block2):
         return float(offset_hz)
 
     def _checked_bandwidth(self, bandwidth_hz: float) -> float:
-        """Check a bandwidth; 0 gives the widest one."""
+        """Check a bandwidth, and give the width that passes; 0 gives the widest one."""
         widest_hz = USABLE_BAND * min(self._output_rate_hz, self._sample_rate_hz)
+        if self._by_bandwidth and bandwidth_hz > 0:
+            bandwidth_hz = min(PASSBAND * bandwidth_hz, widest_hz)
         if bandwidth_hz == 0:
             return widest_hz
         if not NARROWEST_BAND * self._output_rate_hz <= bandwidth_hz <= widest_hz * (1 + 1e-9):
@@ -222,17 +250,6 @@ class conditioner(gr.hier_block2):
                 "give 0 for the widest, or another symbol rate"
             )
         return float(bandwidth_hz)
-
-
-def _samples_per_symbol(model: str, asked: float) -> float:
-    if not 0 <= asked < math.inf:
-        raise ValueError(f"samples_per_symbol is {asked}: give a number above 0, or 0 for the card")
-    if asked:
-        return float(asked)
-    known = zoo.read_card(zoo.find(model)).samples_per_symbol
-    if known is None:
-        raise ValueError(f"the card of model {model!r} names no samples_per_symbol: give them")
-    return float(known)
 
 
 def _checked_center(center_frequency_hz: float) -> float:

@@ -15,12 +15,12 @@ from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.survey.spectrum import Grid
+from gr_tsddae.zoo.input_rate import PASSBAND
 
 MOST_SAMPLES = 1 << 15  # of an emission, that a model is asked about
 PLACES = 16  # that windows of an emission are cut from, where it is long
 BLOCK_SAMPLES = 1 << 18
 SYMBOLS_PASSBAND = 1 / 1.5  # of the sample rate, for models that want samples per symbol
-PASSBAND = 2.0  # of the bandwidth, for models that want a multiple of it: the floor is still seen
 RATE_TOLERANCE = 0.03  # those models know errors ten times as large
 LEAST_BINS = 3  # of the survey's fine spectrum: what is narrower counts as that wide
 NARROW_BINS = 8  # what is narrower may count as wider, so that a window fits into it

@@ -8,6 +8,27 @@ from gr_tsddae.zoo.card import Card
 SYMBOL_TOLERANCE = 0.25
 BANDWIDTH_TOLERANCE = 0.35  # a little more than the errors of bandwidths in training
 RATE_TOLERANCE = 0.05
+# Width of the band that passes, in bandwidths of the signal, for a model that wants a multiple of
+# the bandwidth: neighbours are kept out, and the noise on both sides is still seen.
+PASSBAND = 2.0
+
+
+def wanted_rate_hz(card: Card, *, symbol_rate_hz: float, bandwidth_hz: float) -> float:
+    """Compute the sample rate at which a model wants a signal.
+
+    Args:
+        card: The model's.
+        symbol_rate_hz: Of the signal; not used where the card has a bandwidth_multiple.
+        bandwidth_hz: Occupied (99 %) bandwidth of the signal; not used where it has none.
+
+    Raises:
+        ValueError: If the card names neither samples per symbol nor a multiple of the bandwidth.
+    """
+    if card.bandwidth_multiple:
+        return card.bandwidth_multiple * bandwidth_hz
+    if card.samples_per_symbol:
+        return card.samples_per_symbol * symbol_rate_hz
+    raise ValueError(f"the card of model {card.name!r} names no samples_per_symbol: give them")
 
 
 def disagreement(

@@ -35,6 +35,7 @@ class ClassifierWorker(WindowWorker):
         sample_rate_hz: float,
         center_frequency_hz: float,
         symbol_rate_hz: float,
+        bandwidth_hz: float = 0.0,
         max_latency_ms: float = 0.0,
     ):
         super().__init__(
@@ -44,6 +45,7 @@ class ClassifierWorker(WindowWorker):
             sample_rate_hz=sample_rate_hz,
             center_frequency_hz=center_frequency_hz,
             symbol_rate_hz=symbol_rate_hz,
+            bandwidth_hz=bandwidth_hz,
             ports=("decisions", "results", "status"),
         )
         self.set_decision_interval_s(decision_interval_s)
@@ -83,6 +85,7 @@ class ClassifierWorker(WindowWorker):
             "sample_rate_hz": self.set_sample_rate_hz,
             "center_frequency_hz": self.set_center_frequency_hz,
             "symbol_rate_hz": self.set_symbol_rate_hz,
+            "bandwidth_hz": self.set_bandwidth_hz,
         }
 
     def _on_receiver(self, message: pmt.pmt_base) -> None:

@@ -72,13 +72,14 @@ class WorkerStatus:
         *,
         sample_rate_hz: float | None,
         symbol_rate_hz: float | None,
+        bandwidth_hz: float | None = None,
         more: dict[str, Any],
     ) -> dict[str, Any]:
         """Make the status as it is now; the next one is about the time from here on.
 
         Args:
             network: The running one.
-            sample_rate_hz, symbol_rate_hz: Of the stream, None when unknown.
+            sample_rate_hz, symbol_rate_hz, bandwidth_hz: Of the stream, None when unknown.
             more: Entries of the block itself.
         """
         self.wanted.clear()
@@ -86,7 +87,7 @@ class WorkerStatus:
         elapsed_s = max(now - self._told_at, 1e-9)
         counters = self._batcher.counters()
         seen, done = _progress(counters)
-        warning = disagreement(network.card, sample_rate_hz, symbol_rate_hz)
+        warning = disagreement(network.card, sample_rate_hz, symbol_rate_hz, bandwidth_hz)
         if warning and warning != self._warning:
             log.warning("%s", warning)
         self._warning = warning

@@ -49,6 +49,7 @@ class WindowWorker(MessageBlock):
         sample_rate_hz: float = 0.0,
         center_frequency_hz: float = 0.0,
         symbol_rate_hz: float = 0.0,
+        bandwidth_hz: float = 0.0,
         ports: tuple[str, ...] = ("status",),
     ):
         super().__init__(f"{name}_worker", thread_name=f"tsddae {name}")
@@ -60,6 +61,7 @@ class WindowWorker(MessageBlock):
         self.set_sample_rate_hz(sample_rate_hz)
         self.set_center_frequency_hz(center_frequency_hz)
         self.set_symbol_rate_hz(symbol_rate_hz)
+        self.set_bandwidth_hz(bandwidth_hz)
 
         self._abandon = threading.Event()  # stop() was called: a live backlog is not waited for
         self._told_rate_hz: float | None = None  # by the stream's tags
@@ -128,6 +130,9 @@ class WindowWorker(MessageBlock):
 
     def set_symbol_rate_hz(self, value: float) -> None:
         self._symbol_rate_hz = _rate("symbol_rate_hz", value)
+
+    def set_bandwidth_hz(self, value: float) -> None:
+        self._bandwidth_hz = _rate("bandwidth_hz", value)
 
     def set_center_frequency_hz(self, value: float) -> None:
         if not math.isfinite(value):
@@ -297,6 +302,7 @@ class WindowWorker(MessageBlock):
             self._network,
             sample_rate_hz=self._told_rate_hz or self._sample_rate_hz,
             symbol_rate_hz=self._symbol_rate_hz,
+            bandwidth_hz=self._bandwidth_hz,
             more=self._state(),
         )
         self._publish("status", message)
