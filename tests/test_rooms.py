@@ -32,7 +32,7 @@ ALLOWED = {
     "report": {"inference", "iq", "files", "labels"},
     "rtl_tcp": {"command", "iq", "files"},
     "bindings": set(),
-    "blocks": {"inference", "data", "zoo", "iq", "bindings", "files", "labels"},
+    "blocks": {"inference", "survey", "data", "zoo", "iq", "bindings", "files", "labels"},
     "condition": {"command", "zoo", "iq", "blocks", "files"},
     "classify": {"command", "condition", "inference", "zoo", "report", "iq", "files"},
     "survey": {"command", "inference", "iq", "files", "labels", "synth", "zoo"},
@@ -48,6 +48,8 @@ NEEDS_GNURADIO = {"blocks", "bindings", "condition", "doctor", "bench"}  # docto
 NO_GNURADIO_IN_BLOCKS = (
     "accuracy/judge", "accuracy/page", "accuracy/truth", "display/*",
     "network/model_loader", "network/pace", "network/shared_recognizer", "network/status",
+    "surveying/known", "surveying/model", "surveying/recognition", "surveying/rows",
+    "surveying/stretch",
 )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "qt_display",
     "rml_source",
     "sigmf_annotator",
+    "survey",
     "window_batcher",
 ]
 
@@ -35,6 +36,7 @@ _HOMES = {
     "qt_display": "gr_tsddae.blocks.qt_display_block",
     "rml_source": "gr_tsddae.blocks.rml_source_block",
     "sigmf_annotator": "gr_tsddae.blocks.sigmf_annotator_block",
+    "survey": "gr_tsddae.blocks.survey_block",
     "window_batcher": "gr_tsddae.bindings",
 }
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from gnuradio import gr
 
 from gr_tsddae.bindings import window_batcher
@@ -13,6 +15,13 @@ from gr_tsddae.blocks.network.worker import WindowWorker
 OVERFLOW_POLICIES = ("drop_oldest", "drop_newest", "block")
 
 
+class Cut(NamedTuple):
+    """How a stream is cut, where the network's windows do not matter."""
+
+    window_samples: int
+    batch_windows: int
+
+
 class WindowBlock(gr.hier_block2):
     """Complex stream and message `control` in; messages and perhaps a stream out.
 
@@ -21,7 +30,7 @@ class WindowBlock(gr.hier_block2):
 
     Args:
         title: Of the block.
-        network: What the worker runs.
+        network: What the worker runs, or how else the stream is cut.
         hop_samples: From one window's start to the next; 0 takes the window length.
         capacity_batches, overflow, gate_dbfs, max_wait_s: Of the batcher.
         output_bytes: Size of an item of the stream out; 0: none.
@@ -33,7 +42,7 @@ class WindowBlock(gr.hier_block2):
     def __init__(
         self,
         title: str,
-        network: Network,
+        network: Network | Cut,
         *,
         hop_samples: int,
         capacity_batches: int,
