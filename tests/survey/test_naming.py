@@ -76,6 +76,7 @@ def test_measurements_alone_must_be_strong():
     assert "TETRA" in names(20e3, 18000)  # symbol rate and bandwidth
     assert "LTE" in names(9e6, ofdm_useful_s=66.7e-6)  # the timing of OFDM
     assert "AIS" in names(9e3, at_hz=162.025e6)  # the frequency
+    assert names(4e3, at_hz=433.9e6) == []  # where a dozen kinds of device are alike
 
 
 @pytest.mark.parametrize(

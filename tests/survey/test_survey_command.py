@@ -17,6 +17,7 @@ from gr_tsddae.synth.scene import SCENES, make_scene
 from gr_tsddae.synth.scene.files import write_scene
 
 FIELDS = {
+    "reasons",
     *("id", "start_s", "stop_s", "low_hz", "high_hz", "center_hz", "bandwidth_hz", "snr_db"),
     *("label", "confidence", "probabilities", "symbol_rate_hz", "candidates", "measured"),
 }
@@ -83,6 +84,39 @@ def test_what_is_kept(recording, capsys):
     assert not found(capsys, recording, "--model", "none", "--only", "BPSK")["emissions"]
 
 
+def test_a_band_is_absolute_or_from_the_centre(recording, capsys):
+    options = ["--model", "none", "--center", "100e6"]
+    for edges in (["99.75e6", "100e6"], ["-250e3", "0"]):
+        for emission in found(capsys, recording, *options, "--band", *edges)["emissions"]:
+            assert 99.75e6 <= emission["low_hz"] < emission["high_hz"] <= 100e6
+
+
+def test_signals_of_the_user_become_candidates(recording, tmp_path, capsys):
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "- {name: ours, classes: [unknown], source: own, bandwidth_khz: [0.1, 400],"
+        " frequencies_mhz: {here: [[99.9, 100.1]]}}"
+    )
+    options = ["--model", "none", "--center", "100e6", "--signals", mine]
+    emissions = found(capsys, recording, *options)["emissions"]
+    own = [e for e in emissions if "ours" in e["candidates"]]
+    assert own and all("(here): consistent with ours" in " ".join(e["reasons"]) for e in own)
+    assert found(capsys, recording, *options, "--only", "Ours")["emissions"] == own
+
+
+def test_nothing_found_and_samples_that_are_no_numbers(tmp_path, capsys):
+    rng = np.random.default_rng(5)
+    iq = rng.standard_normal(100_000) + 1j * rng.standard_normal(100_000)
+    iq[500:507] = np.nan
+    path = tmp_path / "noise.cf32"
+    iq.astype(np.complex64).tofile(path)
+    assert main([str(path), "--rate", "1e6", "--model", "none"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "no emission found\n"
+    assert "7 of 100000 samples are not finite" in said.err
+    assert found(capsys, path, "--rate", "1e6", "--model", "none")["samples_not_finite"] == 7
+
+
 def test_picture_annotations_and_recordings_of_each(recording, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     out, cut = tmp_path / "notes" / "wide", tmp_path / "cut"
@@ -120,6 +154,9 @@ def test_evaluate_scores_a_recording_with_truth(recording, capsys):
         (["X", "--threshold", "3"], "from 0 to 1"),
         (["X"], "add --rate"),
         (["X", "--rate", "1e5", "--model", "no-such-model"], "no-such-model"),
+        (["X", "--rate", "1e5", "--only", "BPKS"], "did you mean 'BPSK'?"),
+        (["X", "--rate", "1e5", "--band", "1e6", "2e6"], "reaches from -50000 to 50000 Hz"),
+        (["X", "--rate", "1e5", "--signals", "none.yaml"], "none.yaml"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(arguments, words, tmp_path, capsys):

@@ -1,25 +1,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m gr_tsddae.survey`: every signal of a wide recording, offline and without GNU Radio.
 
-`survey CAPTURE` finds, measures and recognises; `survey evaluate` scores the survey on scenes.
+`survey CAPTURE` finds, measures, recognises and names; `survey evaluate` scores the survey.
 """
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.util
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gr_tsddae.command import Parser, number, sentence
 from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
-from gr_tsddae.survey import evaluation, files
+from gr_tsddae.labels import match_class
+from gr_tsddae.survey import evaluation
 from gr_tsddae.survey.emission import Emission
-from gr_tsddae.survey.stream import survey_capture
+from gr_tsddae.survey.naming import Signal, load_signals
+from gr_tsddae.survey.naming.signals import CLASSES
+from gr_tsddae.survey.output import files, table
+from gr_tsddae.survey.recording import survey_recording
 from gr_tsddae.zoo import ModelError
+
+if TYPE_CHECKING:
+    from gr_tsddae.inference.recognizer import Recognizer
 
 NO_MODEL = "none"
 
@@ -28,8 +37,10 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = Parser(
         prog="python -m gr_tsddae.survey",
-        description="Find, measure and recognise every signal of a wide recording. "
+        description="Find, measure, recognise and name every signal of a wide recording. "
         "`python -m gr_tsddae.survey evaluate --help` scores the survey itself.",
+        epilog="Frequencies are absolute where the recording or --center says the centre, and "
+        "count from the centre otherwise.",
     )
     top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
     top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
@@ -44,6 +55,14 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--threshold", type=number, default=0.6, help="confidence below it: unknown (default: 0.6)"
     )
+    top.add_argument(
+        "--signals",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="more known signals, in the form of the package's signals.yaml (may be repeated)",
+    )
     top.add_argument("--device", default="auto", help="auto, cpu, cuda")
     top.add_argument("--json", action="store_true", help="all emissions as JSON on stdout")
     top.add_argument("--png", type=Path, metavar="FILE", help="draw them into a spectrogram")
@@ -53,10 +72,17 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--cut-out", type=Path, metavar="DIR", help="write each as a SigMF recording of its own"
     )
-    top.add_argument("--only", nargs="+", metavar="LABEL", help="keep these labels")
+    top.add_argument(
+        "--only", nargs="+", metavar="NAME", help="keep what has one of these labels or candidates"
+    )
     top.add_argument("--min-snr", type=number, metavar="DB", help="keep what is at least as strong")
     top.add_argument(
-        "--band", type=number, nargs=2, metavar=("LO", "HI"), help="keep what lies within, in Hz"
+        "--band",
+        type=number,
+        nargs=2,
+        metavar=("LO", "HI"),
+        help="keep what lies within, in Hz; where the centre is known, numbers that lie outside "
+        "the recording's band count from the centre",
     )
     top.add_argument("--quiet", action="store_true", help="no progress bar")
     return top
@@ -70,61 +96,97 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--band {arguments.band[0]:g} {arguments.band[1]:g}: LO must be below HI")
     if arguments.png and importlib.util.find_spec("matplotlib") is None:
         raise RuntimeError("--png needs matplotlib: pip install matplotlib")
+    signals = load_signals(arguments.signals)
+    recognizer = _recognizer(arguments)
+    classes = [*CLASSES, *(recognizer.classes if recognizer else ())]
+    only = [_known(name, classes, signals) for name in arguments.only or ()]
     with open_capture(
         arguments.capture,
         dtype=arguments.dtype,
         sample_rate_hz=arguments.rate,
         center_frequency_hz=arguments.center,
     ) as capture:
-        emissions = _found(capture, quiet=arguments.quiet)
-        emissions = [e for e in emissions if _is_wanted(e, arguments)]
-        if arguments.model != NO_MODEL:
-            emissions = _recognised(capture, emissions, arguments)
-        if arguments.only:
-            emissions = [e for e in emissions if e.label in arguments.only]
+        if capture.sample_rate_hz is None:
+            raise CaptureError(f"{capture.path} does not say its sample rate: add --rate")
+        band_hz, least_snr_db = arguments.band, arguments.min_snr
+        absolute = band_hz is not None and _is_absolute(capture, band_hz)
+
+        def is_wanted(emission: Emission) -> bool:
+            strong = least_snr_db is None or emission.snr_db >= least_snr_db
+            return strong and (not band_hz or _is_within(emission, band_hz, absolute=absolute))
+
+        found = survey_recording(
+            capture,
+            recognizer,
+            signals,
+            threshold=arguments.threshold,
+            wanted=is_wanted,
+            quiet=arguments.quiet,
+        )
+        emissions = [e for e in found.emissions if not only or {e.label, *e.candidates} & {*only}]
         if arguments.json:
-            print(files.json_document(capture, emissions))
+            print(
+                files.json_document(capture, emissions, samples_not_finite=found.samples_not_finite)
+            )
         else:
-            print_table(emissions)
+            print(*table.lines(emissions), sep="\n")
+        if found.samples_not_finite:
+            count, whole = found.samples_not_finite, capture.sample_count
+            print(f"{count} of {whole} samples are not finite: taken for 0", file=sys.stderr)
         _write(capture, emissions, arguments)
 
 
-def _found(capture: Capture, *, quiet: bool) -> list[Emission]:
-    from tqdm import tqdm
-
-    with tqdm(
-        total=capture.sample_count, unit="sample", unit_scale=True, leave=False,
-        disable=quiet or not sys.stderr.isatty(), desc="surveying",
-    ) as bar:  # fmt: skip
-        return survey_capture(capture, progress=bar.update)
-
-
-def _is_wanted(emission: Emission, arguments: argparse.Namespace) -> bool:
-    if arguments.min_snr is not None and emission.snr_db < arguments.min_snr:
-        return False
-    if not arguments.band:
-        return True
-    values = emission.as_dict()
-    return arguments.band[0] <= values["low_hz"] and values["high_hz"] <= arguments.band[1]
-
-
-def _recognised(
-    capture: Capture, emissions: list[Emission], arguments: argparse.Namespace
-) -> list[Emission]:
+def _recognizer(arguments: argparse.Namespace) -> Recognizer | None:
+    if arguments.model == NO_MODEL:
+        return None
     from gr_tsddae.inference.recognizer import Recognizer
-    from gr_tsddae.survey.recognition import isolator, recognise
 
-    recognizer = Recognizer(arguments.model, device=arguments.device)
-    cutter = isolator(capture)
-    return [
-        recognise(emission, recognizer, cutter, capture.sample_rate_hz, arguments.threshold)
-        for emission in emissions
-    ]
+    return Recognizer(arguments.model, device=arguments.device)
+
+
+def _known(name: str, classes: Sequence[str], signals: Sequence[Signal]) -> str:
+    """The class or signal that a user means.
+
+    Raises:
+        ValueError: there is none.
+    """
+    choices = list(dict.fromkeys([*classes, *(signal.name for signal in signals)]))
+    found = match_class(name, choices)
+    if found is None:
+        close = difflib.get_close_matches(name, choices, 1, cutoff=0.4)
+        hint = f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(classes)}"
+        raise ValueError(f"--only {name}: no class and no signal has that name; {hint}")
+    return choices[found]
+
+
+def _is_absolute(capture: Capture, band_hz: Sequence[float]) -> bool:
+    """Whether a band means absolute frequencies: it does where the recording reaches into it.
+
+    Raises:
+        ValueError: the band lies outside the recording either way.
+    """
+    half_hz = capture.sample_rate_hz / 2
+    centers_hz = [segment.frequency_hz for segment in capture.segments]
+    for absolute in (True, False):
+        for center_hz in centers_hz:
+            middle_hz = (center_hz or 0.0) if absolute else 0.0
+            if band_hz[0] < middle_hz + half_hz and band_hz[1] > middle_hz - half_hz:
+                return absolute
+    middle_hz = centers_hz[0] or 0.0
+    raise ValueError(
+        f"--band {band_hz[0]:.10g} {band_hz[1]:.10g} lies outside the recording, which reaches "
+        f"from {middle_hz - half_hz:.10g} to {middle_hz + half_hz:.10g} Hz"
+    )
+
+
+def _is_within(emission: Emission, band_hz: Sequence[float], *, absolute: bool) -> bool:
+    center_hz = (emission.band_center_hz or 0.0) if absolute else 0.0
+    return band_hz[0] <= center_hz + emission.low_hz and center_hz + emission.high_hz <= band_hz[1]
 
 
 def _write(capture: Capture, emissions: list[Emission], arguments: argparse.Namespace) -> None:
     if arguments.png:
-        from gr_tsddae.survey.picture import draw
+        from gr_tsddae.survey.output.picture import draw
 
         draw(capture, emissions, arguments.png)
         print(f"wrote {arguments.png}", file=sys.stderr)
@@ -141,27 +203,6 @@ def _write(capture: Capture, emissions: list[Emission], arguments: argparse.Name
         for emission in emissions:
             files.write_cut_out(emission, cutter, capture.sample_rate_hz, arguments.cut_out)
         print(f"wrote {len(emissions)} recordings to {arguments.cut_out}", file=sys.stderr)
-
-
-def print_table(emissions: Sequence[Emission]) -> None:
-    """A line per emission, for people."""
-    print(f"{'id':>4} {'from s':>9} {'to s':>9} {'MHz':>13} {'kHz wide':>9}  {'SNR':>5}  "
-          f"{'Bd':>10}  label")  # fmt: skip
-    for emission in emissions:
-        center_mhz = ((emission.band_center_hz or 0.0) + emission.center_hz) / 1e6
-        rate = f"{emission.symbol_rate_hz:.6g}" if emission.symbol_rate_hz else "-"
-        label = emission.label
-        if label != "unknown":
-            label += f" {emission.confidence:.2f}"
-        extra = ""
-        if "burst_s" in emission.measured:
-            timing = emission.measured
-            extra = f"  {timing['bursts']} bursts of {timing['burst_s'] * 1e3:.3g} ms"
-        print(
-            f"{emission.id:>4} {emission.start_s:>9.4f} {emission.stop_s:>9.4f} "
-            f"{center_mhz:>13.6f} {emission.bandwidth_hz / 1e3:>9.3f}  {emission.snr_db:>5.1f}  "
-            f"{rate:>10}  {label}{extra}"
-        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

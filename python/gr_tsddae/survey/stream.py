@@ -370,7 +370,10 @@ class Survey:
 
 
 def survey_capture(
-    capture: Capture, *, progress: Callable[[int], None] | None = None
+    capture: Capture,
+    *,
+    progress: Callable[[int], None] | None = None,
+    not_finite: Callable[[int], None] | None = None,
 ) -> list[Emission]:
     """The emissions of a whole recording, in order of their start.
 
@@ -379,6 +382,7 @@ def survey_capture(
     Args:
         capture: open.
         progress: called with the number of samples of each piece read.
+        not_finite: called with the number of samples of each tuning that were not finite.
 
     Raises:
         CaptureError: when the recording does not say its sample rate.
@@ -396,6 +400,8 @@ def survey_capture(
             if progress is not None:
                 progress(count)
         events += _ended(survey.flush())
+        if not_finite is not None:
+            not_finite(survey.not_finite)
         start_s = segment.first_sample / capture.sample_rate_hz
         for emission in sorted((e.emission for e in events), key=lambda e: e.start_s):
             found.append(

@@ -4,15 +4,24 @@
 `load_signals` reads the signals, `candidates` compares an emission with them.
 """
 
-from gr_tsddae.survey.naming.matching import Candidate, candidates, class_name, named
+from gr_tsddae.survey.naming.matching import (
+    Candidate,
+    baud,
+    candidates,
+    class_name,
+    hertz,
+    named,
+)
 from gr_tsddae.survey.naming.signals import Signal, SignalsError, load_signals
 
 __all__ = [
     "Candidate",
     "Signal",
     "SignalsError",
+    "baud",
     "candidates",
     "class_name",
+    "hertz",
     "load_signals",
     "named",
 ]

@@ -3,7 +3,8 @@
 
 The points are about the logarithm of how much more often the agreement is met with the signal than
 by chance: a symbol rate that fits within 1 % earns more than a bandwidth within a wide range.
-Signals with too few points are not named, and neither are those far behind the best.
+Signals with too few points are not named, and neither are those far behind the best. Bandwidth and
+frequency alone name a signal only where few others share them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ LEAST_OF_FREQUENCY, MOST_OF_FREQUENCY = 1.0, 3.0  # by how narrow the range is
 NO_RATE = -1.5  # a symbol rate was measured, and the signal should have none
 NO_FREQUENCY = -0.3  # the signal is at home in certain bands, and the frequency is not known
 ENOUGH = 2.25
-WITHIN = 2.0  # of the best candidate's points
+WITHIN, WITHIN_WEAK = 2.0, 1.0  # of the best candidate's points
 MOST_CANDIDATES = 5
 
 RATE_TOLERANCE, USEFUL_TOLERANCE, PERIOD_TOLERANCE = 0.01, 0.015, 0.03
@@ -50,11 +51,13 @@ class Candidate:
         name: of the signal.
         reason: one sentence, of what agrees.
         points: the sum of the agreements.
+        is_strong: whether more than bandwidth, frequency and burst timing agrees.
     """
 
     name: str
     reason: str
     points: float
+    is_strong: bool
 
 
 def named(
@@ -78,12 +81,18 @@ def candidates(
         sample_rate_hz: Of the stream. An emission at the stream's edge may be wider than seen.
 
     Returns:
-        At most `MOST_CANDIDATES`; none where the evidence is weak.
+        At most `MOST_CANDIDATES`; none where the evidence is weak, or fits many signals alike.
     """
     found = [_compared(emission, signal, sample_rate_hz) for signal in signals]
     enough = [each for each in found if each is not None and each.points >= ENOUGH]
     enough.sort(key=lambda each: -each.points)
-    return [c for c in enough if c.points >= enough[0].points - WITHIN][:MOST_CANDIDATES]
+    if not enough:
+        return []
+    margin = WITHIN if enough[0].is_strong else WITHIN_WEAK
+    close = [each for each in enough if each.points >= enough[0].points - margin]
+    if len(close) > MOST_CANDIDATES and not enough[0].is_strong:
+        return []
+    return close[:MOST_CANDIDATES]
 
 
 def class_name(emission: Emission) -> str:
@@ -101,9 +110,11 @@ class _Contradiction(Exception):
 class _Evidence:
     points: float = 0.0
     words: list[str] = dataclasses.field(default_factory=list)
+    is_strong: bool = False
 
-    def add(self, points: float, words: str = "") -> None:
+    def add(self, points: float, words: str = "", *, is_strong: bool = False) -> None:
         self.points += points
+        self.is_strong |= is_strong
         if words:
             self.words.append(words)
 
@@ -122,7 +133,7 @@ def _compared(emission: Emission, signal: Signal, rate_hz: float | None) -> Cand
     except _Contradiction:
         return None
     reason = f"{', '.join(evidence.words)}: consistent with {signal.name}"
-    return Candidate(signal.name, reason, round(evidence.points, 3))
+    return Candidate(signal.name, reason, round(evidence.points, 3), evidence.is_strong)
 
 
 def _class(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
@@ -130,9 +141,9 @@ def _class(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
     if label == UNKNOWN:
         return
     if label in signal.classes:
-        evidence.add(OF_CLASS, class_name(emission))
+        evidence.add(OF_CLASS, class_name(emission), is_strong=True)
     elif label in signal.also:
-        evidence.add(ALSO_CLASS, f"taken for {class_name(emission)}")
+        evidence.add(ALSO_CLASS, f"taken for {class_name(emission)}", is_strong=True)
     else:
         # A model that does not know the signal's classes has no say against the signal.
         known = {SYNONYMS.get(name, name) for name in emission.probabilities}
@@ -157,7 +168,7 @@ def _symbols(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
     if not fits:
         raise _Contradiction
     exact = any(low == high for low, high in fits)
-    evidence.add(RATE if exact else RATE_IN_RANGE, baud(rate_hz))
+    evidence.add(RATE if exact else RATE_IN_RANGE, baud(rate_hz), is_strong=exact)
 
 
 def _carriers(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
@@ -168,7 +179,7 @@ def _carriers(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
         useful_us, signal.ofdm_useful_us, USEFUL_TOLERANCE
     ):
         raise _Contradiction
-    evidence.add(OFDM_USEFUL, f"OFDM symbols of {useful_us:.4g} us")
+    evidence.add(OFDM_USEFUL, f"OFDM symbols of {useful_us:.4g} us", is_strong=True)
     prefix_us = emission.measured.get("ofdm_prefix_s", 0.0) * 1e6
     if prefix_us and _near(prefix_us, signal.ofdm_prefix_us or (), PREFIX_TOLERANCE):
         evidence.add(OFDM_PREFIX, f"prefix of {prefix_us:.3g} us")
@@ -186,7 +197,11 @@ def _chirps(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
             expected = (bandwidth_khz * 1e3) ** 2 / 2**factor
             fits = _near(emission.bandwidth_hz / 1e3, (bandwidth_khz,), 0.3)
             if fits and _near(slope, (expected,), CHIRP_TOLERANCE):
-                evidence.add(LORA_CHIRP, f"chirps as of {bandwidth_khz:g} kHz and SF {factor}")
+                evidence.add(
+                    LORA_CHIRP,
+                    f"chirps as of {bandwidth_khz:g} kHz and SF {factor}",
+                    is_strong=True,
+                )
                 return
     raise _Contradiction
 

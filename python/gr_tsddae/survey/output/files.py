@@ -17,9 +17,9 @@ from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.sigmf.annotations import write_annotated_copy
 from gr_tsddae.iq.sigmf.opinion import generator
 from gr_tsddae.iq.sigmf.write import annotation_text, new_global, write_metadata
-from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
+from gr_tsddae.survey.output.table import describe
 
 
 def write_annotations(
@@ -56,23 +56,6 @@ def _entry(emission: Emission, capture: Capture) -> dict[str, Any]:
     if emission.symbol_rate_hz:
         entry["tsddae:symbol_rate_hz"] = values["symbol_rate_hz"]
     return entry
-
-
-def describe(emission: Emission) -> str:
-    """One line on what was measured, for people."""
-    parts = [f"{emission.bandwidth_hz / 1e3:.4g} kHz wide", f"SNR {emission.snr_db:.0f} dB"]
-    if emission.symbol_rate_hz:
-        parts.append(f"{emission.symbol_rate_hz:.6g} Bd")
-    measured = emission.measured
-    if "deviation_hz" in measured:
-        parts.append(f"deviation {measured['deviation_hz'] / 1e3:.3g} kHz")
-    if "ofdm_useful_s" in measured:
-        parts.append(f"OFDM, useful {measured['ofdm_useful_s'] * 1e6:.4g} us")
-    if "burst_s" in measured:
-        parts.append(f"{measured['bursts']} bursts of {measured['burst_s'] * 1e3:.3g} ms")
-    if emission.label != UNKNOWN:
-        parts.append(f"confidence {emission.confidence:.2f}")
-    return ", ".join(parts)
 
 
 def write_cut_out(emission: Emission, cutter: Isolator, rate_hz: float, folder: Path) -> Path:
@@ -112,13 +95,18 @@ def write_cut_out(emission: Emission, cutter: Isolator, rate_hz: float, folder: 
     return meta
 
 
-def json_document(capture: Capture, emissions: Sequence[Emission]) -> str:
+def json_document(
+    capture: Capture, emissions: Sequence[Emission], *, samples_not_finite: int = 0
+) -> str:
     """What `--json` prints."""
+    absolute = capture.center_frequency_hz is not None
     return json.dumps(
         {
             "recording": str(capture.path),
             "sample_rate_hz": capture.sample_rate_hz,
             "center_frequency_hz": capture.center_frequency_hz,
+            "frequencies": "absolute" if absolute else "from the centre",
+            "samples_not_finite": samples_not_finite,
             "emissions": [emission.as_dict() for emission in emissions],
         },
         indent=1,
