@@ -82,8 +82,8 @@ def test_an_emission_message_has_what_the_documentation_promises(carrier):
     fields = {
         "kind", "id", "start_s", "stop_s", "low_hz", "high_hz", "center_hz", "bandwidth_hz",
         "snr_db", "label", "confidence", "probabilities", "symbol_rate_hz", "candidates",
-        "measured", "model", "first_sample", "sample_count", "time_s", "center_frequency_hz",
-        "sample_rate_hz",
+        "reasons", "measured", "model", "first_sample", "sample_count", "time_s",
+        "center_frequency_hz", "sample_rate_hz",
     }  # fmt: skip
     assert set(first) == fields and set(last) == fields | {"withdrawn"}
     assert (first["kind"], last["kind"]) == ("begun", "ended")

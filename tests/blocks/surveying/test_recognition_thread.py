@@ -27,7 +27,7 @@ def question(number: int, *, answered: bool = False, **more) -> Question:
     known = Known(number, STRETCH, emission(number), emission(number) if answered else None)
     return Question(
         known=known, ends=False, emission=known.emission, history=History(1e5, 1000),
-        recognizer=None, least_confidence=0.5, **more,
+        recognizer=object(), least_confidence=0.5, **more,
     )  # fmt: skip
 
 
@@ -41,7 +41,7 @@ class Model:
         self.errors: list[str] = []
         monkeypatch.setattr(recognition, "recognise", self)
 
-    def __call__(self, emission, *_):
+    def __call__(self, emission, *_, since_s):
         self.begun.set()
         assert self.may.wait(10)
         if emission.id in self.fails:
@@ -53,7 +53,10 @@ class Model:
 
     def thread(self, *, patient=False):
         made = Recognition(
-            self.answer, lambda what, error: self.errors.append(f"{what}: {error}"), patient=patient
+            self.answer,
+            lambda what, error: self.errors.append(f"{what}: {error}"),
+            (),
+            patient=patient,
         )
         made.begin()
         return made

@@ -11,6 +11,7 @@ from gr_tsddae.survey.emission import Emission
 
 AGAIN_RATIO = 2.0  # an emission is recognised anew when it has lasted so many times as long,
 AGAIN_S = 10.0  # or for so much longer
+ANSWERS = ("label", "confidence", "probabilities", "candidates", "reasons")
 
 
 @dataclass
@@ -21,8 +22,8 @@ class Known:
         number: its id in messages.
         stretch: where it is in.
         emission: as measured last.
-        answer: as recognised last.
-        asked_s: how long it had lasted when the model was asked last; 0: never.
+        answer: as recognised and named last.
+        asked_s: how long it had lasted when it was asked about last; 0: never.
         over: whether it was told that it ended.
     """
 
@@ -38,7 +39,7 @@ class Known:
         return self.emission.stop_s - self.emission.start_s
 
     def is_to_be_asked(self) -> bool:
-        """Tell whether the model knows too little of it."""
+        """Tell whether an answer is due: there is none, or it rests on a small part."""
         due_s = min(AGAIN_RATIO * self.asked_s, self.asked_s + AGAIN_S)
         return not self.asked_s or self.lasted_s >= due_s
 
@@ -46,7 +47,11 @@ class Known:
         """Give the latest measurements, with the latest answer."""
         if self.answer is None:
             return self.emission
-        names = ("label", "confidence", "probabilities", "candidates")
         return dataclasses.replace(
-            self.emission, **{name: getattr(self.answer, name) for name in names}
+            self.emission, **{name: getattr(self.answer, name) for name in ANSWERS}
         )
+
+    def is_news(self, answer: Emission) -> bool:
+        """Tell whether an answer says something else than the one before."""
+        before = self.answer or self.emission
+        return any(getattr(answer, name) != getattr(before, name) for name in ANSWERS)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks a model about emissions, on a thread of its own: a slow model holds up no detection."""
+"""Asks a model about emissions and names them, on a thread of its own: it holds up no detection."""
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer
 from gr_tsddae.blocks.surveying.known import Known
@@ -15,6 +16,7 @@ from gr_tsddae.blocks.surveying.stretch import Stretch
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.history import History
 from gr_tsddae.survey.isolation import Isolator
+from gr_tsddae.survey.naming import Signal, named
 from gr_tsddae.survey.recognition import recognise
 
 MOST_WAITING = 64
@@ -30,7 +32,7 @@ class Question:
         ends: whether it has ended.
         emission: as measured when the question was asked.
         history: the latest samples of that time, which do not go on.
-        recognizer: to ask.
+        recognizer: to ask; None: the emission is only compared with known signals.
         least_confidence: below it the answer is "unknown".
     """
 
@@ -38,7 +40,7 @@ class Question:
     ends: bool
     emission: Emission
     history: History
-    recognizer: SharedRecognizer
+    recognizer: SharedRecognizer | None
     least_confidence: float
     asked_at: float = field(default_factory=time.monotonic)
 
@@ -50,6 +52,7 @@ class Recognition:
         answer: called on the thread with each question that was taken, and with the emission as
             recognised; with None when the question was given up. It must not raise.
         report: called with what went wrong.
+        signals: known ones, for the candidates.
         patient: whether `ask` waits for room and no question is given up.
 
     Attributes:
@@ -62,10 +65,12 @@ class Recognition:
         self,
         answer: Callable[[Question, Emission | None], None],
         report: Callable[[str, Exception], None],
+        signals: Sequence[Signal],
         *,
         patient: bool,
     ):
         self._answer, self._report, self._patient = answer, report, patient
+        self._signals = signals
         self._questions: dict[int, Question] = {}
         self._changed = threading.Condition()
         self._closing = self._giving_up = False
@@ -133,21 +138,20 @@ class Recognition:
             return None
 
     def _recognised(self, question: Question) -> Emission:
-        stretch = question.known.stretch
-        rate_hz = stretch.rate_hz
-        self._history = question.history
-        if self._cutter is None or self._cutter[0] is not stretch:
-            block_samples = max(4096, stretch.survey.grid.slab_samples)
-            self._cutter = stretch, Isolator(self._read, rate_hz, block_samples)
-        since_s = question.history.first_sample / rate_hz
-        bursts = [(max(a, since_s), b) for a, b in question.emission.bursts if b > since_s]
-        found = recognise(
-            dataclasses.replace(question.emission, bursts=bursts),
-            question.recognizer, self._cutter[1], rate_hz, question.least_confidence,
-        )  # fmt: skip
-        return dataclasses.replace(found, bursts=question.emission.bursts)
+        stretch, history = question.known.stretch, question.history
+        found, rate_hz = question.emission, stretch.rate_hz
+        if question.recognizer is not None:
+            self._history = history
+            if self._cutter is None or self._cutter[0] is not stretch:
+                block_samples = max(4096, stretch.survey.grid.slab_samples)
+                self._cutter = stretch, Isolator(self._read, rate_hz, block_samples)
+            found = recognise(
+                found, question.recognizer, self._cutter[1], rate_hz, question.least_confidence,
+                since_s=history.first_sample / rate_hz,
+            )  # fmt: skip
+        return named(stretch.placed(found), self._signals, sample_rate_hz=rate_hz)
 
-    def _read(self, first: int, count: int):
+    def _read(self, first: int, count: int) -> tuple[np.ndarray, bool]:
         return self._history.read(first, count)
 
 

@@ -74,16 +74,20 @@ class Stretch:
             "sample_rate_hz": self.rate_hz,
         }
 
-    def describe(self, emission: Emission) -> dict[str, Any]:
-        """Describe one of this stretch's emissions: the fields of JSON, and where it lies."""
+    def placed(self, emission: Emission) -> Emission:
+        """Count the seconds of one of this stretch's emissions in the stream, and tell its band."""
         start_s = self.seconds(0)
-        placed = replace(
+        return replace(
             emission,
             start_s=start_s + emission.start_s,
             stop_s=start_s + emission.stop_s,
-            bursts=[(start_s + a, start_s + b) for a, b in emission.bursts[-MOST_BURSTS_TOLD:]],
+            bursts=[(start_s + a, start_s + b) for a, b in emission.bursts],
             band_center_hz=self.origin.center_frequency_hz,
         )
+
+    def describe(self, emission: Emission) -> dict[str, Any]:
+        """Describe one of this stretch's emissions: the fields of JSON, and where it lies."""
         first = round(emission.start_s * self.rate_hz)
         count = max(1, round(emission.stop_s * self.rate_hz) - first)
-        return placed.as_dict() | self.where(first, count)
+        short = replace(emission, bursts=emission.bursts[-MOST_BURSTS_TOLD:])
+        return self.placed(short).as_dict() | self.where(first, count)

@@ -20,6 +20,7 @@ from gr_tsddae.blocks.surveying.rows import rows
 from gr_tsddae.blocks.surveying.stretch import Stretch
 from gr_tsddae.inference.decision import Origin, check_threshold
 from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.naming import load_signals
 from gr_tsddae.survey.stream import Event
 
 
@@ -47,7 +48,7 @@ class SurveyWorker(WindowWorker):
         self.set_minimum_snr_db(minimum_snr_db)
         self.set_confidence_threshold(confidence_threshold)
         self._recognition = Recognition(
-            self._on_answer, self._report, patient=batcher.policy == "block"
+            self._on_answer, self._report, load_signals(), patient=batcher.policy == "block"
         )
         self._paused = False
         self._stretch: Stretch | None = None
@@ -157,21 +158,21 @@ class SurveyWorker(WindowWorker):
                 self._publish_emission(kind, known)
 
     def _ask(self, known: Known, *, ended: bool) -> bool:
-        """Ask the model about an emission if it is time to; return whether it was asked."""
-        recognizer = self._network.recognizer
-        if recognizer is None or not known.is_to_be_asked():
+        """Ask what an emission is, if it is time to; return whether it was asked."""
+        if not known.is_to_be_asked():
             return False
         question = Question(
             known=known,
             ends=ended,
             emission=known.emission,
             history=known.stretch.survey.history.snapshot(),
-            recognizer=recognizer,
+            recognizer=self._network.recognizer,
             least_confidence=self._confidence_threshold,
         )
+        asked_before_s, known.asked_s = known.asked_s, max(known.lasted_s, 1e-9)
         asked = self._recognition.ask(question)
-        if asked:
-            known.asked_s = max(known.lasted_s, 1e-9)
+        if not asked:
+            known.asked_s = asked_before_s
         return asked
 
     def _model_changed(self, network: SurveyModel) -> None:
@@ -182,11 +183,11 @@ class SurveyWorker(WindowWorker):
 
     def _on_answer(self, question: Question, answer: Emission | None) -> None:
         known = question.known
-        news = answer is not None and bool(answer.probabilities)
-        if news:
+        news = answer is not None and known.is_news(answer)
+        if answer is not None:
             known.answer = answer
-        else:  # perhaps there was no window of it yet
-            known.asked_s = 0.0
+        if answer is None or (question.recognizer is not None and not answer.probabilities):
+            known.asked_s = 0.0  # perhaps there was no window of it yet
         if question.ends or news:
             self._publish_emission("ended" if question.ends else "updated", known)
 
