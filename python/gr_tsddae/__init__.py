@@ -7,8 +7,6 @@
 Importing the package is light: torch is imported when a model is first needed.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

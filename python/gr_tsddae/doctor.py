@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m gr_tsddae.doctor`: faults of an installation, each with the line that mends it."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.metadata
 import importlib.util

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the shipped recordings are, so that example flowgraphs find them from anywhere."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -4,8 +4,6 @@
 Text is UTF-8 in every locale; `print_any_text` lets a command print it.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

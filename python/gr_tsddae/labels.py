@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Class names: the two that have a meaning of their own, and which class a name means."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

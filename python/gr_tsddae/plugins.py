@@ -5,8 +5,6 @@ An installed package offers them as entry points; `GR_TSDDAE_PLUGINS` names modu
 register what they hold.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from functools import cache

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m gr_tsddae.bench COMMAND`: every command is a module with a `main`."""
 
-from __future__ import annotations
-
 import sys
 from importlib import import_module
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure how fast a device multiplies matrices and copies memory."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

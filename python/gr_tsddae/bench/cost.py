@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure what a network costs: parameters, operations per window, windows per second."""
 
-from __future__ import annotations
-
 import copy
 import statistics
 import warnings

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Describe the machine that a figure was measured on, and what this process takes of it."""
 
-from __future__ import annotations
-
 import contextlib
 import importlib.metadata
 import os

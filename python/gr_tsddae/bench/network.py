@@ -8,8 +8,6 @@ copies. Windows are random, never zeros. Weights are untrained, which does not c
 Compare results of one run only.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import sys

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draw how close networks come to the limits of their device."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -7,8 +7,6 @@ Noise, looped, through a throttle into the classifier (or several, which share o
 into a probe of the stream's own rate beside it.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import time

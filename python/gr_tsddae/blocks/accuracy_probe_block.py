@@ -4,8 +4,6 @@
 Inside are a sink that reads truth tags, and a message block that outlives the stream.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

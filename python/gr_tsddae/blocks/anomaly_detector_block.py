@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The TS-DDAE Anomaly Detector block: a complex stream in, scores out, and messages of events."""
 
-from __future__ import annotations
-
 import numpy as np
 from gnuradio import gr
 

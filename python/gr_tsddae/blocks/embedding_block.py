@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The TS-DDAE Embedding block: a complex stream in, feature vectors out."""
 
-from __future__ import annotations
-
 import numpy as np
 import pmt
 from gnuradio import gr

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The RML Dataset Source block: windows of a labelled dataset, back to back, with truth tags."""
 
-from __future__ import annotations
-
 import dataclasses
 import logging
 import math

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTML pages that need nothing else: one style, and tables of escaped text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from html import escape
 

@@ -6,8 +6,6 @@ place in the dongle's band. This one step tunes, filters and resamples. Blocks o
 margins, so that their edges do not show.
 """
 
-from __future__ import annotations
-
 import cmath
 import math
 from fractions import Fraction

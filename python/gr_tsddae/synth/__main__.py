@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m gr_tsddae.synth`: data sets from nothing, in the layouts of the released files."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import sys

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The channel between transmitter and samples: echoes, carrier offset, noise. Vectorised."""
 
-from __future__ import annotations
-
 import math
 
 import torch

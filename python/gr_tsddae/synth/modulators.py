@@ -6,8 +6,6 @@ random data or audio, random symbol phase. Figures (roll-off, modulation index, 
 those of the GNU Radio blocks the RML2016 sets were made with; the tests compare with the blocks.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -7,8 +7,6 @@ symbol, 16 echoes, ASK without negative levels (as OOK), GMSK with BT 0.35, audi
 `modulators`. Its SNR is Es/N0, so a window holds 9 dB less than its label in the whole band.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

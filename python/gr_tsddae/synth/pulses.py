@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pulse shapes as functions of time in symbols, for any real sample timing."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writers for the layouts of TechRec (.bin) and ICARUS (.npz, or SigMF recordings)."""
 
-from __future__ import annotations
-
 import hashlib
 import zipfile
 from collections.abc import Iterable

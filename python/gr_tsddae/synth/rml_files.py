@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writers for the layouts of the RML2016 pickles and the RML2018 HDF5 file, a slice at a time."""
 
-from __future__ import annotations
-
 import math
 import pickle
 import struct

@@ -6,8 +6,6 @@ scrambling and addresses are random symbols, which a receiver without keys canno
 Left out: LTE's secondary synchronisation signal and DVB-T's TPS carriers (both sent as data).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from fractions import Fraction

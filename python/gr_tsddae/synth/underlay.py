@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A direct-sequence spread-spectrum signal, which lies under another signal."""
 
-from __future__ import annotations
-
 import torch
 
 from gr_tsddae.synth.pulses import root_raised_cosine

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m gr_tsddae.train COMMAND`: every command is a function of one configuration."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys

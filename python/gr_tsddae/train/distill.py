@@ -9,8 +9,6 @@ Deviation: FitNets compares features by their squared distance. Here it is the c
 angle, which does not depend on the size of a teacher's features.
 """
 
-from __future__ import annotations
-
 import functools
 
 import torch

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure any model on any data set: metrics.json, report.html and pictures."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shlex

@@ -4,8 +4,6 @@
 The export is read again and compared with the original before it takes its place.
 """
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 from dataclasses import dataclass

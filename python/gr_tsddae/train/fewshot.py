@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Few shots (paper, Section 4.3): fine-tune on K windows of each class at each SNR."""
 
-from __future__ import annotations
-
 import dataclasses
 
 from gr_tsddae import zoo

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Train a classifier from a pre-trained network, or from nothing."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import logging

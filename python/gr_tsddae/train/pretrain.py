@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pre-train a network without labels."""
 
-from __future__ import annotations
-
 import logging
 
 import torch

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The linear probe (paper, Section 4.3): train a classifier on frozen features."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Adapt a model to recordings of one's own, in minutes."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable

@@ -5,8 +5,6 @@ Every window and every decision ends in exactly one count. A message may come be
 its samples is known, since stream and messages are on different threads. It waits for the truth.
 """
 
-from __future__ import annotations
-
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

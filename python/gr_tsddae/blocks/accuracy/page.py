@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write the accuracy probe's figures as one page of text."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -5,8 +5,6 @@ The truth is a step function of the sample number: a value holds until another i
 level are two such functions, so that a stretch may have one label and several levels.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import threading

@@ -5,8 +5,6 @@ GNU Radio ends a block that has a stream with its stream, messages included. A c
 results come after that, so the messages need a block of their own.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from pathlib import Path

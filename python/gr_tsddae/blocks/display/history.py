@@ -6,8 +6,6 @@ drops appear as gaps however unevenly messages come. Decisions that are very sho
 visible span share a slot and are averaged, which bounds the slots there can be.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

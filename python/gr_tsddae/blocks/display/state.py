@@ -5,8 +5,6 @@ Message threads only put messages into an `Inbox`. The GUI's thread takes them o
 them. So no message can hold up the GUI, and no lock is needed.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Callable

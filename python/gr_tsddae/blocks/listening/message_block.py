@@ -6,8 +6,6 @@ a block that was stopped. A `MessageBlock` answers the scheduler itself. docs/AR
 "Starting, ending, stopping", explains why.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

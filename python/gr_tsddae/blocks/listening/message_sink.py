@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A block that hears decisions and status, of one classifier or of several."""
 
-from __future__ import annotations
-
 import pmt
 
 from gr_tsddae.blocks.listening.message_block import MessageBlock

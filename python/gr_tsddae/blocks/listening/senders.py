@@ -6,8 +6,6 @@ connections, and a block has no reference to its flowgraph. So the flowgraph is 
 Python's objects: about 20 ms, once for each start of a listener.
 """
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Iterable
 

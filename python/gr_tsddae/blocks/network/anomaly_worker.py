@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The anomaly detector's thread: it sends scores, learns a threshold and publishes events."""
 
-from __future__ import annotations
-
 import logging
 import math
 import threading

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Loading another model while the flowgraph runs."""
 
-from __future__ import annotations
-
 import threading
 from typing import Protocol
 

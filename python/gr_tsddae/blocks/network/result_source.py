@@ -5,8 +5,6 @@ A stream that is read slowly fills the queue, the worker waits, the ring of batc
 the overflow policy says what gives. Without a reader nothing is kept and nobody waits.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 from collections import deque

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A worker whose results leave as a stream, through the queue of a `ResultSource`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

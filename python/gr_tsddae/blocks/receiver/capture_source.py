@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stream source that plays a recording of any format that `iq` reads, with receiver tags."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Turn rx_time, rx_freq and rx_rate tags into the segments of a recording."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pmt

@@ -5,8 +5,6 @@ Stock blocks move a tag to the right sample and keep its value: behind a decimat
 still the receiver's. A block that believes tags, as the classifier does, would be misled.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a stream tag's value says, as a number or as a time; each numeric PMT type is read."""
 
-from __future__ import annotations
-
 import math
 
 import pmt

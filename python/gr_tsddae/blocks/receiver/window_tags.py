@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The receiver's tags of windows (rx_time, rx_freq, rx_rate): where they change, and as tags."""
 
-from __future__ import annotations
-
 import numpy as np
 import pmt
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How much each part of TS-DDAE contributes (Table 2), and what LSM's lesson adds to it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

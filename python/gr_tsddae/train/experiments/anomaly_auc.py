@@ -5,8 +5,6 @@ The score of a window is its denoising error, Eq. 7 averaged over fixed steps an
 is the same for a window wherever and whenever it is scored.
 """
 
-from __future__ import annotations
-
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path

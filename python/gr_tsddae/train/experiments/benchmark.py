@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All networks on one data set by the same protocols and budget, beside the published figures."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import logging

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Scores of the paper (Liu, Wang, Wang, Shi: TS-DDAE), to be printed beside measured ones."""
 
-from __future__ import annotations
-
 # Table 1: dataset -> row -> (average over SNR, best SNR), per cent. And Table 2, likewise.
 _TABLE_1_KINDS = ("rml2016.10a", "rml2016.10b", "rml2018.01a", "techrec")
 _TABLE_1 = {

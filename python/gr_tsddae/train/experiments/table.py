@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rows of an experiment over its seeds, beside published ones: table.json, .csv and .md."""
 
-from __future__ import annotations
-
 import csv
 import io
 import statistics

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Several processes run the jobs of one command; each takes a job whose lock no other one holds."""
 
-from __future__ import annotations
-
 import logging
 import math
 import multiprocessing

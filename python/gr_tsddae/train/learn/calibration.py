@@ -9,8 +9,6 @@ through the vote. T keeps every part's decision, but may change that of a window
 disagree.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 from collections.abc import Callable

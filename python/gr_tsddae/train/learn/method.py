@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Lightning module that pre-training and fine-tuning share."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import lightning.pytorch as pl

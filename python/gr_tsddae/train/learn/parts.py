@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Features of the parts of windows, from which a head learns and by which it is judged."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

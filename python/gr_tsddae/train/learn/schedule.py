@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The optimiser and its learning rate."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import torch

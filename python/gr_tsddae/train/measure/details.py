@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tables behind the pictures of a report, curves of detectors, and lines for a terminal."""
 
-from __future__ import annotations
-
 import logging
 from typing import Any
 

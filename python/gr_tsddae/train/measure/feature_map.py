@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lay out the features of windows in a plane, by t-SNE."""
 
-from __future__ import annotations
-
 import logging
 from typing import NamedTuple
 

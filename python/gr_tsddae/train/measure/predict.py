@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run a network over a whole data set, a batch at a time, and measure it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

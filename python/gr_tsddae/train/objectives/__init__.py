@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tasks to pre-train networks with, by name; none of them looks at labels."""
 
-from __future__ import annotations
-
 from gr_tsddae.train.config import PretrainConfig
 from gr_tsddae.train.objectives.denoising import Denoising, Restoration
 from gr_tsddae.train.objectives.masked import MaskedReconstruction

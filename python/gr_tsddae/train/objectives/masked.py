@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Masked reconstruction and next-sample prediction, as SpectrumFM learns."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The base class of all pre-training tasks."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 import torch

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """LSM's contrast between the time signal of one patch and the spectrum of another."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

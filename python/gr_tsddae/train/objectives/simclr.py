@@ -14,8 +14,6 @@ around two LSTM layers. SemiAMC's program draws one pair of turns for a whole ba
 window has its own. AdamW with its weight decay takes the place of LARS and of an L2 penalty.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

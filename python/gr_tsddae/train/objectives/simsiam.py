@@ -11,8 +11,6 @@ a constant rate for the predictor. The loss is lowest, -1, for a network with th
 all windows, so it does not tell how good a network is.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Callbacks of a run: checkpoints, a stop that loses nothing, averages, log and progress."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

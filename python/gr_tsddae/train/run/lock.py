@@ -5,8 +5,6 @@ It is the system's lock on the file `lock`. The system releases it when the proc
 ends. The file itself stays and has no meaning.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import threading

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep the memory that a step has freed for the next one."""
 
-from __future__ import annotations
-
 import ctypes
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h

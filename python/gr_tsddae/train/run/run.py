@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One run in a folder: Lightning's Trainer, resumed where it stopped, and its best weights."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Names that classes may have, and the matching of a data set's classes with a model's."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -6,8 +6,6 @@ Of every global batch, rank r of R takes rows r, r + R, ...; so R processes with
 the same as one with a batch of B. No Python runs per window.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A data set without a file: the same synthetic windows whenever it is read."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Learn by episodes: each step is a small task of its own, on classes that are known."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

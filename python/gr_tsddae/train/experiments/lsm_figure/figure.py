@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The LSM article's Figure 4: few-shot accuracy over SNR in three panels, with TS-DDAE added."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import math

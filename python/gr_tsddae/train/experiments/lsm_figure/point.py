@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One point of the few-shot figure: a method at one SNR with one seed, over all trials."""
 
-from __future__ import annotations
-
 import functools
 import time
 from collections.abc import Callable

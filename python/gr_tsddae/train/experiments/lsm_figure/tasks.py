@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The LSM article's two divisions of a data set at one SNR, into windows to learn and to ask."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Train the heads of many trials on one frozen encoder side by side."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator
 
