@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from gr_tsddae import nets, zoo
-from gr_tsddae.nets.classifier import Classifier
+from gr_tsddae.nets.classifier import Classifier, limits_of
 from gr_tsddae.nets.tsnet import TSNetConfig
 
 CLASS_COUNT = 5
@@ -198,7 +198,9 @@ def test_an_option_it_does_not_have(name):
 
 @each_network
 def test_sizes_beyond_their_limits(name, filled):
-    for option, (least, most) in getattr(filled(name).backbone.config, "SIZES", {}).items():
+    limits = limits_of(filled(name).backbone.config)
+    assert limits, "every network has a size"
+    for option, (least, most) in limits.items():
         for value in (least - 1, most + 1, float("nan"), "3", None, True):
             reason = f"^{option} is {value!r}: it is .*from {least} to {most}"
             with pytest.raises(ValueError, match=reason):

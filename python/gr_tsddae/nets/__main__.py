@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m gr_tsddae.nets`: every network by name, with the first line of its documentation."""
 
-from __future__ import annotations
-
 import inspect
 import sys
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The base classes of networks: an encoder around a configured backbone, and a head."""
 
-from __future__ import annotations
-
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,6 +10,17 @@ import torch
 from torch import nn
 
 MAX_WINDOW_SAMPLES = 8192  # a flattened window longer than this makes a layer no machine holds
+
+
+def between(least: float, most: float, *, default: Any = dataclasses.MISSING) -> Any:
+    """Declare a field of a configuration with its smallest and largest value."""
+    return dataclasses.field(default=default, metadata={"limits": (least, most)})
+
+
+def limits_of(config: Any) -> dict[str, tuple[float, float]]:
+    """Look up the smallest and largest values that a configuration declares: field -> both."""
+    fields = dataclasses.fields(config)
+    return {f.name: f.metadata["limits"] for f in fields if "limits" in f.metadata}
 
 
 def check_sizes(config: Any, limits: Mapping[str, tuple[float, float]]) -> None:
@@ -32,7 +42,8 @@ def check_sizes(config: Any, limits: Mapping[str, tuple[float, float]]) -> None:
 class NetworkConfig:
     """Everything that fixes a network's shape; each network adds its own fields.
 
-    Model cards hold options, too, so a network too large for any machine is refused unbuilt.
+    Model cards hold options, too. So every number is declared by `between`, and a network too
+    large for any machine is refused unbuilt.
 
     Attributes:
         window_samples: L, complex samples of the windows the network is built for. A network whose
@@ -41,13 +52,12 @@ class NetworkConfig:
 
     ANY_WINDOW: ClassVar[bool] = True  # no layer's size depends on L
     SHORTEST_SAMPLES: ClassVar[int] = 1  # pooling and strides leave nothing of less
-    SIZES: ClassVar[dict[str, tuple[float, float]]] = {}  # field -> smallest and largest value
 
     window_samples: int = 128
 
     def __post_init__(self) -> None:
         window = {"window_samples": (self.SHORTEST_SAMPLES, MAX_WINDOW_SAMPLES)}
-        check_sizes(self, window | self.SIZES)
+        check_sizes(self, window | limits_of(self))
 
     def check_window(self, window_samples: int) -> None:
         """Raise ValueError when windows of this length do not fit the network."""
@@ -61,6 +71,19 @@ class NetworkConfig:
                 f"window of {window_samples} samples: this network is built for "
                 f"{self.window_samples}; build it with the option window_samples={window_samples}"
             )
+
+
+class Backbone(nn.Module):
+    """What turns scaled windows (B, 2, L) into features (B, E).
+
+    Args:
+        config: of the network.
+        feature_size: E.
+    """
+
+    def __init__(self, config: NetworkConfig, feature_size: int):
+        super().__init__()
+        self.config, self.feature_size = config, feature_size
 
 
 class Encoder(nn.Module):
@@ -104,21 +127,30 @@ class Encoder(nn.Module):
 class Classifier(Encoder):
     """An encoder and a head: scaled windows (B, 2, L) -> logits (B, K).
 
-    A network derives from this, names its `Config`, and is built as `Network(config,
-    class_count=K)`.
+    A network derives from this and names its `Config` and its `Backbone`. A network of which each
+    window's parts have a say overrides `parts`, `vote` and `forward`.
 
     Args:
-        backbone: (B, 2, L) -> feature vectors (B, E); its `config` is the network's.
-        head: (B, E) -> (B, K); begins and ends with a linear layer. Training a head on features,
-            and folding a temperature or a prior into a trained model, rely on this. A network of
-            which each window's parts have a say overrides `parts`, `vote` and `forward`.
+        config: of the network.
+        class_count: K.
     """
 
-    Config: ClassVar[type[NetworkConfig]] = NetworkConfig
+    Config: ClassVar[type[NetworkConfig]]
+    Backbone: ClassVar[type[Backbone]]
 
-    def __init__(self, backbone: nn.Module, head: nn.Sequential):
-        super().__init__(backbone, head[0].in_features)
-        self.head = head
+    def __init__(self, config: NetworkConfig, *, class_count: int):
+        backbone = self.Backbone(config)
+        super().__init__(backbone, backbone.feature_size)
+        self.head = self.new_head(config, backbone.feature_size, class_count)
+
+    @staticmethod
+    def new_head(config: NetworkConfig, feature_size: int, class_count: int) -> nn.Sequential:
+        """Make a head, (B, E) -> (B, K): a linear layer, where a network has no other.
+
+        It begins and ends with a linear layer. Training a head on features, and folding a
+        temperature or a prior into a trained model, rely on this.
+        """
+        return nn.Sequential(nn.Linear(feature_size, class_count))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.head(self.embed(rows))

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Heads on TS-Net's two embeddings: a classifier, or the two noise estimates."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -11,8 +11,6 @@ image's two. The relation paper's encoder pools twice, ours four times, as `conv
 then has less left to pool, and takes the mean over time before its dense layers.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn

@@ -17,8 +17,6 @@ Deviations: none known in shape. Correction and attention see a whole window as 
 network is built for one length.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -27,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 KERNELS_SAMPLES = (3, 5, 7)
 WIDENINGS = (64, 128, 256)
@@ -45,11 +43,10 @@ class AMCNetConfig(NetworkConfig):
 
     ANY_WINDOW: ClassVar[bool] = False
     SHORTEST_SAMPLES: ClassVar[int] = 4
-    SIZES: ClassVar = {"scale_width": (1, 512), "heads": (1, 64), "dropout": (0.0, 0.99)}
 
-    scale_width: int = 12
-    heads: int = 2
-    dropout: float = 0.5
+    scale_width: int = between(1, 512, default=12)
+    heads: int = between(1, 64, default=2)
+    dropout: float = between(0.0, 0.99, default=0.5)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,11 +55,6 @@ class AMCNetConfig(NetworkConfig):
                 f"window_samples is {self.window_samples} with {self.heads} heads: it must be a "
                 "multiple of heads"
             )
-
-    @property
-    def features(self) -> int:
-        """E, one per head and channel."""
-        return self.heads * WIDENINGS[-1]
 
 
 class SpectrumCorrection(nn.Module):
@@ -116,12 +108,11 @@ def _convolution(before: int, after: int, kernel: int) -> nn.Sequential:
     )
 
 
-class AMCNetBackbone(nn.Module):
+class AMCNetBackbone(Backbone):
     """(B, 2, L) -> (B, heads * 256)."""
 
     def __init__(self, config: AMCNetConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.heads * WIDENINGS[-1])
         self.correction = SpectrumCorrection(config.window_samples)
         self.scales = nn.ModuleList(
             _convolution(2, config.scale_width, kernel) for kernel in KERNELS_SAMPLES
@@ -143,16 +134,13 @@ class AMCNetBackbone(nn.Module):
 class AMCNet(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = AMCNetConfig
+    Config, Backbone = AMCNetConfig, AMCNetBackbone
 
-    def __init__(self, config: AMCNetConfig, *, class_count: int):
-        features = config.features
-        super().__init__(
-            AMCNetBackbone(config),
-            nn.Sequential(
-                nn.Linear(features, features),
-                nn.Dropout(config.dropout),
-                nn.PReLU(),
-                nn.Linear(features, class_count),
-            ),
+    @staticmethod
+    def new_head(config: AMCNetConfig, feature_size: int, class_count: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Linear(feature_size, feature_size),
+            nn.Dropout(config.dropout),
+            nn.PReLU(),
+            nn.Linear(feature_size, class_count),
         )

@@ -16,8 +16,6 @@ for one length. The published code of the TS-DDAE paper leaves out the pooling, 
 parameters; it is here.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 KERNEL_SAMPLES = 6
 
@@ -42,11 +40,10 @@ class CGDNNConfig(NetworkConfig):
 
     ANY_WINDOW: ClassVar[bool] = False
     SHORTEST_SAMPLES: ClassVar[int] = 3 * (KERNEL_SAMPLES - 1) + 1
-    SIZES: ClassVar = {"width": (1, 512), "hidden": (1, 4096), "dropout": (0.0, 0.99)}
 
-    width: int = 50
-    hidden: int = 256
-    dropout: float = 0.2
+    width: int = between(1, 512, default=50)
+    hidden: int = between(1, 4096, default=256)
+    dropout: float = between(0.0, 0.99, default=0.2)
 
 
 class GaussianDropout(nn.Module):
@@ -62,12 +59,11 @@ class GaussianDropout(nn.Module):
         return x * (1 + self.deviation * torch.randn_like(x))
 
 
-class CGDNNBackbone(nn.Module):
+class CGDNNBackbone(Backbone):
     """(B, 2, L) -> (B, width). A window is an image of one channel, two rows and L columns."""
 
     def __init__(self, config: CGDNNConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.width)
         width = config.width
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, width, (1, KERNEL_SAMPLES)) for before in (1, width, width)
@@ -93,15 +89,13 @@ class CGDNNBackbone(nn.Module):
 class CGDNN(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = CGDNNConfig
+    Config, Backbone = CGDNNConfig, CGDNNBackbone
 
-    def __init__(self, config: CGDNNConfig, *, class_count: int):
-        super().__init__(
-            CGDNNBackbone(config),
-            nn.Sequential(
-                nn.Linear(config.width, config.hidden),
-                nn.ReLU(),
-                GaussianDropout(config.dropout),
-                nn.Linear(config.hidden, class_count),
-            ),
+    @staticmethod
+    def new_head(config: CGDNNConfig, feature_size: int, class_count: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Linear(feature_size, config.hidden),
+            nn.ReLU(),
+            GaussianDropout(config.dropout),
+            nn.Linear(config.hidden, class_count),
         )

@@ -18,8 +18,6 @@ Deviations: none known in shape. The window is flattened, so the network is buil
 Features are the 128 outputs of the first dense layer, not the 1,024 before it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -28,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 KERNEL_ROWS, KERNEL_SAMPLES = 2, 8
 
@@ -46,19 +44,17 @@ class CNN2Config(NetworkConfig):
 
     ANY_WINDOW: ClassVar[bool] = False
     SHORTEST_SAMPLES: ClassVar[int] = 16
-    SIZES: ClassVar = {"width": (1, 512), "hidden": (1, 4096), "dropout": (0.0, 0.99)}
 
-    width: int = 64
-    hidden: int = 128
-    dropout: float = 0.5
+    width: int = between(1, 512, default=64)
+    hidden: int = between(1, 4096, default=128)
+    dropout: float = between(0.0, 0.99, default=0.5)
 
 
-class CNN2Backbone(nn.Module):
+class CNN2Backbone(Backbone):
     """(B, 2, L) -> (B, hidden). A window is an image of one channel, two rows and L columns."""
 
     def __init__(self, config: CNN2Config):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.hidden)
         widths = (1, 4 * config.width, 2 * config.width, config.width, config.width)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, after, (KERNEL_ROWS, KERNEL_SAMPLES))
@@ -80,7 +76,4 @@ class CNN2Backbone(nn.Module):
 class CNN2(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = CNN2Config
-
-    def __init__(self, config: CNN2Config, *, class_count: int):
-        super().__init__(CNN2Backbone(config), nn.Sequential(nn.Linear(config.hidden, class_count)))
+    Config, Backbone = CNN2Config, CNN2Backbone

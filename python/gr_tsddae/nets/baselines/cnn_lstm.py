@@ -12,8 +12,6 @@ two LSTM layers of 100 units, whose last state are the features.
 Deviations: with a source that gives no sizes, none can be named.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 CONVOLUTIONS, KERNEL_SAMPLES = 3, 8
 
@@ -38,25 +36,18 @@ class CNNLSTMConfig(NetworkConfig):
     """
 
     SHORTEST_SAMPLES: ClassVar[int] = 2**CONVOLUTIONS
-    SIZES: ClassVar = {
-        "width": (1, 1024),
-        "hidden": (1, 2048),
-        "layers": (1, 16),
-        "dropout": (0.0, 0.99),
-    }
 
-    width: int = 64
-    hidden: int = 100
-    layers: int = 2
-    dropout: float = 0.2
+    width: int = between(1, 1024, default=64)
+    hidden: int = between(1, 2048, default=100)
+    layers: int = between(1, 16, default=2)
+    dropout: float = between(0.0, 0.99, default=0.2)
 
 
-class CNNLSTMBackbone(nn.Module):
+class CNNLSTMBackbone(Backbone):
     """(B, 2, L) -> (B, hidden)."""
 
     def __init__(self, config: CNNLSTMConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.hidden)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(config.width if i else 2, config.width, KERNEL_SAMPLES)
             for i in range(CONVOLUTIONS)
@@ -79,8 +70,4 @@ class CNNLSTMBackbone(nn.Module):
 class CNNLSTM(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = CNNLSTMConfig
-
-    def __init__(self, config: CNNLSTMConfig, *, class_count: int):
-        head = nn.Sequential(nn.Linear(config.hidden, class_count))
-        super().__init__(CNNLSTMBackbone(config), head)
+    Config, Backbone = CNNLSTMConfig, CNNLSTMBackbone

@@ -14,15 +14,13 @@ Deviations: convolutions have no bias, which the BatchNorm behind them would tak
 the last maps, flattened as in the paper, so the network is built for one length.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 BLOCKS = 4
 
@@ -37,22 +35,15 @@ class Conv4Config(NetworkConfig):
 
     ANY_WINDOW: ClassVar[bool] = False
     SHORTEST_SAMPLES: ClassVar[int] = 2**BLOCKS
-    SIZES: ClassVar = {"width": (1, 1024)}
 
-    width: int = 64
-
-    @property
-    def map_samples(self) -> int:
-        """Length of a map that four poolings leave."""
-        return self.window_samples // 2**BLOCKS
+    width: int = between(1, 1024, default=64)
 
 
-class Conv4Backbone(nn.Module):
+class Conv4Backbone(Backbone):
     """(B, 2, L) -> (B, C * L // 16): maps (C, L // 16), flattened."""
 
     def __init__(self, config: Conv4Config):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.width * (config.window_samples // 2**BLOCKS))
         self.blocks = nn.Sequential(
             *(conv_block(config.width if i else 2, config.width) for i in range(BLOCKS))
         )
@@ -64,11 +55,7 @@ class Conv4Backbone(nn.Module):
 class Conv4(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = Conv4Config
-
-    def __init__(self, config: Conv4Config, *, class_count: int):
-        features = config.width * config.map_samples
-        super().__init__(Conv4Backbone(config), nn.Sequential(nn.Linear(features, class_count)))
+    Config, Backbone = Conv4Config, Conv4Backbone
 
 
 def conv_block(before: int, after: int) -> nn.Sequential:

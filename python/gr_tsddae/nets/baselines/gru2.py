@@ -14,15 +14,12 @@ Deviations: the published code of the TS-DDAE paper makes the units as many as t
 this network at 128 and one of 1024 units at 1024. Here they stay 128.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +31,15 @@ class GRU2Config(NetworkConfig):
         layers: recurrent layers.
     """
 
-    SIZES: ClassVar = {"width": (1, 2048), "layers": (1, 16)}
-
-    width: int = 128
-    layers: int = 2
+    width: int = between(1, 2048, default=128)
+    layers: int = between(1, 16, default=2)
 
 
-class GRU2Backbone(nn.Module):
+class GRU2Backbone(Backbone):
     """(B, 2, L) -> (B, width)."""
 
     def __init__(self, config: GRU2Config):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.width)
         self.recurrent = nn.GRU(2, config.width, num_layers=config.layers, batch_first=True)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
@@ -56,7 +50,4 @@ class GRU2Backbone(nn.Module):
 class GRU2(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = GRU2Config
-
-    def __init__(self, config: GRU2Config, *, class_count: int):
-        super().__init__(GRU2Backbone(config), nn.Sequential(nn.Linear(config.width, class_count)))
+    Config, Backbone = GRU2Config, GRU2Backbone

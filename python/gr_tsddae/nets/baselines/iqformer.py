@@ -18,16 +18,13 @@ array was read as a real one; this one is the magnitude, as a spectrogram is. Th
 attention's scores is left out, because the normalisation behind it cancels it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 TAPS = 31  # samples a spectrogram column sees
 TRANSFORM_BINS = 128  # between 0 and the sample rate
@@ -45,16 +42,10 @@ class IQFormerConfig(NetworkConfig):
         dropout: probability behind the fusion and between the recurrent layers.
     """
 
-    SIZES: ClassVar[dict[str, tuple[float, float]]] = {
-        "width": (16, 1024),
-        "expansion": (1, 8),
-        "dropout": (0.0, 0.9),
-    }
-
-    width: int = 64
+    width: int = between(16, 1024, default=64)
     layers: tuple[int, ...] = (2, 3, 2)
-    expansion: int = 4
-    dropout: float = 0.2
+    expansion: int = between(1, 8, default=4)
+    dropout: float = between(0.0, 0.9, default=0.2)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -147,12 +138,11 @@ class AttentionLayer(nn.Module):
         return x + self.feedforward(x)
 
 
-class IQFormerBackbone(nn.Module):
+class IQFormerBackbone(Backbone):
     """Scaled windows (B, 2, L) -> features (B, C), averaged over time."""
 
     def __init__(self, config: IQFormerConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.width)
         width, stem = config.width, config.width // 8
         self.iq_stem = nn.Sequential(
             nn.BatchNorm1d(2),
@@ -201,8 +191,4 @@ class IQFormerBackbone(nn.Module):
 class IQFormer(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config: ClassVar[type[IQFormerConfig]] = IQFormerConfig
-
-    def __init__(self, config: IQFormerConfig, *, class_count: int):
-        head = nn.Sequential(nn.Linear(config.width, class_count))
-        super().__init__(IQFormerBackbone(config), head)
+    Config, Backbone = IQFormerConfig, IQFormerBackbone

@@ -16,16 +16,13 @@ Deviations: the last pooling averages all that is left of a window (1 position o
 1024), so the network takes any length.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +33,7 @@ class MCNetConfig(NetworkConfig):
         dropout: dropout probability before the last layer.
     """
 
-    SIZES: ClassVar = {"dropout": (0.0, 0.99)}
-
-    dropout: float = 0.5
+    dropout: float = between(0.0, 0.99, default=0.5)
 
 
 def _convolution(
@@ -95,14 +90,11 @@ class MBlock(nn.Module):
         return torch.cat((self.point(x), rows, self.along_samples(x)), dim=1)
 
 
-class MCNetBackbone(nn.Module):
+class MCNetBackbone(Backbone):
     """(B, 2, L) -> (B, 384). A window is an image of one channel, two rows and L columns."""
 
-    FEATURES = 384
-
     def __init__(self, config: MCNetConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config, feature_size=384)
         self.stem = _convolution(1, 64, (3, 7), halve=True)
         self.before = PreBlock()
         self.shortcut = _convolution(64, 128, (1, 1), halve=True)
@@ -126,8 +118,4 @@ class MCNetBackbone(nn.Module):
 class MCNet(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = MCNetConfig
-
-    def __init__(self, config: MCNetConfig, *, class_count: int):
-        backbone = MCNetBackbone(config)
-        super().__init__(backbone, nn.Sequential(nn.Linear(backbone.FEATURES, class_count)))
+    Config, Backbone = MCNetConfig, MCNetBackbone

@@ -16,16 +16,13 @@ together; here, as for all networks, the loss is cross-entropy alone. Running st
 BatchNorms move at PyTorch's rate, 0.1.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 KERNELS_SAMPLES = (1, 3, 5, 7)
 
@@ -41,17 +38,10 @@ class MSNetConfig(NetworkConfig):
         hidden: outputs of the first dense layer.
     """
 
-    SIZES: ClassVar = {
-        "width": (1, 512),
-        "modules": (1, 16),
-        "positions": (1, 64),
-        "hidden": (1, 4096),
-    }
-
-    width: int = 32
-    modules: int = 2
-    positions: int = 4
-    hidden: int = 128
+    width: int = between(1, 512, default=32)
+    modules: int = between(1, 16, default=2)
+    positions: int = between(1, 64, default=4)
+    hidden: int = between(1, 4096, default=128)
 
 
 def _convolution(before: int, after: int, kernel: int, *, stride: int = 1) -> nn.Sequential:
@@ -78,13 +68,12 @@ class MultiScale(nn.Module):
         return torch.cat([branch(x) for branch in self.branches], dim=1)
 
 
-class MSNetBackbone(nn.Module):
+class MSNetBackbone(Backbone):
     """(B, 2, L) -> (B, 4 * width * positions)."""
 
     def __init__(self, config: MSNetConfig):
-        super().__init__()
-        self.config = config
         wide = len(KERNELS_SAMPLES) * config.width
+        super().__init__(config, wide * config.positions)
         self.scales = nn.Sequential(
             *(MultiScale(wide if n else 2, config.width) for n in range(config.modules))
         )
@@ -97,15 +86,10 @@ class MSNetBackbone(nn.Module):
 class MSNet(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = MSNetConfig
+    Config, Backbone = MSNetConfig, MSNetBackbone
 
-    def __init__(self, config: MSNetConfig, *, class_count: int):
-        features = len(KERNELS_SAMPLES) * config.width * config.positions
-        super().__init__(
-            MSNetBackbone(config),
-            nn.Sequential(
-                nn.Linear(features, config.hidden),
-                nn.ReLU(),
-                nn.Linear(config.hidden, class_count),
-            ),
+    @staticmethod
+    def new_head(config: MSNetConfig, feature_size: int, class_count: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Linear(feature_size, config.hidden), nn.ReLU(), nn.Linear(config.hidden, class_count)
         )

@@ -16,8 +16,6 @@ Deviations: none known in shape. The window is flattened, so the network is buil
 Features are the 128 outputs of the first dense layer, not the 20,480 before it.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,25 +38,18 @@ class ResNetConfig(NetworkConfig):
     """
 
     ANY_WINDOW: ClassVar[bool] = False
-    SIZES: ClassVar = {
-        "width": (1, 1024),
-        "narrow_width": (1, 1024),
-        "hidden": (1, 4096),
-        "dropout": (0.0, 0.99),
-    }
 
-    width: int = 256
-    narrow_width: int = 80
-    hidden: int = 128
-    dropout: float = 0.6
+    width: int = between(1, 1024, default=256)
+    narrow_width: int = between(1, 1024, default=80)
+    hidden: int = between(1, 4096, default=128)
+    dropout: float = between(0.0, 0.99, default=0.6)
 
 
-class ResNetBackbone(nn.Module):
+class ResNetBackbone(Backbone):
     """(B, 2, L) -> (B, hidden). A window is an image of one channel, two rows and L columns."""
 
     def __init__(self, config: ResNetConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.hidden)
         width, narrow = config.width, config.narrow_width
         self.first = nn.Conv2d(1, width, (1, 3), padding=(0, 1))
         self.second = nn.Conv2d(width, width, (2, 3), padding=(0, 1))
@@ -80,9 +71,4 @@ class ResNetBackbone(nn.Module):
 class ResNet(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = ResNetConfig
-
-    def __init__(self, config: ResNetConfig, *, class_count: int):
-        super().__init__(
-            ResNetBackbone(config), nn.Sequential(nn.Linear(config.hidden, class_count))
-        )
+    Config, Backbone = ResNetConfig, ResNetBackbone

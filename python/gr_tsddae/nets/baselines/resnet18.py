@@ -13,16 +13,13 @@ every convolution and pooling keeps its length, stride and padding in one dimens
 Deviations: one dimension instead of two, and two channels instead of three.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 STAGES, BLOCKS = 4, 2
 
@@ -35,14 +32,7 @@ class ResNet18Config(NetworkConfig):
         width: channels of the first stage; each later one has twice as many.
     """
 
-    SIZES: ClassVar = {"width": (1, 256)}
-
-    width: int = 64
-
-    @property
-    def feature_size(self) -> int:
-        """E, channels of the last stage."""
-        return self.width * 2 ** (STAGES - 1)
+    width: int = between(1, 256, default=64)
 
 
 class ResidualBlock(nn.Module):
@@ -59,12 +49,11 @@ class ResidualBlock(nn.Module):
         return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
 
 
-class ResNet18Backbone(nn.Module):
+class ResNet18Backbone(Backbone):
     """(B, 2, L) -> (B, 8 * width)."""
 
     def __init__(self, config: ResNet18Config):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.width * 2 ** (STAGES - 1))
         self.stem = _convolution(2, config.width, 7, 2)
         self.pool = nn.MaxPool1d(3, stride=2, padding=1)
         blocks, before = [], config.width
@@ -82,11 +71,7 @@ class ResNet18Backbone(nn.Module):
 class ResNet18(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = ResNet18Config
-
-    def __init__(self, config: ResNet18Config, *, class_count: int):
-        head = nn.Sequential(nn.Linear(config.feature_size, class_count))
-        super().__init__(ResNet18Backbone(config), head)
+    Config, Backbone = ResNet18Config, ResNet18Backbone
 
 
 def _convolution(before: int, after: int, kernel: int, stride: int) -> nn.Sequential:

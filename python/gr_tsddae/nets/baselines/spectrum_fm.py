@@ -19,8 +19,6 @@ sample alone. A masked sample is zero and nothing else; their pre-training also 
 from the attention, which leaves a masked one nothing to attend to. Pre-training adds no noise.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -28,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 from gr_tsddae.nets.tsnet.layers import FeedForward, TokenBatchNorm, TokenConv
 
 MASKED_SHARE = 0.3  # of a window's samples
@@ -48,19 +46,12 @@ class SpectrumFMConfig(NetworkConfig):
     """
 
     SHORTEST_SAMPLES: ClassVar[int] = 2
-    SIZES: ClassVar[dict[str, tuple[float, float]]] = {
-        "width": (4, 2048),
-        "heads": (1, 64),
-        "feedforward": (1, 8192),
-        "layers": (1, 64),
-        "dropout": (0.0, 0.9),
-    }
 
-    width: int = 256
-    heads: int = 4
-    feedforward: int = 512
-    layers: int = 16
-    dropout: float = 0.2
+    width: int = between(4, 2048, default=256)
+    heads: int = between(1, 64, default=4)
+    feedforward: int = between(1, 8192, default=512)
+    layers: int = between(1, 64, default=16)
+    dropout: float = between(0.0, 0.9, default=0.2)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -135,12 +126,11 @@ class SpectrumFMEncoder(nn.Module):
         return self.layers(self.project(rows.transpose(1, 2)))
 
 
-class SpectrumFMBackbone(nn.Module):
+class SpectrumFMBackbone(Backbone):
     """Encoder and a recurrent layer that sums it up: (B, 2, L) -> (B, 2C)."""
 
     def __init__(self, config: SpectrumFMConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config, 2 * config.width)
         self.encoder = SpectrumFMEncoder(config)
         self.recurrent = nn.GRU(config.width, config.width, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(config.dropout)
@@ -153,11 +143,7 @@ class SpectrumFMBackbone(nn.Module):
 class SpectrumFM(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config: ClassVar[type[SpectrumFMConfig]] = SpectrumFMConfig
-
-    def __init__(self, config: SpectrumFMConfig, *, class_count: int):
-        head = nn.Sequential(nn.Linear(2 * config.width, class_count))
-        super().__init__(SpectrumFMBackbone(config), head)
+    Config, Backbone = SpectrumFMConfig, SpectrumFMBackbone
 
 
 class SpectrumFMPretrainer(nn.Module):

@@ -15,16 +15,13 @@ and reads the tokens with a GRU. Here positions are Vaswani's sinusoids, so the 
 length, and there is no GRU: the row is to show what self-attention alone does.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 KERNEL_SAMPLES = 3
 LONGEST_PERIOD = 10_000.0
@@ -42,19 +39,11 @@ class TransformerConfig(NetworkConfig):
         dropout: dropout probability.
     """
 
-    SIZES: ClassVar = {
-        "width": (2, 4096),
-        "heads": (1, 64),
-        "feedforward": (1, 16384),
-        "layers": (1, 64),
-        "dropout": (0.0, 0.99),
-    }
-
-    width: int = 256
-    heads: int = 4
-    feedforward: int = 512
-    layers: int = 2
-    dropout: float = 0.1
+    width: int = between(2, 4096, default=256)
+    heads: int = between(1, 64, default=4)
+    feedforward: int = between(1, 16384, default=512)
+    layers: int = between(1, 64, default=2)
+    dropout: float = between(0.0, 0.99, default=0.1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,12 +61,11 @@ def sinusoids(tokens: int, width: int) -> torch.Tensor:
     return torch.stack(((place * rate).sin(), (place * rate).cos()), dim=2).flatten(1)
 
 
-class TransformerBackbone(nn.Module):
+class TransformerBackbone(Backbone):
     """(B, 2, L) -> (B, width)."""
 
     def __init__(self, config: TransformerConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.width)
         self.tokens = nn.Sequential(
             nn.Conv1d(2, config.width, KERNEL_SAMPLES, padding=KERNEL_SAMPLES // 2),
             nn.BatchNorm1d(config.width),
@@ -98,15 +86,13 @@ class TransformerBackbone(nn.Module):
 class Transformer(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = TransformerConfig
+    Config, Backbone = TransformerConfig, TransformerBackbone
 
-    def __init__(self, config: TransformerConfig, *, class_count: int):
-        super().__init__(
-            TransformerBackbone(config),
-            nn.Sequential(
-                nn.Linear(config.width, config.feedforward),
-                nn.ReLU(),
-                nn.Dropout(config.dropout),
-                nn.Linear(config.feedforward, class_count),
-            ),
+    @staticmethod
+    def new_head(config: TransformerConfig, feature_size: int, class_count: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Linear(feature_size, config.feedforward),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.feedforward, class_count),
         )

@@ -17,15 +17,13 @@ samples they leave 1, so the first dense layer sees 64 values instead of 512. Wh
 depends on the window, so the network is built for one length.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import nn
 
-from gr_tsddae.nets.classifier import Classifier, NetworkConfig
+from gr_tsddae.nets.classifier import Backbone, Classifier, NetworkConfig, between
 
 HALVINGS = 7
 
@@ -43,17 +41,11 @@ class VGGConfig(NetworkConfig):
 
     ANY_WINDOW: ClassVar[bool] = False
     SHORTEST_SAMPLES: ClassVar[int] = 2**HALVINGS
-    SIZES: ClassVar = {
-        "width": (1, 1024),
-        "hidden": (1, 4096),
-        "kernel_samples": (1, 63),
-        "dropout": (0.0, 0.99),
-    }
 
-    width: int = 64
-    hidden: int = 128
-    kernel_samples: int = 3
-    dropout: float = 0.3
+    width: int = between(1, 1024, default=64)
+    hidden: int = between(1, 4096, default=128)
+    kernel_samples: int = between(1, 63, default=3)
+    dropout: float = between(0.0, 0.99, default=0.3)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,18 +55,12 @@ class VGGConfig(NetworkConfig):
                 "the same on both sides"
             )
 
-    @property
-    def features(self) -> int:
-        """E, what is left of a window."""
-        return self.width * (self.window_samples // 2**HALVINGS)
 
-
-class VGGBackbone(nn.Module):
+class VGGBackbone(Backbone):
     """(B, 2, L) -> (B, width * L / 128)."""
 
     def __init__(self, config: VGGConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config, config.width * (config.window_samples // 2**HALVINGS))
         width, kernel = config.width, config.kernel_samples
         self.layers = nn.Sequential()
         for before in (2, *[width] * (HALVINGS - 1)):
@@ -89,19 +75,13 @@ class VGGBackbone(nn.Module):
 class VGG(Classifier):
     """Scaled windows (B, 2, L) -> logits (B, K)."""
 
-    Config = VGGConfig
+    Config, Backbone = VGGConfig, VGGBackbone
 
-    def __init__(self, config: VGGConfig, *, class_count: int):
-        hidden, dropout = config.hidden, config.dropout
-        super().__init__(
-            VGGBackbone(config),
-            nn.Sequential(
-                nn.Linear(config.features, hidden),
-                nn.SELU(),
-                nn.AlphaDropout(dropout),
-                nn.Linear(hidden, hidden),
-                nn.SELU(),
-                nn.AlphaDropout(dropout),
-                nn.Linear(hidden, class_count),
-            ),
-        )
+    @staticmethod
+    def new_head(config: VGGConfig, feature_size: int, class_count: int) -> nn.Sequential:
+        head = nn.Sequential()
+        for before in (feature_size, config.hidden):
+            head += nn.Sequential(
+                nn.Linear(before, config.hidden), nn.SELU(), nn.AlphaDropout(config.dropout)
+            )
+        return head.append(nn.Linear(config.hidden, class_count))

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """LSM's two augmentations: a patch from anywhere in the window, turned in the IQ plane."""
 
-from __future__ import annotations
-
 import torch
 
 from gr_tsddae.iq.windows import to_complex, to_rows

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The configuration of LSM, and its sizes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gr_tsddae.nets.classifier import NetworkConfig
+from gr_tsddae.nets.classifier import NetworkConfig, between
 
 PATCHES = 10  # of a window: 12 samples of 128, as in its authors' program
 MOST_TOKENS = 8  # of a patch: features are its tokens side by side, and must stay few
@@ -28,21 +26,13 @@ class LSMConfig(NetworkConfig):
     """
 
     SHORTEST_SAMPLES: ClassVar[int] = 4 * PATCHES
-    SIZES: ClassVar[dict[str, tuple[float, float]]] = {
-        "width": (8, 1024),
-        "heads": (1, 64),
-        "layers": (1, 64),
-        "class_layers": (1, 8),
-        "expansion": (1, 8),
-        "dropout": (0.0, 0.9),
-    }
 
-    width: int = 192
-    heads: int = 4
-    layers: int = 12
-    class_layers: int = 2
-    expansion: int = 4
-    dropout: float = 0.3
+    width: int = between(8, 1024, default=192)
+    heads: int = between(1, 64, default=4)
+    layers: int = between(1, 64, default=12)
+    class_layers: int = between(1, 8, default=2)
+    expansion: int = between(1, 8, default=4)
+    dropout: float = between(0.0, 0.9, default=0.3)
 
     def __post_init__(self) -> None:
         super().__post_init__()

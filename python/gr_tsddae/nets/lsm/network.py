@@ -19,17 +19,14 @@ stem halves more often, or 1024 samples would need a head of 200 million paramet
 orthonormal; the BatchNorm behind it takes away the difference.
 """
 
-from __future__ import annotations
-
 import math
-from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from gr_tsddae.iq.windows import spectrum
-from gr_tsddae.nets.classifier import Classifier
+from gr_tsddae.nets.classifier import Backbone, Classifier
 from gr_tsddae.nets.lsm.augment import crop, rotate
 from gr_tsddae.nets.lsm.config import LSMConfig
 from gr_tsddae.nets.lsm.nt_xent import TEMPERATURE, nt_xent
@@ -51,7 +48,7 @@ class SpectrumEncoder(nn.Sequential):
         )
 
 
-class LSMBackbone(nn.Module):
+class LSMBackbone(Backbone):
     """Both encoders; their features have length one.
 
     `sequence` and `frequency` take patches, (B, 2, P) -> (B, F) each. Called as it is, the backbone
@@ -59,8 +56,7 @@ class LSMBackbone(nn.Module):
     """
 
     def __init__(self, config: LSMConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config, 2 * config.feature_size)
         self.sequence_encoder = XCiT(config)
         self.spectrum_encoder = SpectrumEncoder(config)
 
@@ -134,14 +130,14 @@ class LSM(Classifier):
     what it makes of that average: it learns from `parts`, which are patches, or by `forward`.
     """
 
-    Config: ClassVar[type[LSMConfig]] = LSMConfig
+    Config, Backbone = LSMConfig, LSMBackbone
 
-    def __init__(self, config: LSMConfig, *, class_count: int):
+    @staticmethod
+    def new_head(config: LSMConfig, feature_size: int, class_count: int) -> nn.Sequential:
         hidden = config.feature_size
-        head = nn.Sequential(
-            nn.Linear(2 * hidden, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, class_count)
+        return nn.Sequential(
+            nn.Linear(feature_size, hidden), nn.LeakyReLU(SLOPE), nn.Linear(hidden, class_count)
         )
-        super().__init__(LSMBackbone(config), head)
 
     def parts(self, rows: torch.Tensor) -> torch.Tensor:
         """Compute the features of each window's patches: (B, 2, L) -> (B, M, 2F)."""

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """NT-Xent, the loss of LSM's pre-training (Eq. 4 and 5)."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 

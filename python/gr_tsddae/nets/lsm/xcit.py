@@ -7,8 +7,6 @@ sees two axes there sees one here: the 3x3 kernels become 3, the position one nu
 are channels-last, (B, N, C), unless they say otherwise.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import nn

@@ -1,25 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The configuration of TS-Net, and its sizes."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
-from gr_tsddae.nets.classifier import MAX_WINDOW_SAMPLES, check_sizes
-
-# Smallest and largest values. Options come with model cards, too: what no machine holds is refused
-# before it is built.
-LIMITS = {
-    "width": (1, 4096),
-    "heads": (1, 1024),
-    "feedforward": (1, 16384),
-    "layers": (1, 64),
-    "stride_samples": (1, MAX_WINDOW_SAMPLES),
-    "kernel_samples": (1, MAX_WINDOW_SAMPLES),
-    "squeeze": (1, 4096),
-    "dropout": (0.0, 0.99),
-    "drop_path": (0.0, 0.99),
-}
+from gr_tsddae.nets.classifier import MAX_WINDOW_SAMPLES, between, check_sizes, limits_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,21 +27,21 @@ class TSNetConfig:
         interactive: whether each encoder sees the other's embedding ("w/o interactive").
     """
 
-    width: int
-    heads: int
-    feedforward: int
-    layers: int
-    stride_samples: int = 1
-    kernel_samples: int = 1
-    squeeze: int = 16
-    dropout: float = 0.2
-    drop_path: float = 0.2
+    width: int = between(1, 4096)
+    heads: int = between(1, 1024)
+    feedforward: int = between(1, 16384)
+    layers: int = between(1, 64)
+    stride_samples: int = between(1, MAX_WINDOW_SAMPLES, default=1)
+    kernel_samples: int = between(1, MAX_WINDOW_SAMPLES, default=1)
+    squeeze: int = between(1, 4096, default=16)
+    dropout: float = between(0.0, 0.99, default=0.2)
+    drop_path: float = between(0.0, 0.99, default=0.2)
     temporal: bool = True
     spectral: bool = True
     interactive: bool = True
 
     def __post_init__(self) -> None:
-        check_sizes(self, LIMITS)
+        check_sizes(self, limits_of(self))
         for name in ("temporal", "spectral", "interactive"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}: it is true or false")

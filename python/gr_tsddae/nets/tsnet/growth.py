@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Make a deeper TS-Net from a trained shallow one, with nearly the same output."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import torch

@@ -4,8 +4,6 @@
 Channels-last makes every 1x1 convolution a plain matrix product and needs no transposes.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
