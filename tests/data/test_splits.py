@@ -186,11 +186,13 @@ def test_whole_groups_are_split_wherever_that_can_be_done(counts, seed):
 
 
 def test_a_search_of_all_deals_ends(monkeypatch):
-    """Forty classes, four groups of each among twenty: the limit ends what would take long."""
-    monkeypatch.setattr(splits, "SEARCH_STATES", 50)
-    random = np.random.default_rng(3)
-    held = np.stack([random.permutation(20) < 4 for _ in range(40)], axis=1)
-    assert (splits._cover(held.astype(int)) == -1).all()
+    """Forty classes, five groups of each among twenty: the limit ends what would take long."""
+    random = np.random.default_rng(1)
+    held = np.stack([random.permutation(20) < 5 for _ in range(40)], axis=1).astype(int)
+    found = splits._cover(held)
+    assert all((held[found == part] > 0).any(0).all() for part in range(3))
+    monkeypatch.setattr(splits, "SEARCH_NODES", 1)
+    assert (splits._cover(held) == -1).all()
 
 
 def within_one(count, share):

@@ -25,31 +25,10 @@ WINDOW_SAMPLES = 1024
 # The order of the columns of Y. The classes.txt that comes with the file lists them in another one,
 # which gives signals the names of others (radioML/dataset#25): it is not read.
 CLASSES = (
-    "OOK",
-    "4ASK",
-    "8ASK",
-    "BPSK",
-    "QPSK",
-    "8PSK",
-    "16PSK",
-    "32PSK",
-    "16APSK",
-    "32APSK",
-    "64APSK",
-    "128APSK",
-    "16QAM",
-    "32QAM",
-    "64QAM",
-    "128QAM",
-    "256QAM",
-    "AM-SSB-WC",
-    "AM-SSB-SC",
-    "AM-DSB-WC",
-    "AM-DSB-SC",
-    "FM",
-    "GMSK",
-    "OQPSK",
-)
+    "OOK", "4ASK", "8ASK", "BPSK", "QPSK", "8PSK", "16PSK", "32PSK", "16APSK", "32APSK", "64APSK",
+    "128APSK", "16QAM", "32QAM", "64QAM", "128QAM", "256QAM", "AM-SSB-WC", "AM-SSB-SC", "AM-DSB-WC",
+    "AM-DSB-SC", "FM", "GMSK", "OQPSK",
+)  # fmt: skip
 _SLICE_WINDOWS = 2048  # 16 MiB
 # Windows between two wanted ones that are read along with them: copying 8 KiB more is cheaper than
 # another call of HDF5, up to about this many.
