@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from gr_tsddae import nets, zoo
-from gr_tsddae.files import write_json
 from gr_tsddae.labels import NOISE
 from gr_tsddae.nets.tsnet import TSNet
 from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
@@ -24,7 +23,7 @@ from gr_tsddae.train.learn.method import Method
 from gr_tsddae.train.learn.parts import PartLogits
 from gr_tsddae.train.measure.details import summary_lines
 from gr_tsddae.train.measure.predict import measure, predict_finite
-from gr_tsddae.train.run.run import Run
+from gr_tsddae.train.run.run import Run, write_model
 from gr_tsddae.train.windows.sources import DatasetSource, Source, SyntheticSource, source_of
 from gr_tsddae.zoo.lineage import ancestry, base_of, joint_licence, schooling
 
@@ -183,32 +182,19 @@ def conclude(
         kind = f"synthetic windows of the recipe '{config.data.recipe}'"
         counts = {"recipe": config.data.recipe, "windows_per_class_and_snr": config.test_windows}
         accuracy = counts | accuracy
-    card = zoo.save(
-        config.out,
-        zoo.Card(
-            name=config.name,
-            task=source.task,
-            network=config.network.name,
-            network_options=config.network.options,
-            classes=source.classes,
-            window_samples=source.window_samples,
-            scaling=config.data.scaling,
-            samples_per_symbol=source.samples_per_symbol,
-            bandwidth_multiple=source.bandwidth_multiple,
-            sample_rate_hz=source.sample_rate_hz,
-            weights_sha256="",
-            licence=joint_licence(*owed, source.licence) if owed else source.licence,
-            description=f"{len(source.classes)} classes, {origin} on {kind}.",
-            training=training,
-            accuracy=accuracy,
-        ),
-        network,
-    )
-    write_json(config.out / "metrics.json", {"model": config.name, **accuracy})
     for line in summary_lines({**accuracy, "level_name": test_set.level_name}):
         log.info("%s", line)
-    log.info("wrote %s", config.out)
-    return card
+    return write_model(
+        config,
+        source,
+        network,
+        task=source.task,
+        classes=source.classes,
+        licence=joint_licence(*owed, source.licence) if owed else source.licence,
+        description=f"{len(source.classes)} classes, {origin} on {kind}.",
+        training=training,
+        accuracy=accuracy,
+    )
 
 
 @torch.no_grad()

@@ -1,19 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pre-train a network without labels."""
 
-import logging
-
 import torch
 
 from gr_tsddae import zoo
-from gr_tsddae.files import write_json
 from gr_tsddae.train.config import PretrainConfig, for_card
 from gr_tsddae.train.learn.method import VALIDATION_LOSS
 from gr_tsddae.train.objectives import Objective, objective_of
-from gr_tsddae.train.run.run import Run
+from gr_tsddae.train.run.run import Run, write_model
 from gr_tsddae.train.windows.sources import DatasetSource, Source, source_of
-
-log = logging.getLogger(__name__)
 
 
 def pretrain(config: PretrainConfig) -> zoo.Card | None:
@@ -65,27 +60,14 @@ def _written(
     if losses:
         best = min(losses, key=lambda line: line[VALIDATION_LOSS])
         measured = {"validation_loss": best[VALIDATION_LOSS], "step": best["step"]}
-    card = zoo.save(
-        config.out,
-        zoo.Card(
-            name=config.name,
-            task=objective.task,
-            network=config.network.name,
-            network_options=config.network.options,
-            classes=(),
-            window_samples=source.window_samples,
-            scaling=config.data.scaling,
-            samples_per_symbol=source.samples_per_symbol,
-            bandwidth_multiple=source.bandwidth_multiple,
-            sample_rate_hz=source.sample_rate_hz,
-            weights_sha256="",
-            licence=source.licence,
-            description=f"{config.network.name}, pre-trained {how}; knows no classes.",
-            training={**source.about, **for_card(config)},
-            accuracy=measured,
-        ),
+    return write_model(
+        config,
+        source,
         objective.learned(),
+        task=objective.task,
+        classes=(),
+        licence=source.licence,
+        description=f"{config.network.name}, pre-trained {how}; knows no classes.",
+        training={**source.about, **for_card(config)},
+        accuracy=measured,
     )
-    write_json(config.out / "metrics.json", {"model": config.name, **measured})
-    log.info("wrote %s", config.out)
-    return card

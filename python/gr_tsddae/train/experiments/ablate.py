@@ -82,11 +82,9 @@ def _row(config: AblateConfig, variant: str, shots: int | None) -> Row:
         return Row(name=name, jobs=jobs, published=table_2(config.dataset, name))
     jobs = {}
     for seed in config.seeds:
-        here = f"{variant}/seed-{seed}"
-        start = config.pretrain_job(f"{here}/pretrained", seed=seed, options=options, **changes)
-        jobs[seed] = config.few_shot_job(
-            f"{here}/{shots}-shot", shots=shots, seed=seed, start=start, options=options
-        )
+        here, same = f"{variant}/seed-{seed}", {"seed": seed, "options": options}
+        start = config.pretrain_job(f"{here}/pretrained", **same, **changes)
+        jobs[seed] = config.few_shot_job(f"{here}/{shots}-shot", shots=shots, start=start, **same)
     return Row(name=f"{name} ({shots}-shot)", jobs=jobs)
 
 

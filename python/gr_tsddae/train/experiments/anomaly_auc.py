@@ -94,11 +94,11 @@ def anomaly(config: AnomalyConfig) -> dict[str, Any]:
         raise DatasetError(f"{config.path}: the test set needs normal windows and others")
     job = Job(
         train=lambda pretraining: _pretrain(pretraining, source),
-        config=config.pretraining(
+        config=config.run(
+            PretrainConfig,
             config.pretrain,
             "pretrained",
             seed=config.seed,
-            options={},
             # Other normal classes are another run.
             name="denoiser-of-" + "+".join(config.normal).replace("/", "_"),
         ),

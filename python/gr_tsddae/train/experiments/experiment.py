@@ -2,7 +2,7 @@
 """What the experiments share: one configuration, from which the training runs are derived."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from gr_tsddae.train.config import (
     PretrainConfig,
     PretrainSettings,
     ProbeConfig,
+    RunConfig,
     TrainerConfig,
 )
 from gr_tsddae.train.evaluate import EvaluateConfig
@@ -25,7 +26,7 @@ from gr_tsddae.train.pretrain import pretrain
 from gr_tsddae.train.probe import probe
 from gr_tsddae.train.windows.sources import DatasetSource
 
-_Config = TypeVar("_Config", bound=FinetuneConfig)
+_Config = TypeVar("_Config", bound=RunConfig)
 
 NOTE = (
     "Test set, mean ± standard deviation over seeds of weights and order, one split. Published "
@@ -103,42 +104,37 @@ class DatasetConfig:
             resident_gb=self.resident_gb,
         )
 
-    def pretraining(
+    def run(
         self,
-        settings: PretrainSettings,
+        kind: type[_Config],
+        settings: PretrainSettings | ClassifierSettings,
         folder: str,
         *,
         seed: int,
-        options: dict[str, Any],
-        **changes: Any,
-    ) -> PretrainConfig:
-        """Configure pre-training in a folder of `out`; the changes are of the configuration."""
-        return PretrainConfig(**self._run(settings, folder, seed, options) | changes)
-
-    def classification(
-        self,
-        settings: ClassifierSettings,
-        folder: str,
-        *,
-        seed: int,
-        options: dict[str, Any],
-        kind: Callable[..., _Config] = FinetuneConfig,
+        options: Mapping[str, Any] | None = None,
         **changes: Any,
     ) -> _Config:
-        """Configure the training of a classifier, like `pretraining`."""
-        return kind(**self._run(settings, folder, seed, options) | changes)
+        """Configure a training run in a folder of `out`.
 
-    def _run(
-        self, settings: Any, folder: str, seed: int, options: dict[str, Any]
-    ) -> dict[str, Any]:
-        network = dataclasses.replace(self.network, options={**self.network.options, **options})
-        return {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)} | {
+        Args:
+            kind: The configuration of the command that trains.
+            settings: How to train.
+            folder: Below `out`.
+            seed: Of the run.
+            options: Of the network.
+            **changes: Of the configuration.
+        """
+        network = dataclasses.replace(
+            self.network, options={**self.network.options, **(options or {})}
+        )
+        found = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)} | {
             "name": f"{self.dataset}-{folder.replace('/', '-')}",
             "out": self.out / folder,
             "data": self.data,
             "network": network,
             "trainer": dataclasses.replace(settings.trainer, seed=seed),
         }
+        return kind(**found | changes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,45 +163,34 @@ class ExperimentConfig(DatasetConfig):
         """The column of a table by which rows are compared."""
         return "AUC all" if self.dataset == "icarus" else "average"
 
-    def pretrain_job(
-        self, folder: str, *, seed: int, options: dict[str, Any] | None = None, **changes: Any
-    ) -> Job:
-        """Make a job of pre-training in a folder of `out`."""
-        config = self.pretraining(
-            self.pretrain, folder, seed=seed, options=options or {}, **changes
+    def pretrain_job(self, folder: str, **settings: Any) -> Job:
+        """Make a job of pre-training in a folder of `out`; the settings are those of `run`."""
+        return Job(
+            train=pretrain, config=self.run(PretrainConfig, self.pretrain, folder, **settings)
         )
-        return Job(train=pretrain, config=config)
 
     def classifier_job(
         self,
         folder: str,
         *,
-        seed: int,
         start: Job | None,
         settings: ClassifierSettings | None = None,
         train: Callable[[Any], Any] | None = None,
-        options: dict[str, Any] | None = None,
-        **changes: Any,
+        kind: type[FinetuneConfig] = FinetuneConfig,
+        **more: Any,
     ) -> Job:
         """Make a job of training a classifier.
 
         Args:
             folder: Below `out`.
-            seed: Of the run.
             start: The job whose network to start from; None starts from nothing.
             settings: How to train; `self.finetune` when not given.
             train: The command; `finetune` when not given.
-            options: Of the network.
-            **changes: Of the configuration.
+            kind: Its configuration.
+            **more: See `run`.
         """
-        config = self.classification(
-            settings or self.finetune,
-            folder,
-            seed=seed,
-            options=options or {},
-            init=start.folder if start else None,
-            **changes,
-        )
+        init = start.folder if start else None
+        config = self.run(kind, settings or self.finetune, folder, init=init, **more)
         return Job(
             train=train or finetune,
             config=config,
@@ -214,7 +199,7 @@ class ExperimentConfig(DatasetConfig):
         )
 
     def tuned_jobs(
-        self, folder: str, *, options: dict[str, Any] | None = None, **changes: Any
+        self, folder: str, *, options: Mapping[str, Any] | None = None, **changes: Any
     ) -> dict[int, Job]:
         """Make a job per seed: the fine-tuning of a network pre-trained with that seed.
 
@@ -225,11 +210,9 @@ class ExperimentConfig(DatasetConfig):
         """
         jobs = {}
         for seed in self.seeds:
-            here = f"{folder}/seed-{seed}"
-            start = self.pretrain_job(f"{here}/pretrained", seed=seed, options=options, **changes)
-            jobs[seed] = self.classifier_job(
-                f"{here}/finetuned", seed=seed, start=start, options=options
-            )
+            here, same = f"{folder}/seed-{seed}", {"seed": seed, "options": options}
+            start = self.pretrain_job(f"{here}/pretrained", **same, **changes)
+            jobs[seed] = self.classifier_job(f"{here}/finetuned", start=start, **same)
         return jobs
 
     def check(self) -> DatasetSource:

@@ -205,16 +205,17 @@ def _configs(
     values = dict(values)
     start, init = None, config.init
     if "ratio" in values:
-        start = config.pretraining(
+        start = config.run(
+            PretrainConfig,
             config.pretrain,
             f"{folder}/pretrained",
             seed=config.seed,
-            options={},
             ratio=values.pop("ratio"),
         )
         init = start.out
     dropout = {"dropout": values.pop("dropout")} if "dropout" in values else {}
-    tuned = config.classification(
+    tuned = config.run(
+        FinetuneConfig,
         config.finetune,
         f"{folder}/finetuned",
         seed=config.seed,

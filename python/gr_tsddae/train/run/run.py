@@ -16,6 +16,8 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
+from gr_tsddae import zoo
+from gr_tsddae.files import write_json
 from gr_tsddae.inference.device import multiplies_bfloat16_fast, resolve_device
 from gr_tsddae.train.config import RunConfig, differences, plain
 from gr_tsddae.train.learn.method import VALIDATION_LOSS, Method
@@ -32,6 +34,7 @@ from gr_tsddae.train.run.callbacks import (
 )
 from gr_tsddae.train.run.lock import alone_in
 from gr_tsddae.train.windows.feed import Batch, Feed, Loader, Place
+from gr_tsddae.train.windows.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -215,6 +218,33 @@ def read_checkpoint(path: Path, config: RunConfig) -> dict[str, Any]:
             "choose another --out folder, or delete that one"
         )
     return state
+
+
+def write_model(config: RunConfig, source: Source, network: nn.Module, **card: Any) -> zoo.Card:
+    """Write the network of a finished run with its card and metrics.json, and return the card.
+
+    Args:
+        config: Of the run.
+        source: The windows that it learned from.
+        network: With the weights to keep.
+        **card: Fields of the card that neither run nor windows tell.
+    """
+    made = zoo.Card(
+        name=config.name,
+        network=config.network.name,
+        network_options=config.network.options,
+        window_samples=source.window_samples,
+        scaling=config.data.scaling,
+        samples_per_symbol=source.samples_per_symbol,
+        bandwidth_multiple=source.bandwidth_multiple,
+        sample_rate_hz=source.sample_rate_hz,
+        weights_sha256="",
+        **card,
+    )
+    made = zoo.save(config.out, made, network)
+    write_json(config.out / "metrics.json", {"model": config.name, **made.accuracy})
+    log.info("wrote %s", config.out)
+    return made
 
 
 def _precision(word: str, device: str) -> str:
