@@ -70,6 +70,16 @@ class Origin:
             return None
         return self.time_s + (sample - self.time_sample) / self.sample_rate_hz
 
+    def stretch(self, first_sample: int, end_sample: int) -> dict[str, float | None]:
+        """Describe a stretch of samples, as a `Decision` or an `Event` does."""
+        return {
+            "first_sample": first_sample,
+            "sample_count": end_sample - first_sample,
+            "time_s": self.time_of(first_sample),
+            "center_frequency_hz": self.center_frequency_hz,
+            "sample_rate_hz": self.sample_rate_hz,
+        }
+
 
 class Decider:
     """Gathers windows over an interval and decides on one class for all of them.
@@ -172,11 +182,7 @@ class Decider:
             confidence=confidence,
             probabilities={c: float(p) for c, p in zip(self.classes, mean, strict=True)},
             windows=self._windows,
-            first_sample=self._first_sample,
-            sample_count=self._end_sample - self._first_sample,
-            time_s=self._origin.time_of(self._first_sample),
-            center_frequency_hz=self._origin.center_frequency_hz,
-            sample_rate_hz=self._origin.sample_rate_hz,
+            **self._origin.stretch(self._first_sample, self._end_sample),
         )
         self._forget()
         return [decision]

@@ -25,7 +25,10 @@ PAUSE_S = 1.0  # without a window for so long, an event is told
 
 
 class AnomalyWorker(StreamWorker):
-    """Sends one score per hop, and publishes an event where scores pass the threshold."""
+    """Sends one score per hop, and publishes an event where scores pass the threshold.
+
+    `receiver` are the rates and frequencies of `WindowWorker`.
+    """
 
     def __init__(
         self,
@@ -37,18 +40,10 @@ class AnomalyWorker(StreamWorker):
         threshold: float,
         learn_s: float,
         false_alarm_rate: float,
-        sample_rate_hz: float,
-        center_frequency_hz: float,
+        **receiver: float,
     ):
-        super().__init__(
-            "anomaly_detector",
-            batcher,
-            scorer,
-            queue,
-            sample_rate_hz=sample_rate_hz,
-            center_frequency_hz=center_frequency_hz,
-            ports=("anomalies", "status"),
-        )
+        ports = ("anomalies", "status")
+        super().__init__("anomaly_detector", batcher, scorer, queue, ports=ports, **receiver)
         self._hop_samples = hop_samples
         self._track = ScoreTrack(scorer.window_samples, hop_samples)
         self._gatherer = EventGatherer(scorer.window_samples, hop_samples)

@@ -114,11 +114,7 @@ class EventGatherer:
             score=self._score,
             threshold=float(self._threshold),
             windows=self._windows,
-            first_sample=self._first,
-            sample_count=self._last - self._first + self.window_samples,
-            time_s=self._origin.time_of(self._first),
-            center_frequency_hz=self._origin.center_frequency_hz,
-            sample_rate_hz=self._origin.sample_rate_hz,
+            **self._origin.stretch(self._first, self._last + self.window_samples),
         )
         self._windows = 0
         return [event]
