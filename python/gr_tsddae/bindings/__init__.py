@@ -2,7 +2,7 @@
 """The C++ core of gr-tsddae: cuts a stream into windows and keeps them in batches."""
 
 try:
-    import gnuradio.gr  # noqa: F401  first, because it defines the blocks' base classes
+    import gnuradio.gr  # first, because it defines the blocks' base classes
 except ImportError as error:
     raise ImportError(
         f"GNU Radio cannot be imported ({error}): the blocks need GNU Radio 3.10. Install it "

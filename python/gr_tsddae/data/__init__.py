@@ -101,18 +101,3 @@ def _reader(kind: str) -> Callable[..., Dataset]:
     if not callable(reader):
         raise DatasetError(f"the reader of {kind} is {reader!r}, which is no function")
     return reader
-
-
-__all__ = [
-    "KINDS",
-    "UNLABELLED",
-    "Dataset",
-    "DatasetError",
-    "MemoryStore",
-    "WindowStore",
-    "description",
-    "kinds",
-    "open_dataset",
-    "reader_options",
-    "register",
-]

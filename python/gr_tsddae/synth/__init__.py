@@ -6,5 +6,3 @@ The way of a window: symbols or audio -> `modulators` -> `channel` -> `recipes` 
 
 from gr_tsddae.synth.modulators import CLASSES
 from gr_tsddae.synth.recipes import RECIPES, Recipe, draw, draw_random, named
-
-__all__ = ["CLASSES", "RECIPES", "Recipe", "draw", "draw_random", "named"]

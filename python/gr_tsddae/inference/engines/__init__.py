@@ -2,5 +2,3 @@
 """Ways to run a folded TS-Net, and when to change over."""
 
 from gr_tsddae.inference.engines.engine import ENGINES, Engine, resolve_engine
-
-__all__ = ["ENGINES", "Engine", "resolve_engine"]

@@ -9,5 +9,3 @@ from gr_tsddae.nets.lsm.augment import crop, rotate
 from gr_tsddae.nets.lsm.config import LSMConfig
 from gr_tsddae.nets.lsm.network import LSM, LSMBackbone
 from gr_tsddae.nets.lsm.nt_xent import TEMPERATURE, nt_xent
-
-__all__ = ["LSM", "TEMPERATURE", "LSMBackbone", "LSMConfig", "crop", "nt_xent", "rotate"]

@@ -3,5 +3,3 @@
 
 from gr_tsddae.nets.tsnet.config import SIZES, TSNetConfig
 from gr_tsddae.nets.tsnet.network import TSNet
-
-__all__ = ["SIZES", "TSNet", "TSNetConfig"]

@@ -39,6 +39,3 @@ def objective_of(config: PretrainConfig) -> type[Objective]:
             f"{', '.join(objectives_of(network))}"
         )
     return kind
-
-
-__all__ = ["OBJECTIVES", "Objective", "objective_of", "objectives_of"]
