@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         command = add(kind, text, out, windows)
         command.add_argument(
             "--recipe",
-            choices=sorted(RECIPES),
+            choices=sorted(name for name, each in RECIPES.items() if each.classes == CLASSES),
             default="as-released",
             help="as-released has the flaws of the released files; clean has none, and no channel",
         )

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Recipes: how the windows of a training or test set are drawn."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 
 from gr_tsddae.iq.windows import to_rows
 from gr_tsddae.labels import NOISE
-from gr_tsddae.synth import channel
+from gr_tsddae.synth import air, channel
 from gr_tsddae.synth.modulators import CLASSES, MODULATORS, Audio, Timing, check_labels
 
 
@@ -42,6 +43,8 @@ class Recipe:
     snr_offset_db: float = 0.0
     class_gain_db: Mapping[str, float] = field(default_factory=dict)
     empty_classes: frozenset[str] = frozenset()
+    classes: ClassVar[Sequence[str]] = CLASSES
+    bandwidth_multiple: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         for name in ("carrier_share", "echo_share", "filtered_share"):
@@ -60,7 +63,24 @@ class Recipe:
             )
 
 
-RECIPES = {
+@dataclass(frozen=True, kw_only=True)
+class AirRecipe:
+    """How windows of any signal of the air are drawn: as a survey cuts them out.
+
+    Attributes:
+        levels_db: lowest and highest SNR in the occupied bandwidth.
+        outlier_share: windows of no class, which a classifier learns to be unsure about.
+    """
+
+    levels_db: tuple[float, float] = (-5.0, 30.0)
+    outlier_share: float = 0.0
+    classes: ClassVar[Sequence[str]] = air.CLASSES
+    empty_classes: ClassVar[frozenset[str]] = frozenset()
+    samples_per_symbol: ClassVar[None] = None
+    bandwidth_multiple: ClassVar[float] = air.BANDWIDTH_MULTIPLE
+
+
+RECIPES: dict[str, Recipe | AirRecipe] = {
     # Nothing but modulation, timing, phase and noise: for checking things against theory.
     "clean": Recipe(),
     # RML2016.10A and B as they were released, flaws included; all figures were measured on 1400
@@ -99,11 +119,15 @@ RECIPES = {
         levels_db=(30.0, 60.0),
         empty_classes=frozenset({NOISE}),
     ),
+    # Every signal of the air, at four times its occupied bandwidth.
+    "air": AirRecipe(),
+    # The same, with signals of no class among them.
+    "air-open": AirRecipe(outlier_share=0.08),
 }
 
 
 def draw(
-    recipe: Recipe,
+    recipe: Recipe | AirRecipe,
     label: torch.Tensor,
     level_db: torch.Tensor,
     *,
@@ -118,7 +142,8 @@ def draw(
 
     Args:
         recipe: how.
-        label: indices into `CLASSES`, (B,).
+        label: indices into the recipe's classes, (B,). In recipes of the air, `OUTLIER` is a signal
+            of no class.
         level_db: (B,), same device as `label`.
         window_samples: L.
         generator: source of all randomness, on the device of `label`.
@@ -127,10 +152,12 @@ def draw(
         Windows, float32 (B, 2, L), mean power near 1; scale them with the model's own scaling.
 
     Raises:
-        ValueError: when a label is not one of `CLASSES`, lengths differ, or a window is empty.
+        ValueError: when a label is not one of the recipe's classes, lengths differ, or a window is empty.
     """
     if window_samples < 1:
         raise ValueError(f"window_samples is {window_samples}: a window needs at least 1 sample")
+    if isinstance(recipe, AirRecipe):
+        return air.draw(label, level_db, window_samples=window_samples, generator=generator)
     check_labels(label, CLASSES, level_db=level_db)
     batch, device = len(label), label.device
     if not batch:
@@ -177,17 +204,20 @@ def draw(
     return to_rows(received / (present + noise_amplitude.square()).sqrt())
 
 
-def named(recipe: str) -> list[Recipe]:
+def named(recipe: str) -> list[Recipe | AirRecipe]:
     """Return the recipes of a name like `live` or, in equal shares, `live+as-released`.
 
     Raises:
-        ValueError: for a name that is not in `RECIPES`.
+        ValueError: for a name that is not in `RECIPES`, or recipes of different classes.
     """
     names = recipe.split("+")
     for name in names:
         if name not in RECIPES:
             raise ValueError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
-    return [RECIPES[name] for name in names]
+    found = [RECIPES[name] for name in names]
+    if len({tuple(each.classes) for each in found}) > 1:
+        raise ValueError(f"the recipes of {recipe!r} have different classes: they cannot take turns")
+    return found
 
 
 def draw_random(
@@ -204,7 +234,8 @@ def draw_random(
         generator: source of all randomness; its device is where the windows are made.
 
     Returns:
-        Windows, float32 (B, 2, L); labels, int64 (B,); levels in dB, float32 (B,).
+        Windows, float32 (B, 2, L); labels, int64 (B,), `OUTLIER` where a recipe holds signals of
+        no class; levels in dB, float32 (B,).
 
     Raises:
         ValueError: for an unknown recipe.
@@ -216,11 +247,14 @@ def draw_random(
     for turn, each in enumerate(recipes):
         mine = slice(turn, None, len(recipes))
         size = len(label[mine])
-        drawn = [i for i, name in enumerate(CLASSES) if name not in each.empty_classes]
+        drawn = [i for i, name in enumerate(each.classes) if name not in each.empty_classes]
         pick = torch.randint(len(drawn), (size,), generator=generator, device=device)
         low, high = each.levels_db
         label[mine] = torch.tensor(drawn, device=device)[pick]
         level_db[mine] = low + (high - low) * torch.rand(size, generator=generator, device=device)
+        if isinstance(each, AirRecipe) and each.outlier_share:
+            outlier = torch.rand(size, generator=generator, device=device) < each.outlier_share
+            label[mine] = torch.where(outlier, air.OUTLIER, label[mine])
         rows[mine] = draw(
             each, label[mine], level_db[mine], window_samples=window_samples, generator=generator
         )

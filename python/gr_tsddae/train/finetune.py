@@ -33,13 +33,23 @@ log = logging.getLogger(__name__)
 class Classification(Method):
     """A classifier that learns labels by cross-entropy.
 
+    Windows of no class, labelled `OUTLIER`, teach it to hold all classes for equally likely
+    (outlier exposure, Hendrycks et al. 2019).
+
     Args:
         config: Of the run.
         network: (B, 2, L) -> logits (B, K).
     """
 
     def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(self.network(rows).float(), label)
+        logits = self.network(rows).float()
+        if (label >= 0).all():
+            return F.cross_entropy(logits, label)
+        evenly = torch.full_like(logits, 1 / logits.shape[1])
+        target = torch.where(
+            (label >= 0)[:, None], F.one_hot(label.clamp(min=0), logits.shape[1]).float(), evenly
+        )
+        return F.cross_entropy(logits, target)
 
 
 def finetune(config: FinetuneConfig) -> zoo.Card | None:

@@ -11,7 +11,6 @@ import torch
 
 from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.iq.windows import SCALINGS
-from gr_tsddae.synth import CLASSES
 from gr_tsddae.synth.recipes import named
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, RunConfig
 from gr_tsddae.train.windows.class_names import check_class_names
@@ -78,8 +77,6 @@ class SyntheticSource:
     """Windows that `synth` makes while the network trains."""
 
     task = "amc"
-    classes = CLASSES
-    bandwidth_multiple = None
     sample_rate_hz = None
     licence = "GPL-3.0-or-later"
 
@@ -87,12 +84,14 @@ class SyntheticSource:
         recipes = named(config.recipe)
         self.config = config
         self.window_samples = config.window_samples
+        self.classes = tuple(recipes[0].classes)
         self.samples_per_symbol = recipes[0].samples_per_symbol
+        self.bandwidth_multiple = recipes[0].bandwidth_multiple
         self.about = {
             "source": "gr_tsddae.synth, made while training; no recording, no released dataset"
         }
         # Recipes take turns. Each draws its classes equally often, but for those it holds none of.
-        shares = [1 / (len(CLASSES) - len(each.empty_classes)) for each in recipes]
+        shares = [1 / (len(each.classes) - len(each.empty_classes)) for each in recipes]
         self.noise_share = sum(shares) / len(shares)
 
     def feed(self, config: RunConfig, place: Place) -> SyntheticFeed:

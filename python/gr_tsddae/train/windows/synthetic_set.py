@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from gr_tsddae.data import Dataset, DatasetError
-from gr_tsddae.synth import CLASSES, draw
-from gr_tsddae.synth.recipes import Recipe, named
+from gr_tsddae.synth import draw
+from gr_tsddae.synth.recipes import AirRecipe, Recipe, named
 
 SNRS_DB = tuple(range(-20, 31, 2))
 
@@ -16,7 +16,7 @@ SNRS_DB = tuple(range(-20, 31, 2))
 class _Block(NamedTuple):
     """Windows of one recipe at one SNR, which are drawn together."""
 
-    recipe: Recipe
+    recipe: Recipe | AirRecipe
     snr_db: int
     label: torch.Tensor  # (n,)
 
@@ -81,7 +81,7 @@ def synthetic_set(
         raise DatasetError(f"windows_per_class is {windows_per_class}: it must be at least 1")
     blocks = []
     for each in named(recipe):
-        held = [i for i, name in enumerate(CLASSES) if name not in each.empty_classes]
+        held = [i for i, name in enumerate(each.classes) if name not in each.empty_classes]
         label = torch.tensor(held).repeat_interleave(windows_per_class)
         low, high = each.levels_db
         levels = [s for s in SNRS_DB if low <= s <= high] if snrs_db is None else snrs_db
@@ -94,7 +94,8 @@ def synthetic_set(
         index=np.arange(store.shape[0]),
         label=torch.cat([block.label for block in blocks]).numpy(),
         level_db=np.concatenate([np.full(len(b.label), b.snr_db) for b in blocks]),
-        classes=CLASSES,
+        classes=tuple(named(recipe)[0].classes),
         samples_per_symbol=named(recipe)[0].samples_per_symbol,
+        bandwidth_multiple=named(recipe)[0].bandwidth_multiple,
         licence="GPL-3.0-or-later",
     )
