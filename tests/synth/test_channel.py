@@ -16,6 +16,7 @@ from gr_tsddae.synth.recipes import RECIPES, Recipe, draw
 CPU = torch.device("cpu")
 # The echoes of RML2016, as it gave them to GNU Radio's fading model.
 RML2016_DELAYS, RML2016_AMPLITUDES = (0.0, 0.9, 1.7), (1.0, 0.8, 0.3)
+RML_RECIPES = sorted(name for name, each in RECIPES.items() if each.classes == CLASSES)
 SIGNALS = tuple(name for name in CLASSES if name != "noise")
 # Two data symbols are never alike, so windows of these classes have nothing in common.
 DIGITAL = ("8PSK", "BPSK", "CPFSK", "GFSK", "PAM4", "QAM16", "QAM64", "QPSK")
@@ -66,7 +67,7 @@ def peakedness(gains):
     name=st.sampled_from(SIGNALS),
     snr_db=st.floats(-30, 40),
     # The levels of the recipe left out are labels of a release, not SNRs.
-    recipe=st.sampled_from(sorted(RECIPES.keys() - {"as-released"})),
+    recipe=st.sampled_from(sorted(set(RML_RECIPES) - {"as-released"})),
     seed=st.integers(0, 2**32),
 )
 @settings(deadline=None, max_examples=40)
@@ -312,7 +313,7 @@ def test_filtered_share(share):
 # Randomness and devices -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recipe", sorted(RECIPES))
+@pytest.mark.parametrize("recipe", RML_RECIPES)
 @pytest.mark.parametrize("name", CLASSES)
 def test_draws_repeat_by_seed_alone(name, recipe):
     torch.manual_seed(1)
@@ -357,7 +358,7 @@ def test_everything_is_made_on_the_labels_device(name):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("recipe", sorted(RECIPES))
+@pytest.mark.parametrize("recipe", RML_RECIPES)
 def test_draws_on_a_gpu(recipe):
     device = torch.device("cuda")
     label = torch.arange(len(CLASSES), device=device)

@@ -11,6 +11,7 @@ from gr_tsddae.synth import CLASSES, RECIPES, Recipe, draw, draw_random
 
 RML2016_10A = ["8PSK", "AM-DSB", "AM-SSB", "BPSK", "CPFSK", "GFSK"]
 RML2016_10A += ["PAM4", "QAM16", "QAM64", "QPSK", "WBFM"]
+RML_RECIPES = sorted(name for name, each in RECIPES.items() if each.classes == CLASSES)
 
 
 def drawn(label, snr_db, *, recipe="clean", window_samples=128, seed=0):
@@ -29,7 +30,7 @@ def test_classes_are_those_of_rml2016_and_noise():
 
 
 @pytest.mark.parametrize("window_samples", [1, 100, 128, 1024])
-@pytest.mark.parametrize("recipe", sorted(RECIPES))
+@pytest.mark.parametrize("recipe", RML_RECIPES)
 def test_every_class_at_every_length(recipe, window_samples):
     label = every_class(16)
     snr_db = torch.linspace(-20, 18, len(label))
@@ -41,7 +42,7 @@ def test_every_class_at_every_length(recipe, window_samples):
     torch.testing.assert_close(scaled_power, torch.ones(len(label)))
 
 
-@pytest.mark.parametrize("recipe", sorted(RECIPES))
+@pytest.mark.parametrize("recipe", RML_RECIPES)
 def test_power_is_near_one_at_any_snr(recipe):
     label = every_class(64)
     for snr_db in (-20.0, 0.0, 18.0):

@@ -55,7 +55,7 @@ def test_packaged_recipes_are_complete(name):
     more = ["--teacher", "t"] if kind == "distill" else []
     config = command.parse(kind, ["--config", name, *NEEDED, *more, "--trainer.seed", "7"])
     assert config.trainer.seed == 7
-    if name.startswith(("amc", "denoise")):
+    if name.startswith(("amc", "air", "denoise")):
         assert (config.data.kind, config.optimiser.schedule) == ("synth", "onecycle")
         assert config.network.name == f"tsnet-{name.split('-')[1]}"
         assert config.network.options["dropout"] == 0
@@ -99,7 +99,7 @@ def test_the_paper_is_the_default():
             "trainer.stop_patience is 10, which counts validations",
         ),
         (["--name=../x", "--out=o", "--trainer.steps=1"], "name is '../x'"),
-        (["--config", "nowhere", *NEEDED], "packaged recipes are amc-base, amc-base-pretrain"),
+        (["--config", "nowhere", *NEEDED], "packaged recipes are air-small, amc-base"),
     ],
 )
 def test_mistakes_are_one_line(arguments, words, monkeypatch, capsys):

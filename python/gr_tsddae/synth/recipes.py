@@ -152,7 +152,8 @@ def draw(
         Windows, float32 (B, 2, L), mean power near 1; scale them with the model's own scaling.
 
     Raises:
-        ValueError: when a label is not one of the recipe's classes, lengths differ, or a window is empty.
+        ValueError: when a label is none of the recipe's classes, lengths differ, or a window is
+            empty.
     """
     if window_samples < 1:
         raise ValueError(f"window_samples is {window_samples}: a window needs at least 1 sample")
@@ -216,7 +217,9 @@ def named(recipe: str) -> list[Recipe | AirRecipe]:
             raise ValueError(f"no recipe {name!r}; there are: {', '.join(RECIPES)}")
     found = [RECIPES[name] for name in names]
     if len({tuple(each.classes) for each in found}) > 1:
-        raise ValueError(f"the recipes of {recipe!r} have different classes: they cannot take turns")
+        raise ValueError(
+            f"the recipes of {recipe!r} have different classes: they cannot take turns"
+        )
     return found
 
 

@@ -18,7 +18,7 @@ def carrier(dice: Dice) -> Transmission:
     """Send a carrier that drifts, wobbles and is jittery, all within its measured bandwidth."""
     bandwidth = 1 / OVERSAMPLING
     n = dice.samples() / SOURCE_SAMPLES
-    drift = dice.uniform(-0.25, 0.25) * dice.chance(0.5) * (n - 0.5)
+    drift = dice.uniform(-0.08, 0.08) * dice.chance(0.5) * (n - 0.5)
     swing = dice.uniform(0.5, 8) * n + dice.uniform(0, 1)
     wobble = dice.log_uniform(1e-3, 0.06) * dice.chance(0.4) * torch.sin(2 * math.pi * swing)
     jitter = dice.normal(SOURCE_SAMPLES) * dice.log_uniform(1e-3, 0.12) * dice.chance(0.6)
@@ -32,12 +32,12 @@ def am_dsb(dice: Dice) -> Transmission:
     """Send a carrier and both sidebands of speech or music."""
     top_hz = dice.log_uniform(2.2e3, 10e3)
     # What is measured is often narrower than the audio: its high notes are weak.
-    bandwidth_hz = 2 * top_hz * dice.uniform(0.35, 1.1)
+    bandwidth_hz = 2 * top_hz * dice.uniform(0.5, 1.1)
     rate_hz = OVERSAMPLING * bandwidth_hz
     sound = audio(rate_hz, torch.minimum(top_hz, 0.45 * rate_hz), dice.uniform(50, 350), dice)
-    depth = dice.log_uniform(0.1, 0.6)
+    depth = dice.log_uniform(0.15, 0.7)
     envelope = (1 + depth * sound.clamp(-3, 3)).clamp(min=0.0)
-    return Transmission(envelope.to(torch.complex64), bandwidth_hz / rate_hz)
+    return Transmission(envelope.to(torch.complex64), bandwidth_hz / rate_hz, varies=True)
 
 
 def am_ssb(dice: Dice) -> Transmission:
@@ -67,7 +67,7 @@ def fm(dice: Dice) -> Transmission:
     for number in (1, 2):
         iq = torch.where(kind == number, kinds[number].iq, iq)
         bandwidth = torch.where(kind == number, kinds[number].bandwidth, bandwidth)
-    return Transmission(iq, bandwidth)
+    return Transmission(iq, bandwidth, varies=True)
 
 
 def _narrow(dice: Dice) -> Transmission:
@@ -78,7 +78,7 @@ def _narrow(dice: Dice) -> Transmission:
     # Pre-emphasis of 6 dB per octave, as far as the limiter lets it through.
     sharp = levelled(torch.diff(sound, prepend=sound[:, :1], dim=1))
     sound = torch.where(dice.chance(0.7), sharp, sound)
-    sound = (sound * dice.log_uniform(0.15, 1.2)).clamp(-1, 1)
+    sound = (sound * dice.log_uniform(0.25, 1.2)).clamp(-1, 1)
     time_s = dice.samples() / rate_hz
     afsk = smooth(_bits(time_s * 1200, dice), 0.2 * rate_hz / 1200)  # data at 1200 bit/s
     tones = torch.sin(2 * math.pi * ((1700 + 500 * afsk) / rate_hz).cumsum(1))
@@ -102,7 +102,7 @@ def _broadcast(dice: Dice) -> Transmission:
     low_hz = dice.uniform(30, 80)
     # A window is a millisecond or two: low notes are slopes in it.
     left, right = (_programme(rate_hz, low_hz, dice) for _ in range(2))
-    loud = dice.log_uniform(0.01, 0.5)  # from near silence to a limiter's full
+    loud = dice.log_uniform(0.02, 0.5)  # from near silence to a limiter's full
     pilot = time_s * PILOT_HZ + dice.uniform(0, 1)
     stereo = dice.chance(0.8)
     programme = loud * (left + dice.uniform(0, 1) * right)

@@ -86,6 +86,6 @@ def _notes(f_hz: torch.Tensor, dice: Dice) -> torch.Tensor:
 def _loudness(rate_hz: torch.Tensor, dice: Dice) -> torch.Tensor:
     """Draw syllables: a loudness that swings over a tenth of a second, (B, N)."""
     time_s = dice.samples() / rate_hz
-    depth = dice.uniform(0, 1)
+    depth = dice.uniform(0, 0.8)
     swing = torch.sin(2 * math.pi * (dice.uniform(2, 9) * time_s + dice.uniform(0, 1)))
     return 1 - depth * (0.5 + 0.5 * swing)

@@ -79,11 +79,13 @@ class Transmission:
         iq: complex64 (B, N), any power, near 0 Hz, 5 to 11 times oversampled.
         bandwidth: occupied bandwidth in cycles per sample, (B, 1), where that of the whole emission
             is known and a stretch of N samples would not tell it; else None, and it is measured.
+        varies: whether stretches occupy less than the whole emission, and may be measured so.
         bursts: whether transmitters of the class send bursts whose edges a window may hold.
     """
 
     iq: torch.Tensor
     bandwidth: torch.Tensor | None = None
+    varies: bool = False
     bursts: bool = True
 
 
@@ -95,7 +97,7 @@ def phase_of(frequency: torch.Tensor) -> torch.Tensor:
 
 
 def smooth(rows: torch.Tensor, deviation_samples: torch.Tensor) -> torch.Tensor:
-    """Filter real rows (B, N) by a Gaussian whose standard deviation is given in samples, (B, 1)."""
+    """Filter real rows (B, N) by a Gaussian of a standard deviation in samples, (B, 1)."""
     frequency = torch.fft.rfftfreq(rows.shape[1], device=rows.device)
     response = torch.exp(-2 * (math.pi * frequency * deviation_samples).square())
     return torch.fft.irfft(torch.fft.rfft(rows) * response, n=rows.shape[1])

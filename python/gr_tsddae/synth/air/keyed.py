@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from gr_tsddae.synth.air.dice import SOURCE_SAMPLES, Dice, Transmission, phase_of, smooth
+from gr_tsddae.synth.air.dice import Dice, Transmission, phase_of, smooth
 from gr_tsddae.synth.air.linear import with_preamble
 
 OVERSAMPLING = 7.0  # of frequency keying: sample rate over bandwidth, about
@@ -98,9 +98,7 @@ def ook(dice: Dice) -> Transmission:
     return Transmission(level * oscillator(level, samples_per_unit, dice))
 
 
-def oscillator(
-    level: torch.Tensor, samples_per_unit: torch.Tensor, dice: Dice
-) -> torch.Tensor:
+def oscillator(level: torch.Tensor, samples_per_unit: torch.Tensor, dice: Dice) -> torch.Tensor:
     """Turn the carrier of a keyed transmitter, complex (B, N).
 
     A cheap one pulls its frequency when it is switched, or starts each pulse at a phase of its own.
@@ -118,8 +116,8 @@ def pulses(dice: Dice) -> Transmission:
     half = dice.uniform(8, 20)  # samples of half a bit, or of a pulse
     time = dice.samples() / half  # in half bits
     kind = dice.integers(5, 1)
-    mode_s = _messages(time, _mode_s(dice), dice.uniform(30, 300), dice)
-    mode_a = _messages(time, _mode_a(dice), dice.uniform(20, 150), dice)
+    mode_s = _messages(time, _mode_s(dice), dice.uniform(30, 100), dice)
+    mode_a = _messages(time, _mode_a(dice), dice.uniform(20, 100), dice)
     others = _messages(time, _pairs(dice), dice.uniform(6, 60), dice)
     level = torch.where(kind < 3, mode_s, torch.where(kind == 3, mode_a, others))
     round_pulse = (kind == 4) & dice.chance(0.6)
@@ -136,9 +134,7 @@ def _messages(
     """Repeat messages of units (B, U) with pauses; each row begins somewhere in its cycle."""
     count = units.shape[1]
     place = (time + dice.uniform(0, count)).remainder(count + pause).long()
-    level = units.gather(1, place.clamp(max=count - 1)) * (place < count)
-    # At least a message begins in the stretch that every receiver sees.
-    return level
+    return units.gather(1, place.clamp(max=count - 1)) * (place < count)
 
 
 def _mode_s(dice: Dice) -> torch.Tensor:
@@ -167,6 +163,3 @@ def _pairs(dice: Dice) -> torch.Tensor:
     number = dice.pick((1, 2, 2, 4)).long()
     u = torch.arange(26, device=dice.device)
     return ((u % distance == 0) & (u // distance < number)).float()
-
-
-assert SOURCE_SAMPLES // 8 <= MOST_UNITS

@@ -39,7 +39,7 @@ def with_preamble(index: torch.Tensor, dice: Dice) -> torch.Tensor:
     """Repeat the first 1, 2 or 4 symbols over a short stretch, in some rows: (B, S) -> (B, S)."""
     place = torch.arange(index.shape[1], device=index.device)
     period = dice.pick((1, 2, 2, 4)).long()
-    length = dice.uniform(8, 0.2 * index.shape[1])
+    length = dice.uniform(8, 0.12 * index.shape[1])
     start = dice.uniform(0, index.shape[1])
     inside = ((place - start).remainder(index.shape[1]) < length) & dice.chance(0.12)
     return torch.where(inside, index.gather(1, place % period), index)
@@ -78,7 +78,7 @@ def keyed(name: str, dice: Dice) -> Transmission:
 def quarter_pi_dqpsk(dice: Dice) -> Transmission:
     """Send QPSK that turns by an odd multiple of 45 degrees at every symbol."""
     turns = (2 * with_preamble(dice.integers(4, SYMBOLS), dice) + 1).cumsum(1) % 8
-    symbols = psk(8).to(dice.device)[turns]
+    symbols = ALPHABETS["8PSK"].to(dice.device)[turns]
     return Transmission(
         compressed(torch.fft.ifft(spread(symbols, responses(dice, rectangular=0.02))), dice)
     )
@@ -90,9 +90,7 @@ def oqpsk(dice: Dice) -> Transmission:
     # A half sine over one symbol: two sinc functions, half a symbol rate apart.
     half_sine = torch.sinc(f - 0.5) + torch.sinc(f + 0.5)
     response = torch.where(dice.chance(0.3), half_sine, responses(dice, rectangular=0.03))
-    rows = [
-        2.0 * with_preamble(dice.integers(2, SYMBOLS), dice).float() - 1 for _ in range(2)
-    ]
+    rows = [2.0 * with_preamble(dice.integers(2, SYMBOLS), dice).float() - 1 for _ in range(2)]
     late = torch.polar(torch.ones_like(f), -math.pi * f)
     spectrum = spread(rows[0], response) + 1j * spread(rows[1], response) * late
     return Transmission(compressed(torch.fft.ifft(spectrum), dice))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""OFDM of any numerology: a few carriers to thousands, prefixes, pilots, resource blocks, SC-FDMA."""
+"""OFDM of any numerology: a few carriers to thousands, prefixes, pilots, resource blocks."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ def _symbols(useful: int, dice: Dice) -> torch.Tensor:
     level = torch.where(level < dice.uniform(0, 0.5).view(-1, 1, 1), 0.0, 0.4 + level)
     grid = torch.where(blocked & ~pilot, grid * level.gather(2, block), grid)
     silent = (random(dice.batch, count, 1) < 0.25) & dice.chance(0.15).view(-1, 1, 1)
+    silent[:, ::2] = False  # something is always sent
     grid = grid * (held[:, None] & ~silent)
     # Preambles use every fourth or second carrier: they repeat within a symbol.
     sparse = (carrier.remainder(4) == 0).view(1, 1, -1)

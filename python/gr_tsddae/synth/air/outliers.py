@@ -19,6 +19,9 @@ from gr_tsddae.synth.modulators import psk, unit_energy
 from gr_tsddae.synth.modulators_2018 import ALPHABETS
 
 Draw = Callable[[Dice], Transmission]
+_PAM4 = unit_energy(torch.tensor([-3.0, -1.0, 1.0, 3.0]) + 0j)
+_TWELVE = psk(12)
+_UNFILTERED = 10.0  # BT
 
 
 def sweep(dice: Dice) -> Transmission:
@@ -50,7 +53,7 @@ def multilevel(dice: Dice) -> Transmission:
 
 def sixteen_psk(dice: Dice) -> Transmission:
     """Send offset-free PSK of twelve unevenly used phases, a constellation nobody sends."""
-    symbols = psk(12).to(dice.device)[dice.integers(7, SYMBOLS)]
+    symbols = _TWELVE.to(dice.device)[dice.integers(7, SYMBOLS)]
     return Transmission(torch.fft.ifft(spread(symbols, responses(dice))))
 
 
@@ -84,7 +87,7 @@ def speech_with_tone(dice: Dice) -> Transmission:
 
 def pam4(dice: Dice) -> Transmission:
     """Send four amplitudes of one phase and the opposite one."""
-    return _keyed(unit_energy(torch.tensor([-3.0, -1.0, 1.0, 3.0]) + 0j), dice)
+    return _keyed(_PAM4, dice)
 
 
 def apsk(dice: Dice) -> Transmission:
@@ -132,7 +135,6 @@ def many_tones(dice: Dice) -> Transmission:
     return Transmission(torch.where(dice.chance(0.5), few.iq, many.iq))
 
 
-_UNFILTERED = 10.0
 LEARNED: dict[str, Draw] = {
     "sweep": sweep,
     "tones": tones,

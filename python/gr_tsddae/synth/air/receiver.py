@@ -13,16 +13,19 @@ from gr_tsddae.synth.air.dice import SOURCE_SAMPLES, Dice, Transmission
 BANDWIDTH_MULTIPLE = 4.0  # sample rate of a window over the occupied bandwidth
 RATE_ERROR = (0.7, 1.3)  # measured over true bandwidth
 CENTRE_ERROR = 0.1  # of the bandwidth, either way
-PASSBAND = (1.4, 4.0)  # width of the filter before the window, in bandwidths
+PASSBAND = (1.15, 4.0)  # width of the filter before the window, in bandwidths
+LEAST_NOISE_PASSBAND = 1.4  # of windows without a signal: a narrower one shows what OFDM shows
 OCCUPIED = 0.99  # share of the power
+POWER_SAMPLES = 64  # over which power is averaged, to tell where a transmitter is on
+LEAST_STRETCH = 0.25  # of a known bandwidth that a quiet stretch is measured as
+PLACES = 6  # of a window that are tried
+LEAST_ENERGY = 0.35  # of a window over what an average one has
 BINS = 512  # of the spectrum in which the bandwidth is measured
 OVERSAMPLING = 2  # before the last interpolation, so that a cubic one will do
 LARGEST_STRETCH = 0.96  # of the source that a window may cover
 
 
-def occupied_band(
-    iq: torch.Tensor, snr_db: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def occupied_band(iq: torch.Tensor, snr_db: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Measure the band as one can above a noise floor.
 
     Args:
@@ -72,8 +75,12 @@ def receive(
     present = sent.iq.abs().square().mean(1, keepdim=True) > 0
     centre, bandwidth = occupied_band(sent.iq, snr_db)
     if sent.bandwidth is not None:
-        centre = torch.where(sent.bandwidth > 0, 0.0, centre)
-        bandwidth = torch.where(sent.bandwidth > 0, sent.bandwidth, bandwidth)
+        # Between what this stretch occupies and what the whole emission does.
+        part = dice.uniform() if sent.varies else 0.0
+        bandwidth = torch.maximum(bandwidth, LEAST_STRETCH * sent.bandwidth)
+        bandwidth = sent.bandwidth * (bandwidth / sent.bandwidth).clamp(max=1.0) ** part
+        centre = torch.zeros_like(centre)
+    centre = torch.where(present, centre, 0.0)
     bandwidth = torch.where(present, bandwidth, 1 / 7)
     # The window's place in the source: step of its samples, first sample, error of the centre.
     measured = bandwidth * dice.uniform(*RATE_ERROR)
@@ -81,15 +88,15 @@ def receive(
     step = step.clamp(max=LARGEST_STRETCH * SOURCE_SAMPLES / window_samples)
     measured = 1 / (BANDWIDTH_MULTIPLE * step)
     tuned = centre + dice.uniform(-CENTRE_ERROR, CENTRE_ERROR) * bandwidth
-    first = dice.uniform(0, 1) * (SOURCE_SAMPLES - window_samples * step)
+    first = lively(sent.iq, step * window_samples, dice)
     place = first + step * (1 + dice.uniform(-1e-4, 1e-4)) * dice.samples(window_samples)
 
     iq = sent.iq * burst(first, step * window_samples, dice, shaped=sent.bursts)
     seen = torch.arange(SOURCE_SAMPLES, device=dice.device)
     inside = (seen >= first) & (seen < first + step * window_samples)
     # Power where the window is on, so that a quiet stretch is no silence under noise.
-    power = iq.abs().square() * inside
-    on = power > 0.02 * power.amax(1, keepdim=True)
+    power = F.avg_pool1d(iq.abs().square() * inside, POWER_SAMPLES)
+    on = power > 0.05 * power.amax(1, keepdim=True)
     level = power.sum(1, keepdim=True) / on.sum(1, keepdim=True).clamp(min=1)
     iq = iq / level.clamp(min=1e-20).sqrt() * present
 
@@ -100,13 +107,27 @@ def receive(
     noise = dice.complex_normal(SOURCE_SAMPLES) * math.sqrt(SOURCE_SAMPLES)
     noise = noise * noise_density.sqrt() * floor_shape(f / measured, dice)
     spectrum = spectrum + noise + neighbours(f, measured, noise_density, snr_db, dice)
-    spectrum = spectrum * passband(f / measured, dice)
+    narrowest = torch.where(present, PASSBAND[0], LEAST_NOISE_PASSBAND)
+    spectrum = spectrum * passband(f / measured, narrowest, dice)
     window = interpolated(spectrum, place)
     turns = dice.uniform(0, 1) - tuned * place
     window = window * torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
     window = window / window.abs().square().mean(1, keepdim=True).clamp(min=1e-20).sqrt()
     window = digitised(window, dice)
     return torch.where(dice.chance(0.5), window, window.conj().resolve_conj())
+
+
+def lively(iq: torch.Tensor, length: torch.Tensor, dice: Dice) -> torch.Tensor:
+    """Choose where windows of a length (B, 1) begin, (B, 1): at random, but not in a pause."""
+    energy = iq.abs().square().cumsum(1)
+    first = dice.uniform(count=PLACES) * (SOURCE_SAMPLES - length)
+    held = energy.gather(1, (first + length).long().clamp(max=SOURCE_SAMPLES - 1))
+    held = held - energy.gather(1, first.long())  # (B, PLACES)
+    enough = held > LEAST_ENERGY * energy[:, -1:] * length / SOURCE_SAMPLES
+    # The first place that will do, or else the liveliest.
+    score = held / held.amax(1, keepdim=True).clamp(min=1e-30) + 2.0 * enough
+    score = torch.where(enough, 2.0, score)
+    return first.gather(1, score.argmax(1, keepdim=True))
 
 
 def burst(
@@ -155,9 +176,9 @@ def floor_shape(f: torch.Tensor, dice: Dice) -> torch.Tensor:
     return 10 ** (slope_db * f.clamp(-2, 2) / 20) * edge
 
 
-def passband(f: torch.Tensor, dice: Dice) -> torch.Tensor:
+def passband(f: torch.Tensor, narrowest: torch.Tensor, dice: Dice) -> torch.Tensor:
     """Draw the filter before the window, over frequency in bandwidths; its stop band is deep."""
-    width = dice.log_uniform(*PASSBAND)
+    width = torch.maximum(dice.log_uniform(*PASSBAND), narrowest)
     soft = dice.uniform(0.02, 0.15)
     ramp = ((width / 2 + soft - f.abs()) / (2 * soft)).clamp(0, 1)
     inside = torch.sin(math.pi / 2 * ramp).square()
@@ -200,9 +221,7 @@ def interpolated(spectrum: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
     ]
     # Catmull and Rom's cubic through four samples.
     a, b, c, d = points
-    return b + 0.5 * t * (
-        (c - a) + t * ((2 * a - 5 * b + 4 * c - d) + t * (3 * (b - c) + d - a))
-    )
+    return b + 0.5 * t * ((c - a) + t * ((2 * a - 5 * b + 4 * c - d) + t * (3 * (b - c) + d - a)))
 
 
 def digitised(window: torch.Tensor, dice: Dice) -> torch.Tensor:

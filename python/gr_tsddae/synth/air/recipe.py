@@ -109,11 +109,7 @@ def draw(
         )
     known = torch.where(label == OUTLIER, 0, label)
     check_labels(known, CLASSES, snr_db=snr_db)
-    strange = torch.randint(
-        len(LEARNED), label.shape, generator=generator, device=generator.device
-    )
+    strange = torch.randint(len(LEARNED), label.shape, generator=generator, device=generator.device)
     which = torch.where(label == OUTLIER, len(CLASSES) + strange, label)
     senders = [*SENDERS.values(), *LEARNED.values()]
-    return draw_windows(
-        senders, which, snr_db, window_samples=window_samples, generator=generator
-    )
+    return draw_windows(senders, which, snr_db, window_samples=window_samples, generator=generator)
