@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Carriers, and amplitude and frequency modulation by audio, by stereo programmes and by video."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Audio that behaves as speech or music does, vectorised: voices, breath, notes, tones, pauses."""
 
-from __future__ import annotations
-
 import math
 
 import torch

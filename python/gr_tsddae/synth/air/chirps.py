@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """LoRa: chirps over the whole band, each of which begins where its symbol says."""
 
-from __future__ import annotations
-
 import torch
 
 from gr_tsddae.synth.air.dice import Dice, Transmission, phase_of

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Frequency and on-off keying, as sensors, remotes, pagers and radios do it; pulses of radars."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -5,8 +5,6 @@ Symbols become samples in the frequency domain: the DFT of the symbols repeats, 
 response weighs it. A row is a ring of symbols, so it has no first or last one.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

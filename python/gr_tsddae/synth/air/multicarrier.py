@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """OFDM of any numerology: a few carriers to thousands, prefixes, pilots, resource blocks."""
 
-from __future__ import annotations
-
 import torch
 
 from gr_tsddae.synth.air.dice import SOURCE_SAMPLES, Dice, Transmission

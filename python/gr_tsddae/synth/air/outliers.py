@@ -4,8 +4,6 @@
 The two sets share no kind, so that a score of unknown signals is measured on kinds never seen.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

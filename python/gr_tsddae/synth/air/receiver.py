@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a receiver makes of a transmission: a window at a multiple of its measured bandwidth."""
 
-from __future__ import annotations
-
 import math
 
 import torch
