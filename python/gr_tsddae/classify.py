@@ -99,6 +99,7 @@ def recognise_capture(
         window_samples=window,
         interval_samples=interval_samples,
         confidence_threshold=confidence_threshold,
+        rejection_threshold=recognizer.rejection and recognizer.rejection.threshold,
     )
     decisions: list[Decision] = []
     seen = left_out = 0
@@ -118,8 +119,8 @@ def recognise_capture(
                 seen += len(windows)
                 left_out += int((~finite).sum())
                 if finite.any():
-                    probabilities = recognizer.window_probabilities(windows[finite])
-                    decisions += decider.add(probabilities, first_samples[finite], origin)
+                    probabilities, scores = recognizer.judge(windows[finite])
+                    decisions += decider.add(probabilities, first_samples[finite], origin, scores)
                 bar.update(min(step, end - first))
             decisions += decider.flush()
     if not seen:

@@ -133,7 +133,7 @@ def test_decision_message_has_what_the_documentation_promises(arguments):
     (decision,) = flowgraph.collector.decisions
     assert set(decision) == {
         "model", "label", "best", "confidence", "probabilities", "windows", "first_sample",
-        "sample_count", "time_s", "center_frequency_hz", "sample_rate_hz",
+        "sample_count", "time_s", "center_frequency_hz", "sample_rate_hz", "score",
     }  # fmt: skip
     assert decision["windows"] == 8
     assert decision["sample_count"] == 8 * L

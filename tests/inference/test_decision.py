@@ -197,10 +197,20 @@ def test_a_decision_is_plain_values():
         "time_s": 1.0,
         "center_frequency_hz": None,
         "sample_rate_hz": None,
+        "score": None,
     }
     plain = (*decision.as_dict().values(), *decision.probabilities.values())
     assert {type(value) for value in plain} <= {str, float, int, dict, type(None)}
     assert Decision(**json.loads(json.dumps(decision.as_dict()))) == decision
+
+
+def test_a_signal_the_model_does_not_know_is_unknown_however_confident():
+    gathering = decider(interval_samples=20, rejection_threshold=0.5)
+    scores = np.array([0.1, 0.8, 0.9, 0.2, 0.5, 0.5])
+    said = gathering.add(certain(1, 6), np.arange(0, 60, 10), Origin(), scores)
+    assert [d.label for d in said] == ["b", UNKNOWN, "b"]  # means 0.45, 0.55, and the threshold
+    assert [d.best for d in said] == ["b"] * 3 and [d.confidence for d in said] == [1.0] * 3
+    assert [d.score for d in said] == pytest.approx([0.45, 0.55, 0.5])
 
 
 @pytest.mark.parametrize("interval", [0, -5])

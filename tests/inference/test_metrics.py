@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from gr_tsddae.inference.metrics import Confusion, effective_windows, metrics, wilson
+from gr_tsddae.inference.metrics import (
+    Confusion,
+    effective_windows,
+    metrics,
+    unknown_metrics,
+    wilson,
+)
 
 LABELS = ("a", "b", "c", "never")
 
@@ -191,6 +197,55 @@ def test_nothing_counted_is_no_share():
     found = Confusion(("a", "b")).report()
     assert (found["windows"], found["accuracy"], found["macro_f1"]) == (0, None, None)
     assert (found["recall"], found["confusion"]) == ({}, [[0, 0], [0, 0]])
+
+
+def known_and_unknown(seed, known=60, unknown=40, ties=False):
+    """Scores of both, and which known one was called rightly; the better known more often."""
+    random = np.random.default_rng(seed)
+    scores = random.normal(0, 1, known), random.normal(1.2, 1, unknown)
+    if ties:
+        scores = tuple(np.round(part) for part in scores)
+    return scores[0], random.random(known) > 0.3 + 0.1 * scores[0], scores[1]
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_unknown_metrics_against_their_definitions(ties):
+    known, right, unknown = known_and_unknown(1, ties=ties)
+    found = unknown_metrics(known, right, unknown)
+    pairs = [(u > k) + 0.5 * (u == k) for u in unknown for k in known]
+    assert found["auroc"] == pytest.approx(np.mean(pairs), abs=1e-4)
+    thresholds = [t for t in sorted(known) if np.mean(known <= t) >= 0.95]
+    assert found["fpr_at_95_recall"] == pytest.approx(np.mean(unknown <= thresholds[0]), abs=1e-4)
+    area, before = 0.0, (0.0, 0.0)
+    for t in sorted({*known, *unknown}):
+        point = np.mean(unknown <= t), np.mean((known <= t) & right)
+        area += (point[0] - before[0]) * (point[1] + before[1]) / 2
+        before = point
+    assert found["oscr"] == pytest.approx(area, abs=1e-4)
+    assert found["oscr"] <= right.mean()
+
+
+def test_unknown_metrics_against_pytorch_ood():
+    ood = pytest.importorskip("pytorch_ood.metrics", exc_type=ImportError)
+    known, right, unknown = known_and_unknown(2, 300, 200)
+    found = unknown_metrics(known, right, unknown)
+    scores = torch.from_numpy(np.concatenate((known, unknown)))
+    label = torch.from_numpy(np.concatenate((np.ones(300), -np.ones(200))).astype(int))
+    called = torch.from_numpy(np.concatenate((right, np.zeros(200))).astype(int))
+    assert found["oscr"] == pytest.approx(ood.oscr_score(scores, called, label), abs=1e-4)
+    theirs = ood.OODMetrics()
+    theirs.update(scores, label)
+    assert found["auroc"] == pytest.approx(float(theirs.compute()["AUROC"]), abs=1e-4)
+
+
+def test_unknown_metrics_of_the_best_and_of_no_score():
+    known, unknown = np.arange(10.0), np.arange(10.0, 15.0)
+    best = unknown_metrics(known, np.arange(10) < 8, unknown)
+    assert best == {"auroc": 1.0, "fpr_at_95_recall": 0.0, "oscr": 0.8}
+    none = unknown_metrics(np.zeros(10), np.arange(10) < 8, np.zeros(5))
+    assert none == {"auroc": 0.5, "fpr_at_95_recall": 1.0, "oscr": 0.4}
+    with pytest.raises(ValueError, match="known and unknown"):
+        unknown_metrics(known, np.ones(10, bool), [])
 
 
 def test_no_library_of_training_is_needed():

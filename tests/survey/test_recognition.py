@@ -23,7 +23,9 @@ class Listener:
     classes = ("quiet", "loud")
     window_samples = L
 
-    def __init__(self, *, bandwidth_multiple=None, samples_per_symbol=None, answer=None):
+    def __init__(
+        self, *, bandwidth_multiple=None, samples_per_symbol=None, answer=None, scores=None
+    ):
         self.card = SimpleNamespace(
             window_samples=L,
             bandwidth_multiple=bandwidth_multiple,
@@ -31,10 +33,12 @@ class Listener:
         )
         self.windows = None
         self._answer = answer or (lambda windows: np.tile([0.1, 0.9], (len(windows), 1)))
+        self._scores = scores
+        self.rejection = scores and SimpleNamespace(threshold=0.0)
 
-    def window_probabilities(self, windows):
+    def judge(self, windows):
         self.windows = windows
-        return self._answer(windows)
+        return self._answer(windows), self._scores and self._scores(windows)
 
 
 def cutter(iq):
@@ -180,6 +184,19 @@ def test_pauses_do_not_outvote_signal():
     found = recognise(asked, listener, cutter(iq), RATE_HZ, 0.5)
     assert answer(listener.windows)[:, 1].mean() < 0.5
     assert found.label == "loud" and found.confidence > 0.95
+
+
+def test_an_emission_that_the_model_does_not_know_is_unknown():
+    rng = np.random.default_rng(9)
+    iq = band_of_noise(rng, 400_000, 60e3, 80e3)
+    asked = emission(60e3, 80e3, [(0.1, 0.7)])
+    for score, label in ((-0.25, "loud"), (0.25, UNKNOWN)):
+        listener = Listener(
+            bandwidth_multiple=4.0, scores=lambda windows, s=score: np.full(len(windows), s)
+        )
+        found = recognise(asked, listener, cutter(iq), RATE_HZ, 0.5)
+        assert (found.label, found.confidence) == (label, pytest.approx(0.9))
+        assert found.measured["unknown_score"] == pytest.approx(score)
 
 
 def test_weights_are_of_signal_and_end_at_a_strong_window():

@@ -16,7 +16,8 @@ class Decision:
 
     Attributes:
         model: Name of the model that said it.
-        label: The class, or "unknown" when `confidence` is under the threshold.
+        label: The class; "unknown" when `confidence` is under its threshold, or `score` above that
+            of the model.
         best: The most probable class, whatever its confidence.
         confidence: Mean probability of `best` over the windows, 0..1.
         probabilities: Class -> mean probability.
@@ -26,6 +27,8 @@ class Decision:
         time_s: Unix time of `first_sample`, None when nothing told it.
         center_frequency_hz: None when unknown.
         sample_rate_hz: None when unknown.
+        score: Mean over the windows, higher where the model knows the signal less; None where its
+            card does not say how it tells unknown signals.
     """
 
     model: str
@@ -39,6 +42,7 @@ class Decision:
     time_s: float | None = None
     center_frequency_hz: float | None = None
     sample_rate_hz: float | None = None
+    score: float | None = None
 
     def as_dict(self) -> dict[str, object]:
         """Return plain Python values, for JSON and for messages."""
@@ -96,6 +100,8 @@ class Decider:
         window_samples: L.
         interval_samples: Span of one decision; windows are gathered until they cover it.
         confidence_threshold: Under it the label is "unknown".
+        rejection_threshold: Of mean scores, above which the label is "unknown"; None for a model
+            that does not tell unknown signals.
     """
 
     def __init__(
@@ -106,6 +112,7 @@ class Decider:
         window_samples: int,
         interval_samples: int,
         confidence_threshold: float = 0.0,
+        rejection_threshold: float | None = None,
     ):
         if interval_samples < 1:
             raise ValueError(
@@ -117,17 +124,23 @@ class Decider:
         self.window_samples = window_samples
         self.interval_samples = interval_samples
         self.confidence_threshold = confidence_threshold
+        self.rejection_threshold = rejection_threshold
         self._forget()
 
     def _forget(self) -> None:
         self._sum = np.zeros(len(self.classes))
+        self._score_sum = 0.0
         self._windows = 0
         self._first_sample = 0
         self._end_sample = 0
         self._origin = Origin()
 
     def add(
-        self, probabilities: np.ndarray, first_samples: np.ndarray, origin: Origin
+        self,
+        probabilities: np.ndarray,
+        first_samples: np.ndarray,
+        origin: Origin,
+        scores: np.ndarray | None = None,
     ) -> list[Decision]:
         """Take windows in stream order.
 
@@ -135,6 +148,7 @@ class Decider:
             probabilities: (B, K).
             first_samples: Absolute number of each window's first sample, (B,), rising.
             origin: Of all of them.
+            scores: (B,), where the model tells unknown signals.
 
         Returns:
             The decisions this completes, oldest first.
@@ -156,6 +170,8 @@ class Decider:
                 end += 1
             if end > at:
                 self._sum += probabilities[at:end].sum(0, dtype=np.float64)
+                if scores is not None:
+                    self._score_sum += float(scores[at:end].sum(dtype=np.float64))
                 self._windows += end - at
                 self._end_sample = int(starts[end - 1]) + self.window_samples
             if complete:
@@ -175,14 +191,18 @@ class Decider:
         mean = self._sum / self._windows
         best = int(mean.argmax())
         confidence = float(mean[best])
+        score = None if self.rejection_threshold is None else self._score_sum / self._windows
+        known = score is None or score <= self.rejection_threshold
+        sure = confidence >= self.confidence_threshold
         decision = Decision(
             model=self.model,
-            label=self.classes[best] if confidence >= self.confidence_threshold else UNKNOWN,
+            label=self.classes[best] if known and sure else UNKNOWN,
             best=self.classes[best],
             confidence=confidence,
             probabilities={c: float(p) for c, p in zip(self.classes, mean, strict=True)},
             windows=self._windows,
             **self._origin.stretch(self._first_sample, self._end_sample),
+            score=score,
         )
         self._forget()
         return [decision]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Figures of merit of a classifier: per level, per class, and whether its confidence is honest.
 
-Training, `evaluate` and the Accuracy Probe all count and name them here, by numpy alone. Arrays may
-be anything numpy takes, such as tensors on the CPU.
+Training, `evaluate` and the Accuracy Probe all count and name them here. Arrays may be anything
+numpy takes, such as tensors on the CPU.
 """
 
 from __future__ import annotations
@@ -159,6 +159,48 @@ def reliability(probability: ArrayLike, label: ArrayLike) -> list[dict[str, floa
         }
         for b in np.unique(place).tolist()
     ]
+
+
+def unknown_metrics(
+    known_score: ArrayLike, known_right: ArrayLike, unknown_score: ArrayLike
+) -> dict[str, float]:
+    """Compute how well a score tells signals of no class from those of the classes.
+
+    Args:
+        known_score: Of windows or emissions of the classes, higher where the model knows them less,
+            (N,).
+        known_right: Whether each of them was called rightly, bool (N,).
+        unknown_score: Of those that belong to no class, (M,).
+
+    Returns:
+        `auroc`, the share of pairs in which the unknown one has the higher score, ties counted
+        half; `fpr_at_95_recall`, the share of unknown ones that is accepted by a threshold which
+        accepts 95 % of the known ones; `oscr`, the open-set classification rate (Dhamija et al.
+        2018): the area under the share of known ones accepted and right over the share of unknown
+        ones accepted, at most the accuracy.
+
+    Raises:
+        ValueError: There are no known, or no unknown ones.
+    """
+    from scipy.integrate import trapezoid
+    from scipy.stats import mannwhitneyu
+
+    known, unknown = (np.asarray(x, np.float64) for x in (known_score, unknown_score))
+    if not len(known) or not len(unknown):
+        raise ValueError("there must be known and unknown windows to tell apart")
+    pairs = mannwhitneyu(unknown, known, method="asymptotic").statistic
+    limit = np.quantile(known, 0.95, method="inverted_cdf")
+    thresholds = np.unique(np.concatenate((known, unknown)))
+    right = np.sort(known[np.asarray(known_right, bool)])
+    accepted_right, accepted_unknown = (
+        np.concatenate(([0], np.searchsorted(np.sort(scores), thresholds, "right"))) / total
+        for scores, total in ((right, len(known)), (unknown, len(unknown)))
+    )
+    return {
+        "auroc": rounded(pairs / (len(known) * len(unknown))),
+        "fpr_at_95_recall": rounded((unknown <= limit).mean()),
+        "oscr": rounded(trapezoid(accepted_right, accepted_unknown)),
+    }
 
 
 def wilson(hits: float, count: float) -> tuple[float, float]:

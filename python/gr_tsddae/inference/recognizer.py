@@ -11,14 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from gr_tsddae import zoo
 from gr_tsddae.inference.decision import Decider, Decision, Origin
 from gr_tsddae.inference.engines import Engine, resolve_engine
 from gr_tsddae.inference.engines.openvino import OpenVino
+from gr_tsddae.inference.rejection import rejection_of
 from gr_tsddae.inference.runner import Runner
 from gr_tsddae.iq.windows import cut
 from gr_tsddae.labels import NOISE
+from gr_tsddae.nets.classifier import Encoder
 from gr_tsddae.nets.heads import TSNetClassifier
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
@@ -38,11 +41,14 @@ class Recognition:
         decision: On the whole piece.
         window_probabilities: float32 (B, K), one row per window.
         first_samples: int64 (B,), where each window starts.
+        window_scores: float32 (B,), higher where the model knows a window less; None where its
+            card does not say how it tells unknown signals.
     """
 
     decision: Decision
     window_probabilities: np.ndarray
     first_samples: np.ndarray
+    window_scores: np.ndarray | None = None
 
     @property
     def label(self) -> str:
@@ -93,6 +99,12 @@ class Recognizer(Runner):
     ):
         loaded = zoo.load(model)
         zoo.need_classes(loaded.card)
+        self.rejection = rejection_of(loaded.card)
+        if self.rejection is not None and type(loaded.network).vote is not Encoder.vote:
+            raise zoo.ModelMismatchError(
+                f"{loaded.card.name} is a {loaded.card.network}, which judges a window's parts and "
+                "has no score of unknown signals; remove rejection from its card"
+            )
         self._engine: Engine | None = None  # of a TS-Net
         super().__init__(loaded, device=device, precision=precision, batch_windows=batch_windows)
         self._engine_wanted = resolve_engine(engine, self._device)
@@ -169,6 +181,36 @@ class Recognizer(Runner):
         self._worked_since(began)
         found[~windows.any(1)] = self._silence()
         return found
+
+    def judge(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Compute class probabilities of windows, and how little the model knows them.
+
+        Args:
+            windows: As for `window_probabilities`.
+
+        Returns:
+            Probabilities, float32 (B, K). And scores to compare with `rejection.threshold`, float32
+            (B,); None where the card does not say how the model tells unknown signals. A window of
+            zeros alone has the threshold itself for a score: it tells neither way.
+
+        Raises:
+            ValueError: For another shape.
+        """
+        if self.rejection is None:
+            return self.window_probabilities(windows), None
+        logits = self._logits(self.embed(windows))
+        found = softmax(logits, axis=1)
+        self._settle_near_ties(found, windows)
+        scores = self.rejection.score(logits).astype(np.float32)
+        silent = ~windows.any(1)
+        found[silent] = self._silence()
+        scores[silent] = self.rejection.threshold
+        return found, scores
+
+    @torch.inference_mode()
+    def _logits(self, features: np.ndarray) -> np.ndarray:
+        """Put the head on features, in float32: (B, E) -> (B, K)."""
+        return self._float_network.head(torch.from_numpy(features)).numpy()
 
     def _filled_at_once(self, found: np.ndarray, windows: np.ndarray) -> bool:
         """Fill by CUDA graphs or OpenVINO; return False without either, or when the GPU is gone."""
@@ -279,9 +321,10 @@ class Recognizer(Runner):
 
         Args:
             iq: Complex, (N,), at least one window long; any level, one signal near 0 Hz, at the
-                samples per symbol of the card (amc-nano: 8).
+                rate that the card wants (amc-nano: 8 samples per symbol).
             hop_samples: Distance between windows; the window length when None.
-            confidence_threshold: Under it the label is "unknown".
+            confidence_threshold: Under it the label is "unknown". It is "unknown" as well where the
+                model's card says how it tells unknown signals, and this is one.
 
         Raises:
             ValueError: If `iq` is shorter than a window, is not complex, or holds no window of
@@ -309,13 +352,14 @@ class Recognizer(Runner):
                 len(finite),
             )
             windows, first_samples = windows[finite], first_samples[finite]
-        probabilities = self.window_probabilities(windows)
+        probabilities, scores = self.judge(windows)
         decider = Decider(
             model=self.card.name,
             classes=self.classes,
             window_samples=self.window_samples,
             interval_samples=max(1, len(iq)),
             confidence_threshold=confidence_threshold,
+            rejection_threshold=self.rejection and self.rejection.threshold,
         )
-        decided = decider.add(probabilities, first_samples, Origin()) or decider.flush()
-        return Recognition(decided[0], probabilities, first_samples)
+        decided = decider.add(probabilities, first_samples, Origin(), scores) or decider.flush()
+        return Recognition(decided[0], probabilities, first_samples, scores)

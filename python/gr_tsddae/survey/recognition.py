@@ -57,7 +57,8 @@ def recognise(
         recognizer: Of a model that wants samples per symbol, or a multiple of the bandwidth.
         cutter: Of the recording or stream the emission is in.
         rate_hz: Sample rate of the recording.
-        least: Confidence under which the label is "unknown".
+        least: Confidence under which the label is "unknown". It is "unknown" as well where the
+            model tells unknown signals, and this is one.
         since_s: What lies before is no longer there to be cut out.
 
     Returns:
@@ -74,13 +75,20 @@ def recognise(
         return emission
     noise_share = wanted.passband_hz / max(emission.bandwidth_hz, 1e-9)
     weights = window_weights(windows, emission.snr_db, noise_share)
-    probabilities = weights @ recognizer.window_probabilities(windows)
+    window_probabilities, scores = recognizer.judge(windows)
+    probabilities = weights @ window_probabilities
+    known, measured = True, emission.measured
+    if scores is not None:
+        score = float(weights @ scores)
+        known = score <= recognizer.rejection.threshold
+        measured = measured | {"unknown_score": round(score, 3)}
     top = int(probabilities.argmax())
     confidence = float(probabilities[top])
     return dataclasses.replace(
         emission,
-        label=recognizer.classes[top] if confidence >= least else UNKNOWN,
+        label=recognizer.classes[top] if known and confidence >= least else UNKNOWN,
         confidence=confidence,
+        measured=measured,
         probabilities={
             name: float(p) for name, p in zip(recognizer.classes, probabilities, strict=True)
         },

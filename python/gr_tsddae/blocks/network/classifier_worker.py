@@ -105,12 +105,17 @@ class ClassifierWorker(WindowWorker):
     # --- the worker thread --------------------------------------------------------------------
 
     def _process(self, windows: np.ndarray, info: np.ndarray) -> None:
-        probabilities = self._recognizer.window_probabilities(windows)  # (B, K)
+        probabilities, scores = self._recognizer.judge(windows)  # (B, K), (B,) or None
         for rows, origin in self._stretches(info):
             self._publish_results(info["first_sample"][rows], probabilities[rows], origin)
             decider = self._current_decider(origin)
             self._publish_decisions(
-                decider.add(probabilities[rows], info["first_sample"][rows], origin)
+                decider.add(
+                    probabilities[rows],
+                    info["first_sample"][rows],
+                    origin,
+                    None if scores is None else scores[rows],
+                )
             )
         self._pacer.add_pass(len(windows), time.monotonic() - self._batch_at)
 
@@ -162,6 +167,7 @@ class ClassifierWorker(WindowWorker):
                 classes=recognizer.classes,
                 window_samples=recognizer.window_samples,
                 interval_samples=interval_samples,
+                rejection_threshold=recognizer.rejection and recognizer.rejection.threshold,
             )
         decider.interval_samples = interval_samples
         decider.confidence_threshold = self._confidence_threshold

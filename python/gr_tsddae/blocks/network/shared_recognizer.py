@@ -86,6 +86,11 @@ class SharedRecognizer:
         with self._shared.turns:
             return self._shared.recognizer.window_probabilities(windows)
 
+    def judge(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Wait for a turn; then as `Recognizer.judge`."""
+        with self._shared.turns:
+            return self._shared.recognizer.judge(windows)
+
     def embed(self, windows: np.ndarray) -> np.ndarray:
         """Wait for a turn; then as `Recognizer.embed`."""
         with self._shared.turns:
