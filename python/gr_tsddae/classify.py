@@ -4,8 +4,6 @@
 Only a signal that has to be cut out of a wider band first needs GNU Radio.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import importlib.util

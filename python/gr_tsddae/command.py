@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What all command lines share: one way to write a number, and errors that name the option."""
 
-from __future__ import annotations
-
 import argparse
 import re
 

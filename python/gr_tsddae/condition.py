@@ -5,8 +5,6 @@ The Conditioner block runs over a file and writes a SigMF recording, for `classi
 a model.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import logging

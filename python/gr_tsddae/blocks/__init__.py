@@ -5,8 +5,6 @@ Each block is a module of its own and is imported when it is first asked for, so
 the package does without GNU Radio.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import Any
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The TS-DDAE Classifier block: a complex stream in, decisions out as messages."""
 
-from __future__ import annotations
-
 from gr_tsddae.bindings import DEFAULT_GATE_DBFS
 from gr_tsddae.blocks.network.block import WindowBlock
 from gr_tsddae.blocks.network.classifier_worker import ClassifierWorker

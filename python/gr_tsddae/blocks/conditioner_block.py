@@ -13,8 +13,6 @@ level control: the model scales each window itself, an AGC would disturb amplitu
 a gain of 1 keeps the meaning of the classifier's power gate.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 

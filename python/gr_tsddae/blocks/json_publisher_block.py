@@ -5,8 +5,6 @@ It is for stations without an operator. The file of lines survives a power cut. 
 sends the topic and payload that MQTT would carry.
 """
 
-from __future__ import annotations
-
 import datetime
 import json
 import logging

@@ -5,8 +5,6 @@ Inside, `Recorder` writes the stream, unless a recording exists already. `Annota
 the decisions.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import time

@@ -4,8 +4,6 @@
 The way of a window: a reader (one file per format) -> `Dataset` -> `splits` -> `train/`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import os

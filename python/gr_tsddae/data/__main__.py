@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m gr_tsddae.data`: summarise a dataset, or write it as a recording to replay."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import math

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Check and convert reader options, which come from YAML and command lines."""
 
-from __future__ import annotations
-
 import collections.abc
 import math
 import operator

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Select and order windows of a dataset, to replay them as one stream."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training, validation and test: the paper's split, whole recordings apart, and few shots."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

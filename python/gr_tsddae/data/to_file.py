@@ -4,8 +4,6 @@
 Both files are written slice by slice under temporary names, and renamed when complete.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path

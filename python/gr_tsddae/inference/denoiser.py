@@ -5,8 +5,6 @@ A received window is taken for some step x_t of the diffusion process: the step 
 signal to noise is the window's own. The network estimates the noises in it; what is left is x_0.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 import os

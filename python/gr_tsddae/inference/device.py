@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Choose the device of a network and its precision, from a user's words."""
 
-from __future__ import annotations
-
 import torch
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}

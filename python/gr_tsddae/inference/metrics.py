@@ -5,8 +5,6 @@ Training, `evaluate` and the Accuracy Probe all count and name them here. Arrays
 numpy takes, such as tensors on the CPU.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

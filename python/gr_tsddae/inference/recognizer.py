@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Windows in, probabilities and embeddings out."""
 
-from __future__ import annotations
-
 import logging
 import os
 import time

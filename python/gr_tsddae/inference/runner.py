@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A network at work: its device, its precision, batches of few sizes, and the loss of a GPU."""
 
-from __future__ import annotations
-
 import copy
 import logging
 from collections.abc import Callable

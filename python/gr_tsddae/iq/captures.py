@@ -6,8 +6,6 @@
 ...         recognise(first_sample, iq)
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -7,8 +7,6 @@ window whose halves add up to one. Its zeros lie between samples, so that even t
 a stream has a weight.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A receiver's time (`rx_time`): whole seconds and a fraction, which one double cannot hold."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

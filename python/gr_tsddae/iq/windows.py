@@ -5,8 +5,6 @@ This file holds all that turns samples into the network's input, so that trainin
 export and the live blocks agree.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -4,8 +4,6 @@
 YAML's safe loader reads it, so that nothing in it can run code.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Why a model cannot be used."""
 
-from __future__ import annotations
-
 
 class ModelError(ValueError):
     """A model cannot be used; the message says which file, why, and what to do."""

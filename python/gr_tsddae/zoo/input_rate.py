@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sample rate at which a model wants a signal, as far as its card tells."""
 
-from __future__ import annotations
-
 from gr_tsddae.zoo.card import Card
 
 SYMBOL_TOLERANCE = 0.25

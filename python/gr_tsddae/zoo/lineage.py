@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lineage of a model: the models it was made from, for its card, and whose licences it keeps."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from gr_tsddae.zoo.card import Card, read_card

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The parts of a block that runs a network: a batcher, a worker, and perhaps a source."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from gnuradio import gr

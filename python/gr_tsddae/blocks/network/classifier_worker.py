@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The classifier's thread: it publishes decisions, and results of batches."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

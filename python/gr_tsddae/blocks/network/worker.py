@@ -5,8 +5,6 @@ These blocks share the thread's start and end, batches from the `window_batcher`
 model while running, parameters by message, errors and status.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import threading

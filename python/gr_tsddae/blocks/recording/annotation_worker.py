@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write decisions into a growing SigMF file, and publish its status."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

@@ -7,8 +7,6 @@ in their place, so that sample numbers stay those of the stream. With `wait`, a 
 instead. A full disk ends the recording and nothing else.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 from collections import deque

@@ -7,8 +7,6 @@ this file, which make nothing but arrays of plain numbers; and no byte of the fi
 and again, so that a small file cannot fill the memory.
 """
 
-from __future__ import annotations
-
 import gzip
 import os
 import pickle

@@ -23,8 +23,6 @@ else the normal windows are dealt to the SIRs in turn, so that each SIR has norm
 own to be told from: the paper's AUC per SIR needs both classes at each.
 """
 
-from __future__ import annotations
-
 import zipfile
 from collections import Counter
 from pathlib import Path

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Recordings of an ICARUS folder, with class (LTE, or LTE with DSSS) and SIR of each."""
 
-from __future__ import annotations
-
 import csv
 import math
 import re

@@ -13,8 +13,6 @@ The most specific label wins: `label=`, then annotations, then the sidecar, then
 Annotations that this program wrote are ignored: a model must not learn from its own answers.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Labelled windows in a numpy archive: X (N, 2, L), y class names (N,), snr decibels (N,)."""
 
-from __future__ import annotations
-
 import zipfile
 import zlib
 from collections.abc import Sequence

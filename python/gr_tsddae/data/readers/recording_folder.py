@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find the recordings in a folder, with their sidecars and labels."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections import Counter

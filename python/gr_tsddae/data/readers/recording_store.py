@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Windows that stay in their recordings: file and first sample are known, samples read later."""
 
-from __future__ import annotations
-
 import mmap
 from collections.abc import Sequence
 from typing import Any

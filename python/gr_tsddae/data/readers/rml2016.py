@@ -5,8 +5,6 @@ Published by DeepSig, made with GNU Radio at 8 samples per symbol, labelled -20 
 classes, 1000 windows a key; 10B: 10 classes (no AM-SSB), 6000 a key; 04C: 11 classes, counts vary.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

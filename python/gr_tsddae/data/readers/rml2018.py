@@ -4,8 +4,6 @@
 X float32 (2555904, 1024, 2), Y one-hot (N, 24), Z the SNR in decibels (N, 1), -20 to 30 dB.
 """
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Iterator

@@ -12,8 +12,6 @@ no noisy copy is ever stored. SNR is the mean power of this window, receiver noi
 the mean power of what is added.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path

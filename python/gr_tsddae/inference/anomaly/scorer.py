@@ -6,8 +6,6 @@ A classifier of task "anomaly" gives the probability that a window is of another
 others badly.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

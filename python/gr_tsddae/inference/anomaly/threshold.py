@@ -8,8 +8,6 @@ scores: while fewer than ten lie over it, the tail is continued by an exponentia
 towards fewer false alarms where the true tail is lighter.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

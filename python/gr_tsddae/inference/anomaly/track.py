@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Scores as a stream that keeps step with time: one per hop, NaN where no window was scored."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

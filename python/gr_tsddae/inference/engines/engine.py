@@ -6,8 +6,6 @@ unless OpenVINO was asked for, which is ready soon. A network prepared meanwhile
 is ready and measures faster.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import importlib.util

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CUDA graphs of a network: all its kernels launched at once, copies beside the work."""
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Callable

@@ -5,8 +5,6 @@ torch has all cores work on one operation after another, and every one ends with
 core takes windows of its own all the way, scaling and spectrum included, and torch takes no part.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import functools

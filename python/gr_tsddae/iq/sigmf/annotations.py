@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decisions written as SigMF annotations, so that any SigMF viewer shows them over the signal."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

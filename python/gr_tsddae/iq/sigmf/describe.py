@@ -9,8 +9,6 @@ own name, and `core:dataset`, `core:header_bytes` and `core:trailing_bytes` say 
 lie in it.
 """
 
-from __future__ import annotations
-
 import filecmp
 import os
 import shutil

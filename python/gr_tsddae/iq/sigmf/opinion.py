@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The author of an annotation: a model of this program, or somebody who knows the truth."""
 
-from __future__ import annotations
-
 import functools
 import importlib.metadata
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ The `sigmf` library judges the metadata. Samples are read like those of any othe
 an archive, because a whole recording never fits in memory twice.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -5,8 +5,6 @@ Annotations are written as they come. The `sigmf` library holds all of them in m
 text of all of them for each write.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path

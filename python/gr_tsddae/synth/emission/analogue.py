@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Carriers, and amplitude and frequency modulation by audio."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import signal
 

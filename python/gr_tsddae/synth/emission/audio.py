@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Audio that behaves as speech or music does: syllables, pauses, formants, notes."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import signal
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """On-off and frequency keying, as remotes, sensors, pagers and radios do it; chirps and pulses."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Phase and amplitude keying through a root-raised-cosine pulse."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """OFDM of any numerology: cyclic prefix, empty middle carrier, guard carriers, pilots."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import fft
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the modulators of all classes share."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

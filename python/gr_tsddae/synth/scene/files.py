@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A scene as a SigMF recording whose annotations are the truth, and back."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who sends in a scene: where, when, and how loud; no two at one place."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kinds of scenes: who sends, and how bad the receiver is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gr_tsddae.synth.emission import LABELS

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Emitters, a channel for each, and the receiver: one array of samples."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
