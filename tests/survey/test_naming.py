@@ -88,7 +88,6 @@ def test_measurements_alone_must_be_strong():
         {"label": "BPSK", "knows": ("BPSK", "4-FSK")},
         {"deviation_hz": 9e3},
         {"tones": 8},
-        {"keying": "on-off"},
         {"ofdm_useful_s": 66.7e-6},
         {"chirp_hz_per_s": 3e7},
     ],
@@ -110,6 +109,23 @@ def test_a_legitimate_mistake_of_the_recogniser_counts_less():
     )
     assert right.name == "AIS"
     assert right.points > mistaken.points
+
+
+def test_frequency_keying_may_be_taken_for_fm():
+    found = candidates(emission(9e3, 4800, "FM", knows=("FM", "4-FSK")), SIGNALS)
+    assert found[0].reason.startswith("taken for narrow FM, 4800 Bd") and found[0].name == "DMR"
+
+
+def test_a_rare_signal_comes_behind_its_like():
+    assert names(96e3, label="FM", at_hz=98e6)[0] == "FM broadcast"
+    assert candidates(emission(95e3, at_hz=98e6), SIGNALS)[0].name != "DRM+"
+
+
+def test_keying_that_differs_counts_against_a_signal():
+    linear = candidates(emission(9e3, 4800, "4-FSK"), SIGNALS)[0]
+    on_off = candidates(emission(9e3, 4800, "4-FSK", keying="on-off"), SIGNALS)[0]
+    assert on_off.points < linear.points
+    assert "weather sensor (OOK)" not in names(9e3, 2000, at_hz=433.9e6, keying="frequency")
 
 
 def test_chirps_tell_the_spreading_factor():

@@ -59,6 +59,7 @@ def test_files_of_the_user_add_and_replace(tmp_path, monkeypatch):
         (MINE.replace("source: own", "source: own, tones: 1"), "from 2 to 64"),
         (MINE.replace("source: own", "source: own, frequencies_mhz: [1, 2]"), "regions"),
         (MINE.replace("source: own", "source: ''"), "some text"),
+        (MINE.replace("source: own", "source: own, rare: 1"), "true or false"),
     ],
 )
 def test_a_fault_names_file_entry_field_and_limit(text, words, tmp_path):

@@ -21,10 +21,10 @@ from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.labels import match_class
 from gr_tsddae.survey import evaluation
 from gr_tsddae.survey.emission import Emission
-from gr_tsddae.survey.naming import Signal, load_signals
-from gr_tsddae.survey.naming.signals import CLASSES
+from gr_tsddae.survey.naming import CLASSES, Signal, load_signals
 from gr_tsddae.survey.output import files, table
 from gr_tsddae.survey.recording import survey_recording
+from gr_tsddae.survey.truth import recordings
 from gr_tsddae.zoo import ModelError
 
 if TYPE_CHECKING:
@@ -211,7 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_any_text()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if words[:1] == ["evaluate"]:
+        if words[:1] == ["evaluate"] and any(w.startswith("--recordings") for w in words):
+            recordings.run(recordings.parser().parse_args(words[1:]))
+        elif words[:1] == ["evaluate"]:
             evaluation.run(evaluation.parser().parse_args(words[1:]))
         else:
             run(parser().parse_args(words))

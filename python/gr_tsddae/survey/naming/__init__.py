@@ -5,6 +5,7 @@
 """
 
 from gr_tsddae.survey.naming.matching import (
+    SYNONYMS,
     Candidate,
     baud,
     candidates,
@@ -12,9 +13,11 @@ from gr_tsddae.survey.naming.matching import (
     hertz,
     named,
 )
-from gr_tsddae.survey.naming.signals import Signal, SignalsError, load_signals
+from gr_tsddae.survey.naming.signals import CLASSES, Signal, SignalsError, load_signals
 
 __all__ = [
+    "CLASSES",
+    "SYNONYMS",
     "Candidate",
     "Signal",
     "SignalsError",

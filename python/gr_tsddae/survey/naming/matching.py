@@ -25,9 +25,11 @@ OFDM_USEFUL, OFDM_PREFIX, LORA_CHIRP, CHIRP = 4.0, 1.0, 4.0, 1.0
 DEVIATION, TONES, BURST, PERIOD = 0.7, 0.7, 0.5, 1.0
 MOST_OF_BANDWIDTH = 1.5  # of an exact one; half of it from an octave's range
 LEAST_OF_FREQUENCY, MOST_OF_FREQUENCY = 1.0, 3.0  # by how narrow the range is
+OTHER_KEYING = -0.5
 NO_RATE = -1.5  # a symbol rate was measured, and the signal should have none
-NO_FREQUENCY = -0.3  # the signal is at home in certain bands, and the frequency is not known
-ENOUGH = 2.25
+RARE = -1.0
+NO_FREQUENCY = -0.5  # the signal is at home in certain bands, and the frequency is not known
+ENOUGH = 2.1
 WITHIN, WITHIN_WEAK = 2.0, 1.0  # of the best candidate's points
 MOST_CANDIDATES = 5
 
@@ -38,6 +40,8 @@ DEVIATION_AGREES, DEVIATION_TOLERANCE = (0.65, 1.35), (0.4, 2.5)
 EDGE = 0.42  # of the sample rate: an emission that reaches beyond may be wider than what was seen
 WIDE_FM_HZ = 50e3
 
+# A label -> classes that it may well stand for: all frequency keying is FM.
+STANDS_FOR = {"FM": {"2-FSK", "4-FSK", "GFSK"}}
 SYNONYMS = {"WBFM": "FM", "CPFSK": "2-FSK"}  # class names of models of RML2016
 _KEYED_ON_OFF = {"OOK", "pulses", "carrier", "AM-DSB"}
 _NOT_CONSTANT = {*_KEYED_ON_OFF, "BPSK", "QPSK", "8PSK", "pi/4-DQPSK", "QAM16", "QAM64"}
@@ -132,6 +136,8 @@ def _compared(emission: Emission, signal: Signal, rate_hz: float | None) -> Cand
         _frequency(emission, signal, evidence)
     except _Contradiction:
         return None
+    if signal.rare:
+        evidence.add(RARE)
     reason = f"{', '.join(evidence.words)}: consistent with {signal.name}"
     return Candidate(signal.name, reason, round(evidence.points, 3), evidence.is_strong)
 
@@ -142,7 +148,7 @@ def _class(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
         return
     if label in signal.classes:
         evidence.add(OF_CLASS, class_name(emission), is_strong=True)
-    elif label in signal.also:
+    elif label in signal.also or STANDS_FOR.get(label, set()) & {*signal.classes}:
         evidence.add(ALSO_CLASS, f"taken for {class_name(emission)}", is_strong=True)
     else:
         # A model that does not know the signal's classes has no say against the signal.
@@ -155,10 +161,10 @@ def _symbols(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
     rate_hz = emission.symbol_rate_hz
     classes = {*signal.classes, *signal.also}
     keying = emission.measured.get("keying")
-    if (keying == "on-off" and not classes & _KEYED_ON_OFF) or (
-        keying == "frequency" and classes <= _NOT_CONSTANT
-    ):
+    if keying == "frequency" and classes <= _NOT_CONSTANT:
         raise _Contradiction
+    if keying == "on-off" and not classes & _KEYED_ON_OFF:  # or a burst with a pause in it
+        evidence.add(OTHER_KEYING)
     if rate_hz is None or signal.symbol_rates_hz is None:
         return
     if not signal.symbol_rates_hz:

@@ -53,6 +53,7 @@ class Signal:
         burst_ms: Of the length of a burst.
         period_ms: Times from one burst's begin to the next one's.
         frequencies_mhz: Region -> ranges.
+        rare: Whether few people meet it: others of the same points come first.
         note: What else to know.
     """
 
@@ -71,6 +72,7 @@ class Signal:
     burst_ms: Span | None = None
     period_ms: tuple[float, ...] | None = None
     frequencies_mhz: Mapping[str, tuple[Span, ...]] | None = None
+    rare: bool = False
     note: str | None = None
 
 
@@ -191,6 +193,12 @@ def _class(value: Any) -> str:
     return value
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("write true or false")
+    return value
+
+
 def _whole(low: int, high: int) -> Callable[[Any], int]:
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -226,5 +234,6 @@ _FIELDS: dict[str, Callable[[Any], Any]] = {
     "burst_ms": _span,
     "period_ms": _numbers,
     "frequencies_mhz": _regions,
+    "rare": _flag,
     "note": _text,
 }
