@@ -26,7 +26,8 @@ def test_a_good_installation_is_well():
     pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
     done = run_doctor()
     assert done.returncode == 0, done.stdout + done.stderr
-    for what in ("Python", "GNU Radio", "numpy", "torch", "C++ core", "GRC blocks", "models"):
+    for what in ("Python", "GNU Radio", "numpy", "torch", "C++ core", "windows", "GRC blocks",
+                 "models"):  # fmt: skip
         assert what in done.stdout
 
 
@@ -45,6 +46,16 @@ def test_it_says_whether_the_faster_engine_is_there(monkeypatch):
     finding = doctor.check_openvino()
     assert finding.ok is None, "nothing is wrong without it"
     assert "pip install openvino" in finding.text
+
+
+def test_it_says_what_brings_the_windows(monkeypatch):
+    def missing(name):
+        raise ImportError(f"No module named {name!r}")
+
+    monkeypatch.setattr(doctor.importlib, "import_module", missing)
+    (finding,) = doctor.check_windows()
+    assert finding.ok is None, "a station without a screen does without"
+    assert "apt-get install python3-pyqt5 python3-qtpy python3-pyqtgraph" in finding.text
 
 
 def test_a_damaged_model_is_named(model_folder, tmp_path):

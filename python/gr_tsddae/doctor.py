@@ -14,6 +14,7 @@ from pathlib import Path
 from gr_tsddae.files import print_any_text
 
 BLOCK_FILE = "tsddae_classifier.block.yml"
+WINDOW_PACKAGES = "python3-pyqt5 python3-qtpy python3-pyqtgraph"
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,20 @@ def check_core() -> Iterator[Finding]:
         yield Finding("gnuradio.tsddae", True, "`from gnuradio import tsddae` works")
 
 
+def check_windows() -> Iterator[Finding]:
+    """Check what the displays of flowgraphs need."""
+    try:
+        for module in ("qtpy.QtWidgets", "pyqtgraph"):
+            importlib.import_module(module)
+    except Exception as error:  # qtpy has an error of its own for a missing Qt
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        text = f"none: {reason}; sudo apt-get install {WINDOW_PACKAGES} brings the displays"
+        yield Finding("windows", None, text)
+        return
+    text = f"qtpy {_version('qtpy')}, pyqtgraph {_version('pyqtgraph')}"
+    yield Finding("windows", True, text)
+
+
 def block_folders() -> list[Path]:
     """List the folders that GNU Radio Companion reads blocks from."""
     from gnuradio import gr
@@ -205,6 +220,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     check_gnuradio,
     check_torch,
     check_core,
+    check_windows,
     check_companion,
     check_models,
 )

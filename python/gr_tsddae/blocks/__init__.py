@@ -20,6 +20,7 @@ __all__ = [
     "rml_source",
     "sigmf_annotator",
     "survey",
+    "survey_display",
     "window_batcher",
 ]
 
@@ -35,6 +36,7 @@ _HOMES = {
     "rml_source": "gr_tsddae.blocks.rml_source_block",
     "sigmf_annotator": "gr_tsddae.blocks.sigmf_annotator_block",
     "survey": "gr_tsddae.blocks.survey_block",
+    "survey_display": "gr_tsddae.blocks.survey_display_block",
     "window_batcher": "gr_tsddae.bindings",
 }
 

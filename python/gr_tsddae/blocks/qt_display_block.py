@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The TS-DDAE Qt Recognition Display block: decisions and status in, a widget to look at.
 
-The block only passes messages to an inbox; the widget (`qt_display_widget`) reads it by a timer on
-the GUI's thread. PyQt5 is imported when a block is made, not before.
+The block only passes messages to an inbox; the widget (`display/widget.py`) reads it by a timer on
+the GUI's thread. Qt is imported when a block is made, not before.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pmt
 
+from gr_tsddae.blocks.display.application import require_gui
 from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.listening.message_sink import MessageSink
 
 if TYPE_CHECKING:
-    from PyQt5.QtWidgets import QWidget
+    from qtpy.QtWidgets import QWidget
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class qt_display(MessageSink):
 
     Raises:
         ValueError: when an argument is out of its range.
-        ImportError: without PyQt5.
+        ImportError: without Qt or qtpy.
         RuntimeError: without a QApplication, or not on its thread.
     """
 
@@ -53,22 +54,7 @@ class qt_display(MessageSink):
         palette: str = "auto",
         update_rate_hz: float = 10.0,
     ):
-        try:
-            from PyQt5.QtCore import QThread
-            from PyQt5.QtWidgets import QApplication
-        except ImportError as error:
-            raise ImportError(
-                f"qt_display needs PyQt5, which this Python cannot import ({error}); install it "
-                "(Debian, Ubuntu: apt install python3-pyqt5)"
-            ) from error
-        application = QApplication.instance()
-        if not isinstance(application, QApplication):
-            raise RuntimeError(
-                "qt_display needs a QApplication, and there is none: make one first, or in GNU "
-                "Radio Companion choose 'QT GUI' as the Generate Options of the flowgraph"
-            )
-        if application.thread() != QThread.currentThread():
-            raise RuntimeError("qt_display must be made on the thread of the QApplication")
+        require_gui("qt_display")
         from gr_tsddae.blocks.display.widget import RecognitionWidget, Settings
 
         super().__init__("TS-DDAE Qt Display")

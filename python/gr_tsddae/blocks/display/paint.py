@@ -7,12 +7,13 @@ import math
 from typing import Any
 
 import numpy as np
-from PyQt5.QtCore import QPointF, QRect, QRectF, Qt
-from PyQt5.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
+from qtpy.QtCore import QPointF, QRect, QRectF, Qt
+from qtpy.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
 from gr_tsddae.blocks.display.state import DisplayState
 from gr_tsddae.blocks.display.theme import Layout, Theme
-from gr_tsddae.blocks.display.words import note, si, status_pieces, utc
+from gr_tsddae.blocks.display.units import si, utc
+from gr_tsddae.blocks.display.words import note, status_pieces
 from gr_tsddae.labels import UNKNOWN
 
 WAITING = "waiting for decisions"

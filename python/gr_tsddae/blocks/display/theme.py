@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PyQt5.QtCore import QRectF
-from PyQt5.QtGui import QColor, QPalette
+from qtpy.QtCore import QRectF
+from qtpy.QtGui import QColor, QPalette
 
 AXIS_ROOM = 1.5  # heights of a line, in units of the base font size
 MAX_BASE_PX, MIN_BASE_PX = 24.0, 9.0

@@ -7,59 +7,18 @@ colours, `paint` draws.
 
 from __future__ import annotations
 
-import functools
-import gc
-import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from PyQt5.QtCore import QPointF, QSize, Qt, QTimer, pyqtSignal
-from PyQt5.QtGui import QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent
-from PyQt5.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtCore import QPointF, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from gr_tsddae.blocks.display.guards import called_by_qt, without_garbage_collection
 from gr_tsddae.blocks.display.paint import Painting
 from gr_tsddae.blocks.display.state import DisplayState, Inbox
 from gr_tsddae.blocks.display.theme import Layout, theme_for
-
-log = logging.getLogger(__name__)
-
-
-def _called_by_qt(method: Callable[..., None]) -> Callable[..., None]:
-    """Log errors of a method, each kind once: PyQt5 would end the process for them."""
-
-    @functools.wraps(method)
-    def guarded(self: RecognitionWidget, *arguments: Any) -> None:
-        try:
-            method(self, *arguments)
-        except Exception as error:
-            kind = method.__name__, type(error)
-            if kind not in self._logged:
-                self._logged.add(kind)
-                log.exception("the display is not up to date")
-
-    return guarded
-
-
-def _without_garbage_collection(method: Callable[..., None]) -> Callable[..., None]:
-    """Keep Python from collecting garbage in a paintEvent.
-
-    The window of an earlier flowgraph may be garbage. When it is destroyed while Qt paints another
-    window, that painter has nothing left to paint on, and its next call is a segmentation fault.
-    """
-
-    @functools.wraps(method)
-    def guarded(self: RecognitionWidget, *arguments: Any) -> None:
-        if not gc.isenabled():
-            return method(self, *arguments)
-        gc.disable()
-        try:
-            method(self, *arguments)
-        finally:
-            gc.enable()
-
-    return guarded
 
 
 @dataclass
@@ -78,7 +37,7 @@ class Settings:
 class RecognitionWidget(QWidget):
     """Label, confidence, probabilities now and over time, and how the classifier is doing."""
 
-    selected = pyqtSignal(dict)  # a stretch of the raster was clicked
+    selected = Signal(dict)  # a stretch of the raster was clicked
 
     def __init__(self, settings: Settings, inbox: Inbox):
         super().__init__()
@@ -88,7 +47,6 @@ class RecognitionWidget(QWidget):
         self.selection: dict[str, Any] | None = None
         self._shown: tuple[str, ...] = ()
         self._painted = ()
-        self._logged: set[tuple[str, type[Exception]]] = set()
         self.setMinimumSize(240, 160)
         self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
         self.setAttribute(Qt.WA_OpaquePaintEvent)
@@ -99,7 +57,7 @@ class RecognitionWidget(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(800, 480)
 
-    @_called_by_qt
+    @called_by_qt
     def _update(self) -> None:
         """Take in all messages since the last update, then paint at most once."""
         settings = self.settings
@@ -145,8 +103,8 @@ class RecognitionWidget(QWidget):
         self._shown = tuple(c for c in history.classes if c in kept)
         return self._shown
 
-    @_without_garbage_collection
-    @_called_by_qt
+    @without_garbage_collection
+    @called_by_qt
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         try:
@@ -176,7 +134,7 @@ class RecognitionWidget(QWidget):
         ago = (raster.right() - position.x()) / raster.width()
         return history.edge_s - ago * history.span_s
 
-    @_called_by_qt
+    @called_by_qt
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() != Qt.LeftButton:
             return

@@ -1,28 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The recognition display's words: numbers for people, and the two lines at its foot."""
+"""The recognition display's words: the two lines at its foot."""
 
 from __future__ import annotations
 
-import math
-from datetime import datetime, timezone
 from typing import Any
 
 from gr_tsddae.blocks.display.state import DisplayState
 from gr_tsddae.blocks.display.theme import Theme
-
-
-def si(value: float, unit: str, digits: int = 4) -> str:
-    """Write a number with its prefix, to so many significant digits: 2.4 MS/s."""
-    power = min(max(int(math.log10(abs(value)) // 3), 0), 3) if value else 0
-    return f"{float(f'{value / 1000**power:.{digits}g}'):,.10g} {('', 'k', 'M', 'G')[power]}{unit}"
-
-
-def utc(time_s: float, pattern: str) -> str:
-    """Write Unix seconds as text; a number that is no date stays a number."""
-    try:
-        return datetime.fromtimestamp(time_s, timezone.utc).strftime(pattern)
-    except (ValueError, OverflowError, OSError):
-        return f"{time_s:.0f} s"
+from gr_tsddae.blocks.display.units import si
 
 
 def status_pieces(state: DisplayState, theme: Theme) -> list[tuple[str, str, str]]:
