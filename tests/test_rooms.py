@@ -50,7 +50,7 @@ NO_GNURADIO_IN_BLOCKS = (
     "network/model_loader", "network/pace", "network/shared_recognizer", "network/status",
     "surveying/known", "surveying/model", "surveying/recognition", "surveying/rows",
     "surveying/stretch",
-    "survey_display/*",
+    "survey_view/*",
 )  # fmt: skip
 
 

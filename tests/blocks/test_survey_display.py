@@ -423,7 +423,7 @@ application.processEvents()
 
 def test_no_garbage_is_collected_while_it_paints(display, running, monkeypatch):
     """A window of an earlier flowgraph may be garbage, and Qt ends the process when it goes now."""
-    from gr_tsddae.blocks.survey_display.plot import Boxes
+    from gr_tsddae.blocks.survey_view.plot import Boxes
 
     collections: list[bool] = []
     painting, painted = False, 0

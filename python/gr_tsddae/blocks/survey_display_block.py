@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The TS-DDAE Survey Display block: a survey's spectra and emissions in, a widget to look at.
 
-The block only passes messages to an inbox; the widget (`survey_display/widget.py`) reads it by a
+The block only passes messages to an inbox; the widget (`survey_view/widget.py`) reads it by a
 timer on the GUI's thread. Qt and pyqtgraph are imported when a block is made, not before.
 """
 
@@ -48,7 +48,7 @@ class survey_display(MessageBlock):
         self, history_s: float = 60.0, palette: str = "auto", update_rate_hz: float = 20.0
     ):
         require_gui("survey_display", "pyqtgraph")
-        from gr_tsddae.blocks.survey_display.widget import Settings, SurveyWidget
+        from gr_tsddae.blocks.survey_view.widget import Settings, SurveyWidget
 
         super().__init__(
             "TS-DDAE Survey Display",

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from gr_tsddae.blocks.survey_display.emissions import (
+from gr_tsddae.blocks.survey_view.emissions import (
     SILENT_S,
     EmissionLog,
     checked_emission,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gr_tsddae.blocks.survey_display.waterfall import (
+from gr_tsddae.blocks.survey_view.waterfall import (
     BLANK,
     LOWEST_DB,
     MOST_BINS,

@@ -29,13 +29,14 @@ from qtpy.QtWidgets import (
 
 from gr_tsddae.blocks.display.guards import called_by_qt
 from gr_tsddae.blocks.display.state import Inbox
-from gr_tsddae.blocks.survey_display.emissions import HeardEmission
-from gr_tsddae.blocks.survey_display.plot import WaterfallPlot
-from gr_tsddae.blocks.survey_display.state import SurveyState
-from gr_tsddae.blocks.survey_display.table import EmissionTable
-from gr_tsddae.blocks.survey_display.theme import theme_for
-from gr_tsddae.blocks.survey_display.words import bandwidth, frequency, label_text, rate
+from gr_tsddae.blocks.survey_view.emissions import HeardEmission
+from gr_tsddae.blocks.survey_view.plot import WaterfallPlot
+from gr_tsddae.blocks.survey_view.state import SurveyState
+from gr_tsddae.blocks.survey_view.table import EmissionTable
+from gr_tsddae.blocks.survey_view.theme import theme_for
+from gr_tsddae.blocks.survey_view.words import bandwidth, frequency, label_text, rate
 
+LISTING_S = 0.2  # between updates of the table: faster, nobody can read it
 MINIMUM_SIZE = QSize(880, 560)
 
 
@@ -66,7 +67,7 @@ class SurveyWidget(QWidget):
         self.state = SurveyState(settings.history_s)
         self.theme = theme_for(settings.palette, QApplication.palette())
         self._palette_wanted = settings.palette
-        self._updated_at_s = time.monotonic()
+        self._updated_at_s = self._listed_at_s = time.monotonic()
         self.plot = WaterfallPlot(self.state, self.theme)
         self.table = EmissionTable()
         self._make_controls()
@@ -200,11 +201,9 @@ class SurveyWidget(QWidget):
             self.state.read(port, message)
         now_s = time.monotonic()
         passed_s, self._updated_at_s = now_s - self._updated_at_s, now_s
-        changed, removed = self.state.log.news()
-        if changed or removed:
-            self.table.show_news(self.state.log.emissions, changed, removed)
-            if self.plot.chosen_id in changed | removed:
-                self._show_chosen()
+        if now_s - self._listed_at_s >= LISTING_S:
+            self._listed_at_s = now_s
+            self._list()
         self.plot.advance(passed_s, bool(messages))
         text, warns = self.state.foot(self.inbox.skipped)
         if settings.complaint:
@@ -214,6 +213,14 @@ class SurveyWidget(QWidget):
             self.foot.setToolTip(text)
         colour = self.theme.base.warning if warns else self.theme.base.muted
         self.foot.setStyleSheet(f"color: {colour}")
+
+    def _list(self) -> None:
+        """Bring the table up to date."""
+        changed, removed = self.state.log.news()
+        if changed or removed:
+            self.table.show_news(self.state.log.emissions, changed, removed)
+            if self.plot.chosen_id in changed | removed:
+                self._show_chosen()
 
     # --- the chosen emission --------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gr_tsddae.blocks.survey_display.state import SurveyState
+from gr_tsddae.blocks.survey_view.state import SurveyState
 
 EMISSION = {
     "kind": "begun", "id": 1, "start_s": 1.0, "stop_s": 1.5, "low_hz": -5e3, "high_hz": 5e3,

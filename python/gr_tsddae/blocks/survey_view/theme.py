@@ -13,7 +13,7 @@ import numpy as np
 from qtpy.QtGui import QColor, QPalette
 
 from gr_tsddae.blocks.display import theme as shared
-from gr_tsddae.blocks.survey_display.waterfall import BLANK, STEP_DB
+from gr_tsddae.blocks.survey_view.waterfall import BLANK, STEP_DB
 
 BELOW_DB, ABOVE_DB = 6.0, 34.0  # the colours reach from under the floor to over it
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from gr_tsddae.blocks.display.state import Message
 from gr_tsddae.blocks.display.units import si
-from gr_tsddae.blocks.survey_display.emissions import EmissionLog, checked_emission
-from gr_tsddae.blocks.survey_display.waterfall import Waterfall
+from gr_tsddae.blocks.survey_view.emissions import EmissionLog, checked_emission
+from gr_tsddae.blocks.survey_view.waterfall import Waterfall
 from gr_tsddae.iq.receiver_time import UNIX_TIME_FROM_S
 
 RESTART_S = 0.5  # a stream whose time goes back by more begins anew

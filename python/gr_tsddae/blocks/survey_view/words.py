@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gr_tsddae.blocks.display.units import si, utc
-from gr_tsddae.blocks.survey_display.emissions import HeardEmission
+from gr_tsddae.blocks.survey_view.emissions import HeardEmission
 
 NOTHING = "–"
 _MEASURED_NAMES = {

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
-from gr_tsddae.blocks.survey_display.places import (
+from gr_tsddae.blocks.survey_view.places import (
     LEAST_PX,
     REACH_PX,
     Rectangle,

@@ -13,8 +13,8 @@ from qtpy.QtGui import QKeySequence, QPaintEvent, QStandardItem, QStandardItemMo
 from qtpy.QtWidgets import QAbstractItemView, QApplication, QHeaderView, QTableView
 
 from gr_tsddae.blocks.display.guards import called_by_qt, without_garbage_collection
-from gr_tsddae.blocks.survey_display.emissions import HeardEmission
-from gr_tsddae.blocks.survey_display.words import (
+from gr_tsddae.blocks.survey_view.emissions import HeardEmission
+from gr_tsddae.blocks.survey_view.words import (
     NOTHING,
     bandwidth,
     duration,
@@ -33,6 +33,7 @@ COLUMNS = (
     GAP + "consistent with",
 )  # fmt: skip
 NUMBERS = (0, 3, 4, 5, 6, 7, 8)  # columns flush right
+HINTED = 2  # the column with all measurements in its tooltip
 ON_AIR, OVER = "on air", "over"
 RIGHT = Qt.AlignRight | Qt.AlignVCenter
 LEFT = Qt.AlignLeft | Qt.AlignVCenter
@@ -56,6 +57,25 @@ def cells(emission: HeardEmission) -> list[tuple[str, Any]]:
         (duration(emission.duration_s), emission.duration_s),
         (GAP + candidates, candidates.lower()),
     ]
+
+
+def _new_items(number: int) -> list[QStandardItem]:
+    items = []
+    for column in range(len(COLUMNS)):
+        item = QStandardItem()
+        item.setData(number, ID_ROLE)
+        item.setTextAlignment(RIGHT if column in NUMBERS else LEFT)
+        items.append(item)
+    return items
+
+
+def _fill(items: list[QStandardItem], emission: HeardEmission) -> None:
+    for item, (text, value) in zip(items, cells(emission), strict=True):
+        if item.data(SORT_ROLE) != value:
+            item.setData(value, SORT_ROLE)
+        if item.text() != text:
+            item.setText(text)
+    items[HINTED].setToolTip(tooltip(emission))
 
 
 class EmissionTable(QTableView):
@@ -121,27 +141,19 @@ class EmissionTable(QTableView):
         removed: set[int],
     ) -> None:
         """Bring the rows of some emissions up to date."""
+        self.rows.setDynamicSortFilter(False)  # sort once, not at each cell
         for number in removed & set(self._items):
             self._model.removeRow(self._items.pop(number)[0].row())
         for number in sorted(changed):
             emission = emissions[number]
-            values = cells(emission)
             items = self._items.get(number)
-            fresh = items is None
             if items is None:
-                items = self._items[number] = [QStandardItem() for _ in COLUMNS]
-            hint = tooltip(emission)
-            for column, (item, (text, value)) in enumerate(zip(items, values, strict=True)):
-                if item.text() != text:
-                    item.setText(text)
-                if item.data(SORT_ROLE) != value:
-                    item.setData(value, SORT_ROLE)
-                item.setData(hint, Qt.ToolTipRole)
-                if fresh:
-                    item.setData(number, ID_ROLE)
-                    item.setTextAlignment(RIGHT if column in NUMBERS else LEFT)
-            if fresh:
+                self._items[number] = items = _new_items(number)
+                _fill(items, emission)
                 self._model.appendRow(items)
+            else:
+                _fill(items, emission)
+        self.rows.setDynamicSortFilter(True)
 
     def filter(self, text: str) -> None:
         """Show only rows that have a text somewhere."""

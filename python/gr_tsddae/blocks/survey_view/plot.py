@@ -17,12 +17,12 @@ from qtpy.QtWidgets import QGraphicsItem, QToolTip
 
 from gr_tsddae.blocks.display.guards import called_by_qt, without_garbage_collection
 from gr_tsddae.blocks.display.units import utc
-from gr_tsddae.blocks.survey_display.emissions import HeardEmission, lasts
-from gr_tsddae.blocks.survey_display.places import Rectangle, View, box, hit, place_labels
-from gr_tsddae.blocks.survey_display.state import SurveyState
-from gr_tsddae.blocks.survey_display.theme import SurveyTheme
-from gr_tsddae.blocks.survey_display.waterfall import ROWS, quiet_level
-from gr_tsddae.blocks.survey_display.words import box_texts, tooltip
+from gr_tsddae.blocks.survey_view.emissions import HeardEmission, lasts
+from gr_tsddae.blocks.survey_view.places import Rectangle, View, box, hit, place_labels
+from gr_tsddae.blocks.survey_view.state import SurveyState
+from gr_tsddae.blocks.survey_view.theme import SurveyTheme
+from gr_tsddae.blocks.survey_view.waterfall import ROWS, quiet_level
+from gr_tsddae.blocks.survey_view.words import box_texts, tooltip
 
 # At the end of the program pyqtgraph looks at every object there is, and parts of torch warn then.
 warnings.filterwarnings("ignore", category=FutureWarning, module="pyqtgraph")

@@ -7,8 +7,8 @@ import dataclasses
 
 import pytest
 
-from gr_tsddae.blocks.survey_display import words
-from gr_tsddae.blocks.survey_display.emissions import HeardEmission
+from gr_tsddae.blocks.survey_view import words
+from gr_tsddae.blocks.survey_view.emissions import HeardEmission
 
 EMISSION = HeardEmission(
     id=7, start_s=3.5, stop_s=4.0, low_hz=433.9e6, high_hz=433.912e6, snr_db=12.34, label="4-FSK",
