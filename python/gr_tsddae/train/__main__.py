@@ -56,6 +56,12 @@ COMMANDS = {
         "measure a model, and write a report",
         resumes=False,
     ),
+    "unknown": Command(
+        "unknown:UnknownConfig",
+        "unknown:unknown",
+        "have a model of the air say `unknown`, and measure how well",
+        resumes=False,
+    ),
     "export": Command(
         "export:ExportConfig",
         "export:export",
