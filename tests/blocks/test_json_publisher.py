@@ -366,3 +366,23 @@ def test_bad_arguments(tmp_path):
     kept = json_publisher(address=address)
     assert kept is not None
     json_publisher(address=f"ipc://{tmp_path}/other").set_topic("x")
+
+
+def test_emissions_go_to_the_file_when_they_have_ended(tmp_path, subscriber):
+    address, path = f"ipc://{tmp_path}/station", tmp_path / "emissions.jsonl"
+    made = json_publisher(file=str(path), address=address)
+    subscriber.connect(address)
+    subscriber.subscribe(b"tsddae/emissions")
+    time.sleep(0.5)  # a subscription takes its time
+    said = [
+        {"kind": "begun", "id": 1}, {"kind": "updated", "id": 1},
+        {"kind": "ended", "id": 1, "withdrawn": False, "measured": {"bursts_s": [[0.0, 1.5]]}},
+        {"kind": "begun", "id": 2}, {"kind": "ended", "id": 2, "withdrawn": True},
+    ]  # fmt: skip
+    for content in said:
+        made._on_emissions(pmt.to_pmt(content))
+    made.stop()
+    (line,) = lines(path)
+    assert line.pop("published") and line == said[2]
+    heard = [json.loads(subscriber.recv_multipart()[1]) for _ in said]
+    assert [(h["kind"], h["id"]) for h in heard] == [(s["kind"], s["id"]) for s in said]

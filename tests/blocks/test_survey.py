@@ -215,7 +215,7 @@ def test_pause_and_go_on(carrier):
         surveyed = flowgraph.counters()["samples_surveyed"]
         until(lambda: flowgraph.counters()["samples_gated"] > SECOND)
         assert flowgraph.counters()["samples_surveyed"] == surveyed
-        assert flowgraph.listener.status[-1]["paused"]
+        until(lambda: flowgraph.listener.status[-1]["paused"])
         flowgraph.post(("paused", False))
         until(lambda: flowgraph.emissions[-1]["kind"] == "begun")
     finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The TS-DDAE Decision Publisher block: decisions as JSON, to a file and to the network.
+"""The TS-DDAE Decision Publisher block: what is received as JSON, to a file and to the network.
 
 It is for stations without an operator. The file of lines survives a power cut. The ZMQ PUB socket
 sends the topic and payload that MQTT would carry.
@@ -25,18 +25,20 @@ MEGABYTE = 1e6
 
 
 class json_publisher(MessageSink):
-    """Message ports in: `decisions`, `status`. Publish them as JSON: a file of lines, a ZMQ socket.
+    """Message ports in: `decisions`, `emissions`, `status`. Publish them as JSON.
+
+    They go to a file of lines and to a ZMQ socket.
 
     The block's documentation (grc/tsddae_json_publisher.block.yml) has the formats.
 
     Args:
-        file: JSON lines of decisions. An existing file gets more lines. Empty: no file. A leading
-            ~ is the user's home.
+        file: JSON lines of decisions, and of emissions that have ended. An existing file gets more
+            lines. Empty: no file. A leading ~ is the user's home.
         rotate_daily: whether to begin a new file at midnight UTC.
         rotate_mb: begin a new file before this size is passed; 0: never.
         address: where the PUB socket listens, like "tcp://127.0.0.1:5557"; empty: nowhere. The
             address is taken from now on until the flowgraph ends, and again when it is restarted.
-        topic: decisions go out as topic/decisions, status as topic/status.
+        topic: messages go out as topic/decisions, topic/emissions and topic/status.
 
     Raises:
         ImportError: If `address` is given and pyzmq is missing.
@@ -56,7 +58,7 @@ class json_publisher(MessageSink):
             raise ValueError(f"rotate_mb is {rotate_mb}: give megabytes, or 0 for one file")
         if not (file or address):
             log.warning("the Decision Publisher has neither a file nor an address: it does nothing")
-        super().__init__("TS-DDAE Decision Publisher")
+        super().__init__("TS-DDAE Decision Publisher", ("decisions", "emissions", "status"))
         self._lines = None
         if file:
             self._lines = _LineFile(_writable(file), rotate_daily, rotate_mb * MEGABYTE)
@@ -94,11 +96,11 @@ class json_publisher(MessageSink):
         return True
 
     def _hear(self, port: str, message: pmt.pmt_base) -> None:
-        lines = self._lines if port == "decisions" else None
         self._counts["messages"] += 1
         now = datetime.datetime.now(datetime.timezone.utc)
         try:
-            payload = _as_json(message, now)
+            content = _content(message)
+            payload = _as_json(content, now)
         except Exception as error:
             self._counts["refused"] += 1
             self._complain(f"a message at {port} was not published: {error}")
@@ -108,12 +110,12 @@ class json_publisher(MessageSink):
                 self._socket.send(f"{self._topic}/{port}".encode(), payload)
             except Exception as error:
                 self._complain(f"not published: {error}")
-        if lines is not None:
+        if self._lines is not None and _is_final(port, content):
             try:
-                lines.add(payload, now)
+                self._lines.add(payload, now)
             except Exception as error:  # a full disk may have room again for the next line
                 self._counts["lines_lost"] += 1
-                self._complain(f"{lines.path} lacks lines: {error}")
+                self._complain(f"{self._lines.path} lacks lines: {error}")
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._last_complaint:  # the same on every message is said once
@@ -255,9 +257,20 @@ def _writable(file: str) -> Path:
     return path
 
 
-def _as_json(message: pmt.pmt_base, now: datetime.datetime) -> bytes:
+def _content(message: pmt.pmt_base) -> dict[str, Any]:
     content = pmt.to_python(message)
     if not isinstance(content, dict):
         raise ValueError(f"it must be a dictionary, not {type(content).__name__}")
+    return content
+
+
+def _is_final(port: str, content: dict[str, Any]) -> bool:
+    """Whether a message belongs in the file: what is said of an emission on the way does not."""
+    if port == "emissions":
+        return content.get("kind") == "ended" and not content.get("withdrawn")
+    return port == "decisions"
+
+
+def _as_json(content: dict[str, Any], now: datetime.datetime) -> bytes:
     stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return json.dumps({"published": stamp, **content}, allow_nan=False).encode()

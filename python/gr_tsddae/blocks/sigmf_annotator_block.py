@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The TS-DDAE SigMF Annotator block: decisions become annotations of a recording.
+"""The TS-DDAE SigMF Annotator block: decisions and emissions become annotations of a recording.
 
 Inside, `Recorder` writes the stream, unless a recording exists already. `AnnotationWorker` writes
-the decisions.
+the annotations.
 """
 
 import logging
@@ -26,9 +26,10 @@ RECORD_MODES = ("drop", "block", "off")
 
 
 class sigmf_annotator(gr.hier_block2):
-    """Complex stream (none if `record` is "off") and message `decisions` in; message `status` out.
+    """Complex stream (none if `record` is "off"), `decisions`, `emissions` in; `status` out.
 
-    Record a stream as SigMF with decisions as annotations, or annotate an existing recording. The
+    Record a stream as SigMF with decisions of a classifier and emissions of a survey as
+    annotations, or annotate an existing recording. The
     block's documentation (grc/tsddae_sigmf_annotator.block.yml) has the formats.
 
     Args:
@@ -40,7 +41,7 @@ class sigmf_annotator(gr.hier_block2):
         sample_rate_hz: sample rate while no rx_rate tag was seen; 0: unknown.
         center_frequency_hz: centre while no rx_freq tag was seen; 0: unknown.
         ignore: labels that are not written: names separated by commas, or a list of names.
-        minimum_confidence: decisions below this confidence are not written.
+        minimum_confidence: what is below this confidence is not written.
         merge: whether consecutive decisions with one label become one annotation.
         author, description, hardware: texts for people, written if they are not empty.
 
@@ -107,8 +108,9 @@ class sigmf_annotator(gr.hier_block2):
             self.connect(self, self.recorder)
             # No message ever flows here: the connection ties the worker's end to the stream's.
             self.msg_connect(self.recorder, "drain", self.worker, "drain")
-        self.message_port_register_hier_in("decisions")
-        self.msg_connect(self, "decisions", self.worker, "decisions")
+        for port in ("decisions", "emissions"):
+            self.message_port_register_hier_in(port)
+            self.msg_connect(self, port, self.worker, port)
         self.message_port_register_hier_out("status")
         self.msg_connect(self.worker, "status", self, "status")
 

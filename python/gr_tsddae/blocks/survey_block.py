@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The TS-DDAE Survey block: a wide complex stream in, its emissions out as messages."""
 
-from __future__ import annotations
-
 from gr_tsddae.blocks.network.block import Cut, WindowBlock
 from gr_tsddae.blocks.surveying.model import CHUNK_SAMPLES, SurveyModel
 from gr_tsddae.blocks.surveying.worker import SurveyWorker, surveyed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write decisions into a growing SigMF file, and publish its status."""
+"""Write decisions and emissions into a growing SigMF file, and publish its status."""
 
 import logging
 import threading
@@ -10,6 +10,7 @@ from typing import Any
 import pmt
 
 from gr_tsddae.blocks.listening.message_block import MessageBlock
+from gr_tsddae.blocks.recording.emission_note import EmissionNote
 from gr_tsddae.iq.sigmf.annotated_recording import AnnotatedRecording
 from gr_tsddae.iq.sigmf.model_annotation import ModelAnnotation
 
@@ -20,7 +21,7 @@ TICK_S = 0.1  # how often the thread looks whether metadata or status are due
 
 
 class AnnotationWorker(MessageBlock):
-    """Message `decisions` in, message `status` out; writes the metadata on a thread.
+    """Messages `decisions`, `emissions` in, `status` out; writes the metadata on a thread.
 
     Args:
         open_recording: opens the recording of a run without a recorder. None with a recorder,
@@ -40,7 +41,7 @@ class AnnotationWorker(MessageBlock):
     ):
         super().__init__(
             "annotation_worker",
-            hears={"decisions": self._on_decision},
+            hears={"decisions": self._on_decision, "emissions": self._on_emission},
             stream_ended=stream_ended,
             thread_name="tsddae annotator",
         )
@@ -53,7 +54,7 @@ class AnnotationWorker(MessageBlock):
         self.minimum_confidence = 0.0
         self.merge = True
 
-        self._decisions = self._left_out = self._unwritable = 0
+        self._decisions = self._emissions = self._left_out = self._unwritable = 0
         self._errors = 0
         self._last_error = ""
         self._logged: dict[str, str] = {}
@@ -66,7 +67,7 @@ class AnnotationWorker(MessageBlock):
         self.message_port_register_out(self._status_port)
 
     def changed(self) -> None:
-        """Note that something else than a decision changed the recording."""
+        """Note that something else than a message changed the recording."""
         self._dirty = True
 
     def report(self, what: str, error: BaseException) -> None:
@@ -81,7 +82,7 @@ class AnnotationWorker(MessageBlock):
     # --- called by the scheduler --------------------------------------------------------------
 
     def start(self) -> bool:
-        self._decisions = self._left_out = self._unwritable = 0
+        self._decisions = self._emissions = self._left_out = self._unwritable = 0
         if self._open_recording is not None:
             self.recording = None
             try:
@@ -121,13 +122,37 @@ class AnnotationWorker(MessageBlock):
             center_frequency_hz=said.get("center_frequency_hz"),
             sample_rate_hz=said.get("sample_rate_hz"),
         )
-        if self._stream_ended is None and note.first_sample >= self.recording.sample_count:
-            raise ValueError(
-                f"it starts at sample {note.first_sample}, and {self.recording.data_path} holds "
-                f"{self.recording.sample_count}; play it once, from its start, without repeating"
-            )
+        self._check_is_in_file(note.first_sample)
         self.recording.add(note, merge=self.merge)
         self._dirty = True
+
+    def _on_emission(self, message: pmt.pmt_base) -> None:
+        try:
+            self._annotate_emission(EmissionNote(pmt.to_python(message)))
+        except Exception as error:  # an exception would end the block's thread
+            self.report("emission refused", error)
+
+    def _annotate_emission(self, note: EmissionNote) -> None:
+        is_left_out = note.label in self.ignore or note.confidence < self.minimum_confidence
+        if note.over and not note.withdrawn:
+            self._emissions += 1
+            self._left_out += is_left_out
+        if self.recording is None:
+            return  # opening it failed, which has been reported
+        self._check_is_in_file(note.first_sample)
+        if note.withdrawn or is_left_out:
+            self.recording.withdraw(note.number)
+        else:
+            self.recording.put(note.number, note, last=note.over)
+        self._dirty = True
+
+    def _check_is_in_file(self, first_sample: int) -> None:
+        """Raise ValueError when an existing recording, which is annotated, ends before a sample."""
+        if self._stream_ended is None and first_sample >= self.recording.sample_count:
+            raise ValueError(
+                f"it starts at sample {first_sample}, and {self.recording.data_path} holds "
+                f"{self.recording.sample_count}; play it once, from its start, without repeating"
+            )
 
     # --- the thread ---------------------------------------------------------------------------
 
@@ -176,6 +201,7 @@ class AnnotationWorker(MessageBlock):
             **self._extra_status(),
             "path": "" if recording is None else str(recording.meta_path),
             "decisions": self._decisions,
+            "emissions": self._emissions,
             "left_out": self._left_out,
             "annotations": 0 if recording is None else recording.annotation_count,
             "errors": self._errors,

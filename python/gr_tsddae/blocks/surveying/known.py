@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a running survey knows of an emission that it told of."""
 
-from __future__ import annotations
-
 import dataclasses
 from dataclasses import dataclass
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What names the emissions of a running survey: a recogniser, or nothing."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asks a model about emissions and names them, on a thread of its own: it holds up no detection."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Sequence

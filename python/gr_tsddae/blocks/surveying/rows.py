@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rows of a waterfall, from the spectra that a survey makes anyway."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

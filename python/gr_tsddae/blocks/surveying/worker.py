@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Survey block's thread: it finds and measures emissions, and tells of them and of spectra."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

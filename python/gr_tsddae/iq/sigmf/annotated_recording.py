@@ -23,7 +23,7 @@ from gr_tsddae.iq.captures import is_recording, open_capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError, CaptureFormatError
 from gr_tsddae.iq.formats.file_meta import SUFFIX as FILE_META_SUFFIX
 from gr_tsddae.iq.sigmf import describe
-from gr_tsddae.iq.sigmf.model_annotation import DecisionLike, ModelAnnotation
+from gr_tsddae.iq.sigmf.model_annotation import DecisionLike, ModelAnnotation, Note
 from gr_tsddae.iq.sigmf.opinion import generator, is_opinion
 from gr_tsddae.iq.sigmf.read import read_metadata
 from gr_tsddae.iq.sigmf.write import annotation_text, meta_path, new_global, write_metadata
@@ -68,8 +68,9 @@ class AnnotatedRecording:
                 text = json_text(entry, allow_nan=False)
                 self._texts.append((int(entry["core:sample_start"]), text))
         self._remarks: list[tuple[int, int, str]] = []  # first sample, end: not yet written
-        self._closed: list[ModelAnnotation] = []  # their samples may not be written yet
+        self._closed: list[Note] = []  # their samples may not be written yet
         self._open: dict[str, ModelAnnotation] = {}  # by model: the last one may still grow
+        self._growing: dict[int, Note] = {}  # by number: later ones may replace them
         self._count = 0
         self._unwritable = 0  # of what will not change any more
         self.unwritable_count = 0
@@ -231,6 +232,26 @@ class AnnotatedRecording:
             self._open[note.model] = note
             self._count += 1
 
+    def put(self, number: int, note: Note, *, last: bool) -> None:
+        """Annotate something that goes on: a note replaces the one of the same number before it.
+
+        Args:
+            number: Of what is annotated.
+            note: What is known of it now.
+            last: Whether no other note will replace this one.
+        """
+        with self._lock:
+            self._count += number not in self._growing
+            self._growing[number] = note
+            if last:
+                self._closed.append(self._growing.pop(number))
+
+    def withdraw(self, number: int) -> None:
+        """Take the note of a number back, unless it was the last, or there is none."""
+        with self._lock:
+            if self._growing.pop(number, None) is not None:
+                self._count -= 1
+
     def save(self, sample_count: int) -> None:
         """Write the metadata as they are now.
 
@@ -248,7 +269,7 @@ class AnnotatedRecording:
             self._settle(sample_count)
             growing = [
                 (note.first_sample + self._offset, self._text(note, sample_count))
-                for note in [*self._closed, *self._open.values()]
+                for note in [*self._closed, *self._open.values(), *self._growing.values()]
                 if note.first_sample < sample_count
             ]
             self.unwritable_count = self._unwritable + sum(text is None for _, text in growing)
@@ -284,7 +305,7 @@ class AnnotatedRecording:
         self._texts += [(first, text) for first, end, text in self._remarks if end <= sample_count]
         self._remarks = [remark for remark in self._remarks if remark[1] > sample_count]
 
-    def _text(self, note: ModelAnnotation, sample_count: int) -> str | None:
+    def _text(self, note: Note, sample_count: int) -> str | None:
         """Return one line of JSON, cut at the end of the samples; None if JSON cannot say it."""
         entry = note.entry(
             sample_rate_hz=self._rate_hz,

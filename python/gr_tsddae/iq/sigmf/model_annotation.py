@@ -22,6 +22,20 @@ class DecisionLike(Protocol):
     sample_rate_hz: float | None
 
 
+class Note(Protocol):
+    """What becomes an annotation."""
+
+    first_sample: int
+    sample_count: int
+
+    @property
+    def end_sample(self) -> int: ...
+
+    def entry(
+        self, *, sample_rate_hz: float | None, center_frequency_hz: float | None
+    ) -> dict[str, Any]: ...
+
+
 @dataclass
 class ModelAnnotation:
     """A model's label for consecutive samples.

@@ -42,10 +42,15 @@ def _entry(emission: Emission, capture: Capture) -> dict[str, Any]:
     rate_hz = capture.sample_rate_hz
     first = min(capture.sample_count - 1, math.floor(emission.start_s * rate_hz))
     stop = min(capture.sample_count, math.ceil(emission.stop_s * rate_hz))
+    return annotation(emission, first, max(1, stop - first))
+
+
+def annotation(emission: Emission, first_sample: int, sample_count: int) -> dict[str, Any]:
+    """The SigMF annotation of an emission: a box in time and frequency, with label and comment."""
     values = emission.as_dict()
     entry = {
-        "core:sample_start": first,
-        "core:sample_count": max(1, stop - first),
+        "core:sample_start": first_sample,
+        "core:sample_count": sample_count,
         "core:freq_lower_edge": values["low_hz"],
         "core:freq_upper_edge": values["high_hz"],
         "core:label": emission.label,

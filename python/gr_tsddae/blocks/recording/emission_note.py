@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An emission, as the Survey block tells of it, as an annotation of a recording."""
+
+import dataclasses
+import math
+from typing import Any
+
+from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.output.files import annotation
+
+NEEDED = ("kind", "id", "label", "first_sample", "sample_count", "low_hz", "high_hz")
+
+
+class EmissionNote:
+    """A box in time and frequency with a label.
+
+    Args:
+        said: a message of the port `emissions` of the Survey block.
+
+    Attributes:
+        number: of the emission; later messages about it have the same.
+        label: the class, or "unknown".
+        confidence: of the label, 0 to 1.
+        first_sample, sample_count, end_sample: where the emission lies in the stream.
+        over: whether it has ended.
+        withdrawn: whether it turned out to be none.
+
+    Raises:
+        ValueError: If it is no such message, or a number in it makes no sense.
+    """
+
+    def __init__(self, said: Any):
+        if not isinstance(said, dict) or not set(NEEDED) <= set(said):
+            raise ValueError(f"an emission is a dictionary with {', '.join(NEEDED)}, not {said}")
+        self.number, self.label = int(said["id"]), str(said["label"])
+        self.confidence = float(said.get("confidence") or 0.0)
+        self.first_sample = int(said["first_sample"])
+        self.sample_count = int(said["sample_count"])
+        self.over = said["kind"] == "ended"
+        self.withdrawn = bool(said.get("withdrawn"))
+        numbers = self.confidence, float(said["low_hz"]), float(said["high_hz"])
+        if self.first_sample < 0 or self.sample_count < 1 or not all(map(math.isfinite, numbers)):
+            raise ValueError(
+                f"the emission has first_sample {self.first_sample}, sample_count "
+                f"{self.sample_count}, low_hz {said['low_hz']} and high_hz {said['high_hz']}; "
+                "samples are counted from 0 on and it needs at least one, edges are numbers"
+            )
+        center_hz = said.get("center_frequency_hz")
+        self._emission = Emission(
+            id=self.number,
+            start_s=0.0,
+            stop_s=0.0,
+            low_hz=numbers[1] - (center_hz or 0.0),
+            high_hz=numbers[2] - (center_hz or 0.0),
+            snr_db=float(said.get("snr_db") or 0.0),
+            bursts=[],
+            symbol_rate_hz=said.get("symbol_rate_hz"),
+            measured=said.get("measured") or {},
+            label=self.label,
+            confidence=self.confidence,
+            candidates=list(said.get("candidates") or []),
+            reasons=list(said.get("reasons") or []),
+            band_center_hz=center_hz,
+        )
+
+    @property
+    def end_sample(self) -> int:
+        return self.first_sample + self.sample_count
+
+    def entry(
+        self, *, sample_rate_hz: float | None, center_frequency_hz: float | None
+    ) -> dict[str, Any]:
+        """Return the SigMF annotation; its edges are those of the occupied bandwidth.
+
+        Args:
+            sample_rate_hz: The recording's. It is not needed.
+            center_frequency_hz: The recording's, where the message knew none.
+        """
+        emission = self._emission
+        if emission.band_center_hz is None:
+            emission = dataclasses.replace(emission, band_center_hz=center_frequency_hz)
+        return annotation(emission, self.first_sample, self.sample_count)
