@@ -12,16 +12,14 @@ from gr_tsddae.command import NumberError, Parser, number, sentence
         ("200000", 200e3), ("200e3", 200e3), ("200k", 200e3), ("200K", 200e3), ("2.4M", 2.4e6),
         ("-80e3", -80e3), ("-80k", -80e3), ("+1", 1), ("433.92M", 433.92e6), ("1.1G", 1.1e9),
         ("433.92MHz", 433.92e6), ("12 kHz", 12e3), (".5", 0.5), ("-.5", -0.5), ("5.", 5.0),
-        (2.5, 2.5), (10, 10.0), (1e-07, 1e-7),
+        (2.5, 2.5), (10, 10.0), (1e-07, 1e-7), ("inf", float("inf")), ("-inf", float("-inf")),
     ],
 )  # fmt: skip
 def test_numbers(text, value):
     assert number(text) == pytest.approx(value, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "k", "200q", "200m", "1e", "nan", "inf", "1e999", "0x10", "1k5"]
-)
+@pytest.mark.parametrize("text", ["", "k", "200q", "200m", "1e", "infinite", "0x10", "1k5", "1,5"])
 def test_what_is_no_number(text):
     with pytest.raises(NumberError, match=r"is no number; write 200000, 200e3, 200k or 2\.4M"):
         number(text)

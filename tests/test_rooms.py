@@ -21,7 +21,7 @@ MOST_FILES = 16
 ALLOWED = {
     "files": set(),
     "labels": set(),
-    "command": set(),
+    "command": {"iq"},
     "plugins": set(),
     "iq": {"files"},
     "nets": {"iq", "plugins"},
@@ -34,7 +34,10 @@ ALLOWED = {
     "bindings": set(),
     "blocks": {"inference", "survey", "data", "zoo", "iq", "bindings", "files", "labels"},
     "condition": {"command", "zoo", "iq", "blocks", "files"},
-    "classify": {"command", "condition", "inference", "zoo", "report", "iq", "files"},
+    "classify_live": {"condition", "inference", "iq", "files"},
+    "classify": {
+        "classify_live", "command", "condition", "inference", "zoo", "report", "iq", "files",
+    },
     "survey": {"command", "inference", "iq", "files", "labels", "synth", "zoo"},
     "doctor": {"zoo", "files"},
     "bench": {"command", "inference", "nets", "iq", "blocks", "files"},

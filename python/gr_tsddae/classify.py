@@ -7,7 +7,6 @@ Only a signal that has to be cut out of a wider band first needs GNU Radio.
 import argparse
 import contextlib
 import importlib.util
-import json
 import logging
 import sys
 import tempfile
@@ -16,32 +15,34 @@ from pathlib import Path
 
 import numpy as np
 
-from gr_tsddae.command import Parser, number, sentence
+from gr_tsddae.classify_live import classify_live
+from gr_tsddae.command import Parser, add_recording_options, number, open_recording, sentence
 from gr_tsddae.condition import (
-    add_recording_options,
     add_signal_options,
     check_signal_options,
     condition_capture,
-    open_recording,
 )
-from gr_tsddae.files import print_any_text
+from gr_tsddae.files import json_text, print_any_text
 from gr_tsddae.inference.decision import Decider, Decision, Origin, check_threshold
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
+from gr_tsddae.iq.cut_out import OVERSAMPLING, band_from_center, cut_out
+from gr_tsddae.iq.formats.live import STANDARD_INPUT
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.iq.sigmf.model_annotation import merged
 from gr_tsddae.iq.windows import cut
 from gr_tsddae.zoo import ModelError
 
 DECISIONS_PER_CAPTURE = 60  # as many as a person reads; --interval asks for more or fewer
+LONGEST_INTERVAL_S = 0.01  # so that a burst of 20 ms is not averaged away
+LONGEST_INTERVAL_WINDOWS = 64  # where the sample rate is not known
 MIN_WINDOWS_PER_DECISION = 8
 MAX_READ_SAMPLES = 1 << 22
 
 
 def _segments(capture: Capture) -> Iterator[tuple[int, int, Origin]]:
-    """Yield first sample, end and origin of each segment, whose ends no window may span."""
-    starts = [segment.first_sample for segment in capture.segments]
-    for segment, end in zip(capture.segments, [*starts[1:], capture.sample_count], strict=True):
+    """Yield first sample, end and origin of each tuning, whose ends no window may span."""
+    for segment, end in capture.tunings():
         yield (
             segment.first_sample,
             end,
@@ -70,7 +71,7 @@ def recognise_capture(
         recognizer: Of any model.
         hop_samples: The window length when None.
         interval_samples: Span of one decision; None takes a sixtieth of the capture, but at
-            least 8 windows.
+            most 10 ms and at least 8 windows.
         confidence_threshold: Under it a decision says "unknown".
         progress: Show a progress bar on stderr.
 
@@ -88,8 +89,12 @@ def recognise_capture(
     if hop < 1:
         raise ValueError(f"hop is {hop} samples: windows must advance by at least 1 sample")
     if interval_samples is None:
+        longest = LONGEST_INTERVAL_WINDOWS * window
+        if capture.sample_rate_hz is not None:
+            longest = round(LONGEST_INTERVAL_S * capture.sample_rate_hz)
         interval_samples = max(
-            MIN_WINDOWS_PER_DECISION * window, capture.sample_count // DECISIONS_PER_CAPTURE
+            MIN_WINDOWS_PER_DECISION * window,
+            min(capture.sample_count // DECISIONS_PER_CAPTURE, longest),
         )
     decider = Decider(
         model=recognizer.card.name,
@@ -160,6 +165,12 @@ def parser() -> argparse.ArgumentParser:
     add_recording_options(top)
     add_signal_options(top)
     top.add_argument(
+        "--annotation",
+        type=int,
+        metavar="N",
+        help="cut out what the recording's annotation number N (from 0) marks, in time and band",
+    )
+    top.add_argument(
         "--hop",
         type=int,
         metavar="SAMPLES",
@@ -169,7 +180,7 @@ def parser() -> argparse.ArgumentParser:
         "--interval",
         type=number,
         metavar="SECONDS",
-        help="duration of one decision (default: a sixtieth of the recording)",
+        help="duration of one decision (default: a sixtieth of the recording, at most 0.01)",
     )
     top.add_argument(
         "--threshold",
@@ -205,6 +216,9 @@ def run(arguments: argparse.Namespace) -> None:
             "--annotations with --symbol-rate or --bandwidth: there would be no recording to "
             "annotate; write one with `python -m gr_tsddae.condition`, and annotate that"
         )
+    if arguments.capture == STANDARD_INPUT:
+        classify_live(open_recording(arguments), arguments)
+        return
     with _signal(arguments) as capture:
         _check_picture(arguments.png, capture)
         interval_samples = None
@@ -227,9 +241,9 @@ def run(arguments: argparse.Namespace) -> None:
                 f"warning: {left_out} windows with NaN or infinite samples were left out",
                 file=sys.stderr,
             )
+        _say_what_is_too_short(capture, recognizer.window_samples)
         if arguments.json:
-            json.dump([d.as_dict() for d in decisions], sys.stdout, indent=1)
-            print()
+            print(json_text([d.as_dict() for d in decisions], indent=1))
         else:
             print_table(capture, decisions)
         if arguments.png:
@@ -250,11 +264,27 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"wrote {written}", file=sys.stderr)
 
 
+def _say_what_is_too_short(capture: Capture, window_samples: int) -> None:
+    """Print how many samples lie in tunings that no window fits into."""
+    lengths = [end - segment.first_sample for segment, end in capture.tunings()]
+    short = [length for length in lengths if length < window_samples]
+    if short:
+        rate_hz = capture.sample_rate_hz
+        time = f" ({sum(short) / rate_hz:.6g} s)" if rate_hz else ""
+        print(
+            f"warning: {sum(short)} of {capture.sample_count} samples{time} were left out; they "
+            f"lie in {len(short)} tunings shorter than a window of {window_samples} samples",
+            file=sys.stderr,
+        )
+
+
 @contextlib.contextmanager
 def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
     """Open the recording, or the signal that is to be cut out of it."""
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(open_recording(arguments))
+        if arguments.annotation is not None:
+            capture = _annotated(capture, arguments.annotation)
         if arguments.symbol_rate is not None or arguments.bandwidth is not None:
             check_signal_options(arguments)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tsddae-"))
@@ -269,6 +299,30 @@ def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
             )
             capture = stack.enter_context(open_capture(made))
         yield capture
+
+
+def _annotated(capture: Capture, number: int) -> Capture:
+    """Cut out what an annotation marks, at 4 times the width of its band."""
+    if not 0 <= number < len(capture.annotations):
+        raise ValueError(
+            f"--annotation is {number}: {capture.path} has {len(capture.annotations)} labelled "
+            "annotations, counted from 0"
+        )
+    if capture.sample_rate_hz is None:
+        raise ValueError("--annotation needs the sample rate: add --rate")
+    note = capture.annotations[number]
+    band_hz, rate_hz = note.band_hz, capture.sample_rate_hz
+    if band_hz is None:
+        band_hz = (-rate_hz / 2, rate_hz / 2)
+    else:
+        band_hz = band_from_center(capture, note.first_sample, band_hz)
+        rate_hz = min(rate_hz, OVERSAMPLING * (band_hz[1] - band_hz[0]))
+    part = cut_out(capture, note.first_sample, note.sample_count, band_hz, rate_hz)
+    print(
+        f"note: annotation {number} ({note.label}) is cut out at {part.sample_rate_hz:g} samples/s",
+        file=sys.stderr,
+    )
+    return part
 
 
 def _check_picture(png: Path | None, capture: Capture) -> None:

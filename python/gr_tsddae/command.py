@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all command lines share: one way to write a number, and errors that name the option."""
+"""What all command lines share: numbers, the recording to read, and errors that name the option."""
 
 import argparse
 import re
+import sys
+
+from gr_tsddae.iq.captures import Capture, open_capture
+from gr_tsddae.iq.formats.live import STANDARD_INPUT, open_standard_input
 
 _FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
-_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?) ?([kKMG]?)(?:Hz)?")
+_NUMBER = re.compile(r"([+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|nan)) ?([kKMG]?)(?:Hz)?")
 
 # Argument of a function -> the option of a command that sets it.
 _OPTION_OF = {
@@ -26,14 +30,15 @@ class NumberError(ValueError, argparse.ArgumentTypeError):
 def number(text: str | float) -> float:
     """Read a number as SDR programs write it: `-80e3`, `200k`, `2.4M`, `433.92MHz`.
 
+    `inf` and `nan` are numbers too: who takes the number says whether it may be infinite.
+
     Raises:
-        NumberError: If it is none, or is not finite.
+        NumberError: If it is none.
     """
     match = _NUMBER.fullmatch(str(text).strip())
-    value = float(match[1]) * _FACTORS[match[2]] if match else float("inf")
-    if abs(value) == float("inf"):
+    if match is None:
         raise NumberError(f"{text!r} is no number; write 200000, 200e3, 200k or 2.4M")
-    return value
+    return float(match[1]) * _FACTORS[match[2]]
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,7 +46,54 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: object, **options: object):
         super().__init__(*args, **options)
-        self._negative_number_matcher = re.compile(rf"-(?=[\d.]){_NUMBER.pattern}$")
+        self._negative_number_matcher = re.compile(rf"-(?=[\d.in]){_NUMBER.pattern}$")
+
+
+def add_recording_options(top: argparse.ArgumentParser) -> None:
+    """Add the options that name a recording and what its file does not say."""
+    top.add_argument(
+        "capture",
+        help="recording to read: .sigmf-meta, .cf32, .cu8, .wav, ...; - is the standard input",
+    )
+    top.add_argument(
+        "--dtype", help="how a raw file stores samples: cf32, ci16, ci8, cu8, ..., real ri16, rf32"
+    )
+    top.add_argument(
+        "--rate", type=number, metavar="HZ", help="sample rate; wins over file and name"
+    )
+    top.add_argument(
+        "--center", type=number, metavar="HZ", help="centre frequency; wins over file and name"
+    )
+    top.add_argument(
+        "--strict", action="store_true", help="refuse a recording that has a fault of any kind"
+    )
+
+
+def open_recording(arguments: argparse.Namespace) -> Capture:
+    """Open the recording that `add_recording_options` asks for, and say what is to be said of it.
+
+    Raises:
+        CaptureError: As `open_capture` does.
+    """
+    if arguments.capture == STANDARD_INPUT:
+        return open_standard_input(arguments.dtype, arguments.rate, arguments.center)
+    capture = open_capture(
+        arguments.capture,
+        dtype=arguments.dtype,
+        sample_rate_hz=arguments.rate,
+        center_frequency_hz=arguments.center,
+        strict=arguments.strict,
+    )
+    tell(capture)
+    return capture
+
+
+def tell(capture: Capture) -> None:
+    """Print what was taken for granted of a recording, and what is wrong with it, on stderr."""
+    for note in capture.notes:
+        print("note:", note, file=sys.stderr)
+    for fault in capture.faults:
+        print("warning:", fault, file=sys.stderr)
 
 
 def sentence(error: Exception) -> str:

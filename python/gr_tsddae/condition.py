@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gr_tsddae.command import Parser, number, sentence
+import numpy as np
+
+from gr_tsddae.command import Parser, add_recording_options, number, open_recording, sentence
 from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.zoo import ModelError, find, read_card
@@ -99,6 +101,52 @@ def condition_capture(
 
 
 @contextlib.contextmanager
+def conditioned(
+    capture: Capture, *, symbol_rate_hz: float = 0.0, bandwidth_hz: float = 0.0, **options: Any
+) -> Iterator[tuple[float, Iterator[np.ndarray]]]:
+    """Cut one signal out of a live stream, as `condition_capture` does out of a recording.
+
+    Args:
+        capture: Live, with a known sample rate.
+        symbol_rate_hz: As for `condition_capture`.
+        bandwidth_hz: The same.
+        options: The same.
+
+    Yields:
+        The sample rate of the signal, and its samples in blocks: complex64 (n,).
+
+    Raises:
+        ImportError, CaptureError, ValueError: As `condition_capture`.
+    """
+    from gr_tsddae import blocks
+
+    if capture.sample_rate_hz is None:
+        raise CaptureError("the standard input does not say its sample rate: add --rate")
+    conditioner = blocks.conditioner(
+        sample_rate_hz=capture.sample_rate_hz,
+        symbol_rate_hz=symbol_rate_hz,
+        bandwidth_hz=bandwidth_hz,
+        **options,
+    )
+    from gnuradio import gr
+
+    from gr_tsddae.blocks.receiver.capture_source import CaptureSource
+    from gr_tsddae.blocks.receiver.queue_sink import QueueSink
+
+    source, sink = CaptureSource(capture), QueueSink()
+    top = gr.top_block("condition")
+    top.connect(source, conditioner, sink)
+    top.start()
+    try:
+        yield conditioner.output_rate_hz, sink.blocks()
+    finally:
+        source.stopping = True
+        sink.close()
+        top.stop()
+        top.wait()
+
+
+@contextlib.contextmanager
 def _on_ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
     """Have Ctrl-C call `stop` instead of raising, where it would raise.
 
@@ -115,28 +163,6 @@ def _on_ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def add_recording_options(top: argparse.ArgumentParser) -> None:
-    """Add the options that name a recording and what its file does not say."""
-    top.add_argument("capture", help="recording to read: .sigmf-meta, .cf32, .cu8, .wav, ...")
-    top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
-    top.add_argument(
-        "--rate", type=number, metavar="HZ", help="sample rate of a file that states none"
-    )
-    top.add_argument(
-        "--center", type=number, metavar="HZ", help="centre frequency of a file that states none"
-    )
-
-
-def open_recording(arguments: argparse.Namespace) -> Capture:
-    """Open the recording that `add_recording_options` asks for. Raises as `open_capture` does."""
-    return open_capture(
-        arguments.capture,
-        dtype=arguments.dtype,
-        sample_rate_hz=arguments.rate,
-        center_frequency_hz=arguments.center,
-    )
 
 
 def add_signal_options(top: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ Text is UTF-8 in every locale; `print_any_text` lets a command print it.
 import contextlib
 import io
 import json
+import math
 import os
 import secrets
 import shutil
@@ -87,20 +88,30 @@ def write_text(path: Path, text: str) -> None:
 
 
 def json_text(content: Any, **options: Any) -> str:
-    """Return JSON for people: characters as they are.
+    """Return JSON for people: characters as they are, and null for a number that is not finite.
 
     Where UTF-8 cannot say a text (the name of a file in another encoding), all are escaped.
 
     Args:
         content: Plain numbers, texts, lists and dicts.
-        options: See `json.dumps`.
+        options: See `json.dumps`; with `allow_nan=False` such a number is a ValueError.
     """
+    if options.get("allow_nan", True):
+        content = _finite(content)
     text = json.dumps(content, ensure_ascii=False, **options)
     try:
         text.encode()
     except UnicodeEncodeError:
         return json.dumps(content, **options)
     return text
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -2,7 +2,6 @@
 """`python -m gr_tsddae.data`: summarise a dataset, or write it as a recording to replay."""
 
 import argparse
-import json
 import math
 import sys
 from itertools import pairwise
@@ -22,7 +21,7 @@ from gr_tsddae.data import (
 )
 from gr_tsddae.data.selection import ORDERS, PARTS, Selection
 from gr_tsddae.data.to_file import write_recording
-from gr_tsddae.files import print_any_text
+from gr_tsddae.files import json_text, print_any_text
 
 
 def parser() -> argparse.ArgumentParser:
@@ -124,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:  # DatasetError is a ValueError
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    print(json.dumps(summary, indent=2) if asked.json else table(summary))
+    print(json_text(summary, indent=2) if asked.json else table(summary))
     return 0
 
 

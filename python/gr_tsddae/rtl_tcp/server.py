@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from gr_tsddae.command import Parser, number
+from gr_tsddae.command import Parser, number, sentence, tell
 from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.rtl_tcp.tuner import Tuner
@@ -280,12 +280,13 @@ def main(argv: list[str] | None = None) -> int:
             given.recording, dtype=given.dtype, sample_rate_hz=given.recording_rate,
             center_frequency_hz=given.recording_frequency,
         )  # fmt: skip
+        tell(capture)
         server = RtlTcpServer(
             capture, host=given.host, port=given.port, rate_hz=given.rate, repeat=given.repeat,
             paced=given.paced,
         )  # fmt: skip
     except (CaptureError, ValueError) as error:
-        parser.error(str(error))
+        parser.error(sentence(error))
     except OSError as error:
         parser.error(f"cannot listen at {given.host}:{given.port}: {error}; give another --port")
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError), capture, server:

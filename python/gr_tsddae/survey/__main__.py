@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gr_tsddae.command import Parser, number, sentence
+from gr_tsddae.command import Parser, add_recording_options, number, open_recording, sentence
 from gr_tsddae.files import print_any_text
-from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
+from gr_tsddae.iq.captures import Capture, CaptureError
+from gr_tsddae.iq.formats.live import LiveCapture
 from gr_tsddae.labels import match_class
 from gr_tsddae.survey import evaluation
 from gr_tsddae.survey.emission import Emission
@@ -42,10 +43,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="Frequencies are absolute where the recording or --center says the centre, and "
         "count from the centre otherwise.",
     )
-    top.add_argument("capture", help="recording: .sigmf-meta, .cf32, .cu8, .wav, ...")
-    top.add_argument("--dtype", help="sample format of a raw file: cf32, ci16, ci8, cu8")
-    top.add_argument("--rate", type=number, metavar="HZ", help="sample rate, if the file has none")
-    top.add_argument("--center", type=number, metavar="HZ", help="centre frequency, likewise")
+    add_recording_options(top)
     top.add_argument(
         "--model",
         default="amc-nano",
@@ -100,12 +98,11 @@ def run(arguments: argparse.Namespace) -> None:
     recognizer = _recognizer(arguments)
     classes = [*CLASSES, *(recognizer.classes if recognizer else ())]
     only = [_known(name, classes, signals) for name in arguments.only or ()]
-    with open_capture(
-        arguments.capture,
-        dtype=arguments.dtype,
-        sample_rate_hz=arguments.rate,
-        center_frequency_hz=arguments.center,
-    ) as capture:
+    with open_recording(arguments) as capture:
+        if isinstance(capture, LiveCapture):
+            raise CaptureError(
+                "survey reads recordings; record the stream, or use the block Survey"
+            )
         if capture.sample_rate_hz is None:
             raise CaptureError(f"{capture.path} does not say its sample rate: add --rate")
         band_hz, least_snr_db = arguments.band, arguments.min_snr

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from iq_files import write_wav
 
 import gr_tsddae
 from gr_tsddae.data import UNLABELLED, DatasetError, open_dataset
@@ -40,7 +41,9 @@ def write_sigmf(path, iq, annotations=(), captures=None, **info):
             "core:version": "1.2.0",
             **{f"core:{key}": value for key, value in info.items()},
         },
-        "captures": [{"core:sample_start": first} for first in captures or [0]],
+        "captures": [
+            {"core:sample_start": first, "core:frequency": 1e8 + first} for first in captures or [0]
+        ],
         "annotations": [
             {f"core:{name}": value for name, value in zip(names, each, strict=False)}
             for each in annotations
@@ -144,10 +147,12 @@ def test_a_recording_and_what_the_program_wrote_beside_it_count_once(tmp_path):
 def test_sidecars(tmp_path):
     integers = np.random.default_rng(2).integers(-9000, 9000, (400, 2)).astype("<i2")
     integers.tofile(tmp_path / "a.iq")
-    (tmp_path / "a.iq.json").write_text('{"dtype": "ci16", "label": "tpms"}')
+    about = '{"dtype": "ci16", "label": "tpms", "sample_rate_hz": 1000000}'
+    (tmp_path / "a.iq.json").write_text(about)
     write_raw(tmp_path / "b.cf32", iq_of(300))
+    (tmp_path / "b.yml").write_text("sample_rate_hz: 1M")
     write_raw(tmp_path / "c.cf32", iq_of(200))
-    (tmp_path / "c.yaml").write_text("label: 433\nsample_rate_hz: 1e6\ncenter_frequency_hz: 433e6")
+    (tmp_path / "c.yaml").write_text("label: 433\nsample_rate_hz: 1e6\ncenter_frequency_hz: 433M")
     dataset = open_dataset("captures", tmp_path, window_samples=100)
     summary = dataset.summary()
     assert summary["classes"] == {"433": 2, "tpms": 4} and summary["unlabelled"] == 3
@@ -205,7 +210,7 @@ def too_short(folder):
 
 def unlike_rates(folder):
     write_sigmf(folder / "am" / "a", iq_of(1000), sample_rate=1e6)
-    write_sigmf(folder / "fm" / "b", iq_of(1000), sample_rate=2e6)
+    write_sigmf(folder / "fm" / "b", iq_of(1000, 1), sample_rate=2e6)
 
 
 def silent_class(folder):
@@ -232,11 +237,6 @@ def vague(folder):
     write_raw(folder / "a.iq", iq_of(1000))
 
 
-def half_a_sample(folder):
-    write_raw(folder / "am" / "a.cf32", iq_of(1000))
-    (folder / "am" / "b.cf32").write_bytes(b"12345")
-
-
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -249,7 +249,6 @@ def half_a_sample(folder):
         (empty_key, "label is None"),
         (hostile_sidecar, "cannot be read"),
         (vague, "give dtype="),
-        (half_a_sample, "b.cf32 holds 5 bytes"),
     ],
 )
 def test_one_clear_sentence(tmp_path, make, words):
@@ -269,10 +268,11 @@ def test_rates_may_be_given_by_the_user(tmp_path):
 
 def test_the_rate_that_all_recordings_share(tmp_path):
     write_sigmf(tmp_path / "am" / "a", iq_of(1000), sample_rate=1e6)
-    write_sigmf(tmp_path / "fm" / "b", iq_of(1000), sample_rate=1e6)
+    write_sigmf(tmp_path / "fm" / "b", iq_of(1000, 1), sample_rate=1e6)
     assert open_dataset("captures", tmp_path).sample_rate_hz == 1e6
-    write_raw(tmp_path / "fm" / "c.cf32", iq_of(1000))  # says no rate
-    assert open_dataset("captures", tmp_path).sample_rate_hz is None
+    write_raw(tmp_path / "fm" / "c.cf32", iq_of(1000, 2))
+    with pytest.raises(DatasetError, match=r"c\.cf32 does not say its rate"):
+        open_dataset("captures", tmp_path)
     assert open_dataset("captures", tmp_path, sample_rate_hz=2e6).sample_rate_hz == 2e6
 
 
@@ -289,6 +289,109 @@ def test_unreadable_files_and_folders(tmp_path):
             open_dataset("captures", tmp_path)
     finally:
         path.parent.chmod(0o700)
+
+
+def test_one_bad_file_does_not_spoil_a_folder(tmp_path, caplog):
+    write_raw(tmp_path / "am" / "a.cf32", iq_of(1000))
+    (tmp_path / "am" / "b.cf32").write_bytes(b"12345")
+    (tmp_path / "am" / "c.cf32").write_bytes(iq_of(300, 1).tobytes()[:-3])
+    (tmp_path / "am" / "d.wav").write_bytes(b"no WAV")
+    dataset = open_dataset("captures", tmp_path, window_samples=100)
+    assert len(dataset) == 12
+    assert dataset.skipped == {"file that cannot be read": 2, "recording with a fault": 1}
+    for name in ("b.cf32 holds no samples", "c.cf32 ends inside a sample", "d.wav is not a WAV"):
+        assert name in caplog.text
+    with pytest.raises(DatasetError, match=r"b\.cf32"):
+        open_dataset("captures", tmp_path, strict=True)
+
+
+def test_the_same_samples_are_one_recording_wherever_they_lie(tmp_path):
+    iq = iq_of(2000)
+    write_raw(tmp_path / "am" / "a.cf32", iq)
+    write_sigmf(tmp_path / "am" / "copy", iq)
+    np.save(tmp_path / "am" / "again.npy", iq)
+    write_raw(tmp_path / "fm" / "b.cf32", iq_of(2000, 1))
+    dataset = open_dataset("captures", tmp_path, window_samples=100)
+    assert dataset.summary()["classes"] == {"am": 20, "fm": 20}
+    assert dataset.skipped == {"recording whose samples are another's": 2}
+    write_raw(tmp_path / "fm" / "copy.cf32", iq)
+    with pytest.raises(DatasetError, match="hold the same samples under two labels, 'fm' and 'am'"):
+        open_dataset("captures", tmp_path)
+
+
+def test_audio_beside_iq_and_sidecars_of_others_are_passed_over(tmp_path):
+    write_raw(tmp_path / "am" / "a.cf32", iq_of(1000))
+    (tmp_path / "am" / "a.json").write_text('{"model": "A", "id": 1}\n{"model": "A", "id": 1}\n')
+    (tmp_path / "am" / "b.cf32").write_bytes(iq_of(500, 1).tobytes())
+    (tmp_path / "am" / "b.json").write_text('{"model": "A", "time": "noon"}')
+    write_wav(tmp_path / "am" / "listen.wav", bytes(1600), channels=1, rate=8000)
+    write_wav(tmp_path / "am" / "SDRSharp_20200101_120000Z_145800000Hz_AF.wav", bytes(1600))
+    (tmp_path / "am" / "._a.cf32").write_bytes(b"of a Mac")
+    dataset = open_dataset("captures", tmp_path, window_samples=100)
+    assert dataset.summary()["classes"] == {"am": 15}
+    assert dataset.skipped == {
+        "file of demodulated audio": 1,
+        "file of one channel beside IQ": 1,
+        "sidecar of another program": 2,
+    }
+
+
+def test_rates_in_names_count(tmp_path):
+    for place, seed in (("a/g001_433.92M_250k.cf32", 0), ("b/g001_868.3M_1000k.cf32", 1)):
+        write_raw(tmp_path / place, iq_of(1000, seed))
+    with pytest.raises(DatasetError, match=r"at 250000 samples/s and .*868.* at 1e.06"):
+        open_dataset("captures", tmp_path)
+
+
+def two_emitters(folder, edges):
+    """24 000 samples at 1 MS/s with a tone 200 kHz below, and one 200 kHz above the centre."""
+    time = np.arange(24_000) / 1e6
+    low, high = (np.exp(2j * np.pi * hz * time) for hz in (-200e3, 200e3))
+    write_sigmf(folder / "band", low + 2 * high, sample_rate=1e6)
+    meta = folder / "band.sigmf-meta"
+    metadata = json.loads(meta.read_text())
+    metadata["annotations"] = [
+        {
+            "core:sample_start": 0,
+            "core:sample_count": 24_000,
+            "core:label": label,
+            "core:freq_lower_edge": 1e8 + center_hz - 10e3,
+            "core:freq_upper_edge": 1e8 + center_hz + 10e3,
+        }
+        for label, center_hz in edges
+    ]
+    meta.write_text(json.dumps(metadata))
+
+
+def test_a_label_with_frequency_edges_is_cut_out_there(tmp_path):
+    two_emitters(tmp_path, [("low", -200e3), ("high", 200e3)])
+    dataset = open_dataset("captures", tmp_path)
+    assert dataset.sample_rate_hz == pytest.approx(80e3, rel=0.05)
+    assert dataset.summary()["classes"] == {"high": 15, "low": 15}
+    windows = complex_windows(dataset)
+    for label, amplitude in ((0, 2), (1, 1)):  # at 0 Hz, and without the neighbour
+        inner = windows[dataset.label == label][1:-1]
+        np.testing.assert_allclose(np.abs(inner), amplitude, rtol=0.01)
+        np.testing.assert_allclose(inner, inner[0, 0], rtol=0.02)
+    assert len(pickle.dumps(dataset)) < 200_000
+    at = open_dataset("captures", tmp_path, cut_rate_hz=200e3, window_samples=100)
+    assert at.sample_rate_hz == 200e3 and len(at) == 96
+
+
+def test_two_labels_in_one_band_are_a_conflict(tmp_path):
+    two_emitters(tmp_path, [("low", -200e3), ("other", -195e3)])
+    with pytest.raises(DatasetError, match=r"'low' has no usable window.*samples have two labels"):
+        open_dataset("captures", tmp_path)
+
+
+def test_labels_with_and_without_edges_need_one_rate(tmp_path):
+    two_emitters(tmp_path, [("low", -200e3), ("high", 200e3)])
+    write_sigmf(tmp_path / "noise" / "n", iq_of(9000), sample_rate=1e6)
+    with pytest.raises(DatasetError, match=r"different rates; annotate it with .*cut_rate_hz="):
+        open_dataset("captures", tmp_path)
+    dataset = open_dataset("captures", tmp_path, cut_rate_hz=100e3)
+    assert dataset.sample_rate_hz == 100e3
+    assert dataset.summary()["classes"] == {"high": 18, "low": 18, "noise": 7}
 
 
 def test_missing_path(tmp_path):

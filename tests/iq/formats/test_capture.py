@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from iq_files import expect, tone, write_sigmf, write_wav
+from iq_files import edit_meta, expect, tone, write_sigmf, write_wav
 
 from gr_tsddae.iq.captures import (
     CaptureDamagedError,
@@ -132,16 +132,20 @@ def test_empty_captures(tmp_path):
 def test_odd_byte_counts(tmp_path):
     path = tmp_path / "odd.cf32"
     path.write_bytes(bytes(1001))
-    message = (
-        r"holds 1001 bytes of samples, which is not a whole number of 8-byte cf32 samples "
-        r"\(1 left over\); give the right dtype=, or cut the file"
-    )
-    expect(CaptureDamagedError, message, path)
     meta = write_sigmf(tmp_path, tone())
+    edit_meta(meta, lambda m: m["global"].pop("core:sha512"))
     with meta.with_suffix(".sigmf-data").open("ab") as file:
         file.write(b"xyz")
-    expect(CaptureDamagedError, r"803 bytes .* \(3 left over\)", meta)
-    expect(CaptureDamagedError, r"4-byte ci16", write_wav(tmp_path / "odd.wav", bytes(6)))
+    wav = write_wav(tmp_path / "odd.wav", bytes(6))
+    for odd, count, words in (
+        (path, 125, "1 bytes, which are no 8 of a cf32 sample, are left out; is dtype= right?"),
+        (meta, 100, "3 bytes"),
+        (wav, 1, "2 bytes, which are no 4 of a ci16 sample"),
+    ):
+        with open_capture(odd) as capture:
+            assert len(capture.read(0, capture.sample_count)) == count
+            assert words in capture.faults[0] and len(capture.faults) == 1
+        expect(CaptureDamagedError, "left out.*; mend it, or read it without", odd, strict=True)
 
 
 @pytest.mark.parametrize("rate", [0, -1.0, float("nan"), float("inf")])

@@ -2,9 +2,9 @@
 """SigMF metadata of every kind: which samples are meant, and numbers that are none."""
 
 import json
-import logging
 import math
 import os
+import re
 import tarfile
 
 import numpy as np
@@ -24,8 +24,8 @@ from gr_tsddae.iq.captures import (
     open_capture,
 )
 from gr_tsddae.iq.sigmf.annotations import write_annotations
+from gr_tsddae.iq.sigmf.metadata import annotated_samples
 from gr_tsddae.iq.sigmf.model_annotation import ModelAnnotation
-from gr_tsddae.iq.sigmf.read import annotated_samples
 
 sigmf = pytest.importorskip("sigmf")
 
@@ -131,13 +131,12 @@ def test_a_number_that_is_none_is_refused_in_one_sentence_or_ignored(tmp_path, d
         assert "\n" not in str(error)
 
 
-def test_what_is_ignored_is_logged(tmp_path, caplog):
+def test_what_is_ignored_is_told(tmp_path):
     segment = {"core:sample_start": 0, "core:frequency": float("nan")}
     meta = write(tmp_path, {"lab:gain": float("inf")}, [segment])
-    with caplog.at_level(logging.WARNING):
-        capture = open_capture(meta)
+    capture = open_capture(meta)
     assert capture.center_frequency_hz is None and "lab:gain" not in capture.metadata
-    assert [record.getMessage() for record in caplog.records] == [
+    assert list(capture.faults) == [
         f"{meta}: ignored lab:gain, which is inf",
         f"{meta}: ignored core:frequency, which is nan",
     ]
@@ -251,8 +250,12 @@ def test_checksum(tmp_path):
     meta = write_sigmf(tmp_path, tone())
     data = meta.with_suffix(".sigmf-data")
     data.write_bytes(data.read_bytes()[:-1] + b"x")
-    expect(CaptureDamagedError, r"core:sha512 \w{8}\.\.\., found \w{8}.*copy it again", meta)
-    assert open_capture(meta, verify=False).sample_count == 100
+    wrong = r"core:sha512 \w{8}\.\.\., found \w{8}"
+    expect(CaptureDamagedError, f"{wrong}.*copy it again", meta, verify=True)
+    expect(CaptureDamagedError, wrong, meta, strict=True)
+    (fault,) = open_capture(meta).faults
+    assert re.search(wrong, fault)
+    assert not open_capture(meta, verify=False).faults
 
 
 def test_metadata_cannot_point_out_of_its_folder(tmp_path):
@@ -296,12 +299,11 @@ def test_broken_metadata(tmp_path, text, message):
 @pytest.mark.parametrize(
     ("section", "value", "message"),
     [
-        ("global", {"core:datatype": "cf32_le", "core:sample_rate": "fast"}, "core:sample_rate"),
-        ("global", {"core:datatype": "cf32_le", "core:sample_rate": 0}, "core:sample_rate"),
+        ("global", {"core:datatype": "cf32_le", "core:offset": -1}, "core:offset"),
         ("captures", 7, "captures"),
         ("captures", [{"core:frequency": 1}], "core:sample_start"),
         ("captures", ["x"], "captures.0"),
-        ("annotations", [{"core:sample_start": -1}], "annotations.0.core:sample_start"),
+        ("captures", [{"core:sample_start": 0, "core:header_bytes": "x"}], "core:header_bytes"),
     ],
 )
 def test_invalid_fields_are_named(tmp_path, section, value, message):
@@ -310,26 +312,78 @@ def test_invalid_fields_are_named(tmp_path, section, value, message):
     expect(CaptureDamagedError, rf"not valid SigMF: .*{message}.*; mend this field", meta)
 
 
-def test_sigmf_that_is_not_one_complex_channel(tmp_path):
+@pytest.mark.parametrize(
+    ("section", "value", "place"),
+    [
+        ("global", {"core:author": None}, "core:author"),
+        ("global", {"core:extensions": {"antenna": "v0.9.0"}}, "core:extensions"),
+        ("global", {"core:sample_rate": 0}, "core:sample_rate"),
+        ("global", {"core:sample_rate": "fast"}, "core:sample_rate"),
+        ("captures", [{"core:sample_start": 0, "core:frequency": "x"}], "captures.0.core:freq"),
+        ("captures", [{"core:sample_start": 0, "core:datetime": "noon"}], "captures.0.core:date"),
+        ("annotations", [{"core:sample_start": -1}, {}, 7], "annotations.0.core:sample_start"),
+        ("annotations", {}, "annotations"),
+    ],
+)
+def test_a_wrong_field_that_samples_do_not_depend_on_is_left_out(tmp_path, section, value, place):
     meta = write_sigmf(tmp_path, tone())
+
+    def spoil(metadata):
+        metadata[section] = metadata["global"] | value if section == "global" else value
+
+    edit_meta(meta, spoil)
+    with open_capture(meta) as capture:
+        np.testing.assert_array_equal(capture.read(0, 100), tone())
+        assert capture.faults and all("is not valid SigMF" in fault for fault in capture.faults)
+        assert f"{place}" in " ".join(capture.faults)
+        assert capture.sample_rate_hz is None and capture.annotations == ()
+    expect(CaptureDamagedError, "is not valid SigMF", meta, strict=True)
+
+
+def test_a_wrong_annotation_leaves_the_others(tmp_path):
+    notes = [{"core:sample_start": n, "core:sample_count": 5, "core:label": str(n)} for n in (0, 9)]
+    meta = write_sigmf(tmp_path, tone(), annotations=[notes[0], {"core:label": "x"}, notes[1]])
+    with open_capture(meta) as capture:
+        assert [note.label for note in capture.annotations] == ["0", "9"]
+
+
+def test_channels(tmp_path):
+    meta, iq = write_sigmf(tmp_path, tone()), tone()
     edit_meta(meta, lambda m: m["global"].update({"core:datatype": "rf32_le"}))
-    expect(CaptureFormatError, r"holds real samples \(rf32_le\) where complex", meta)
+    with open_capture(meta) as capture:
+        np.testing.assert_array_equal(capture.read(0, 200).real, iq.view(np.float32))
+    edit_meta(meta, lambda m: m["global"].update({"core:num_channels": 2}))
+    with open_capture(meta) as capture:
+        np.testing.assert_array_equal(capture.read(0, 100), iq)
+        assert "two real channels (rf32_le), which are taken for I and Q" in capture.notes[0]
     edit_meta(meta, lambda m: m["global"].update({"core:datatype": "cf32_le"}))
     edit_meta(meta, lambda m: m["global"].update({"core:num_channels": 2}))
     expect(CaptureFormatError, "interleaves 2 channels where 1 is expected", meta)
 
 
+@pytest.mark.parametrize("first_header", [0, 64])
+def test_header_bytes_before_every_capture(tmp_path, first_header):
+    captures = [
+        {"core:sample_start": 0, "core:frequency": 1e8, "core:header_bytes": first_header},
+        {"core:sample_start": 9, "core:frequency": 2e8, "core:header_bytes": 4},
+        {"core:sample_start": 50, "core:frequency": 3e8},
+        {"core:sample_start": 60, "core:frequency": 4e8, "core:header_bytes": 5},
+    ]
+    meta, iq = write_sigmf(tmp_path, tone(), captures=captures), tone()
+    parts = [bytes(first_header), iq[:9].tobytes(), b"head", iq[9:60].tobytes(), b"heads"]
+    meta.with_suffix(".sigmf-data").write_bytes(b"".join([*parts, iq[60:].tobytes()]))
+    with open_capture(meta, verify=False) as capture:
+        assert capture.sample_count == 100
+        for first, count in ((0, 100), (8, 2), (9, 51), (55, 10), (99, 1), (60, 0)):
+            np.testing.assert_array_equal(capture.read(first, count), iq[first : first + count])
+        assert capture.center_frequency_at(9) == 2e8
+
+
 def test_header_bytes(tmp_path):
-    captures = [{"core:sample_start": 0}, {"core:sample_start": 9, "core:header_bytes": 4}]
-    expect(
-        CaptureFormatError,
-        "header bytes between its segments",
-        write_sigmf(tmp_path, tone(), captures=captures),
-    )
     captures = [{"core:sample_start": 0, "core:header_bytes": 801}]
     expect(
         CaptureDamagedError,
-        "holds 800 bytes, fewer than the 801 header and 0 trailing",
+        "holds 800 bytes, fewer than the header and trailing bytes",
         write_sigmf(tmp_path, tone(), captures=captures),
     )
 

@@ -100,8 +100,8 @@ def test_pauses_that_are_called_noise_stay(tmp_path, record):
     ],
 )
 def test_what_cannot_be_learned_is_said(tmp_path, record, recordings, message):
-    for name, (count, rate_hz) in recordings.items():
-        record(tmp_path / f"{name}.cf32", 0.1, count, rate_hz=rate_hz)
+    for number, (name, (count, rate_hz)) in enumerate(recordings.items()):
+        record(tmp_path / f"{name}.cf32", 0.1 + 0.01 * number, count, rate_hz=rate_hz)
     with pytest.raises(DatasetError, match=message) as found:
         windows(tmp_path)
     assert "\n" not in str(found.value)

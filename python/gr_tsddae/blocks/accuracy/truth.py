@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gr_tsddae.iq.sigmf.metadata import annotated_samples
 from gr_tsddae.iq.sigmf.opinion import is_opinion
-from gr_tsddae.iq.sigmf.read import annotated_samples
 
 # Values of a step function that are none: nothing was told, several are true, it was forgotten.
 NOTHING, SEVERAL, FORGOTTEN = -(2**31), -(2**31) + 1, -(2**31) + 2

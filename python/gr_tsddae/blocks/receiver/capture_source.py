@@ -42,12 +42,17 @@ class CaptureSource(gr.sync_block):
         if count == 0 or self.stopping:
             return int(gr.WORK_DONE)
         try:
-            output_items[0][:count] = self._capture.read(first, count)
+            iq = self._capture.read(first, count)
+            count = len(iq)  # of a live one, as many as have come
+            output_items[0][:count] = iq
             for sample, segment in self._segments.items():
                 if first <= sample < first + count:
                     self._tag(sample, segment.frequency_hz)
         except Exception as error:  # raised here, it would hang the flowgraph
             self.error = error
+            return int(gr.WORK_DONE)
+        if count == 0:  # a live one has ended
+            self.finished = True
             return int(gr.WORK_DONE)
         return count
 

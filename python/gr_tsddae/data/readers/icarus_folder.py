@@ -16,8 +16,8 @@ from gr_tsddae.data.dataset import DatasetError
 from gr_tsddae.data.readers.recording_folder import note_opinions, without_copies
 from gr_tsddae.iq.captures import Capture, open_capture
 from gr_tsddae.iq.formats.sample_format import SampleFormat
+from gr_tsddae.iq.sigmf.metadata import annotated_samples, read_metadata
 from gr_tsddae.iq.sigmf.opinion import is_opinion
-from gr_tsddae.iq.sigmf.read import annotated_samples, read_metadata
 
 CLASSES = ("normal", "anomaly")
 NO_SIR = int(np.iinfo(np.int64).min)

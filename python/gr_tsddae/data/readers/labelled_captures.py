@@ -11,6 +11,7 @@
 
 The most specific label wins: `label=`, then annotations, then the sidecar, then the folder.
 Annotations that this program wrote are ignored: a model must not learn from its own answers.
+An annotation with frequency edges is cut out there, and all are cut out at one sample rate.
 """
 
 from collections import Counter
@@ -24,7 +25,9 @@ from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError
 from gr_tsddae.data.readers.cutting import Stretch
 from gr_tsddae.data.readers.recording_folder import Recording, find_recordings
 from gr_tsddae.data.readers.recording_store import usable_windows
+from gr_tsddae.data.readers.spans import Span, at_one_rate, tunings_of
 from gr_tsddae.iq.captures import Capture
+from gr_tsddae.iq.cut_out import band_from_center
 
 _RATE_TOLERANCE = 0.01
 
@@ -39,6 +42,8 @@ def read(
     dtype: str | None = None,
     sample_rate_hz: float | None = None,
     center_frequency_hz: float | None = None,
+    cut_rate_hz: float | None = None,
+    strict: bool = False,
     group_by: str = "block",
     blocks: int = 10,
     scan: bool = True,
@@ -62,6 +67,10 @@ def read(
             neither says it (.iq, .raw, .bin, .dat).
         sample_rate_hz: wins over what the files say.
         center_frequency_hz: wins over what the files say.
+        cut_rate_hz: sample rate at which annotations with frequency edges are cut out, and all else
+            with them; None is 4 times the widest of them.
+        strict: whether a file that cannot be read, or has a fault, is an error; else such files are
+            left out or read as far as possible, and counted.
         group_by: what a split must not tear apart: "block" of time, whole "recording", or "window".
         blocks: into how many blocks of time a recording's samples of one class are cut.
         scan: whether to go through all samples once and leave out windows that are silent (all 0)
@@ -71,20 +80,27 @@ def read(
         task: what the labels are for, see `Dataset`.
 
     Raises:
-        DatasetError: if there is no recording, one cannot be read, sample rates differ, or a class
-            has no window.
+        DatasetError: if there is no recording, sample rates differ or some are not known, or a
+            class has no window.
     """
     recordings, notes = find_recordings(
         Path(path),
         dtype=dtype,
         sample_rate_hz=sample_rate_hz,
         center_frequency_hz=center_frequency_hz,
+        strict=strict,
     )
-    captures = [recording.capture for recording in recordings]
+    captures, spans, torn_samples = at_one_rate(
+        [(recording.capture, _labelled(recording, label)) for recording in recordings],
+        cut_rate_hz,
+    )
     shared_rate_hz = _shared_rate(captures)
-    labelled = [_labelled(recording, label) for recording in recordings]
-    classes = tuple(sorted({name for spans in labelled for _, _, name in spans if name}))
-    stretches, torn = _stretches(captures, labelled, classes, window_samples)
+    classes = tuple(sorted({span.label for inside in spans for span in inside if span.label}))
+    for recording in recordings:  # a class of which nothing is left is an error, not forgotten
+        labels = {note.label for note in recording.annotations} if label is None else {label}
+        classes = tuple(sorted({*classes, *labels}))
+    stretches = _stretches(captures, spans, classes)
+    torn = -(-torn_samples // max(1, window_samples))
     store, left, skipped = usable_windows(
         captures,
         stretches,
@@ -116,79 +132,41 @@ def read(
     )
 
 
-# First sample, end, and label (None where nobody gave one).
-_Span = tuple[int, int, str | None]
-
-
-def _labelled(recording: Recording, label: str | None) -> list[_Span]:
+def _labelled(recording: Recording, label: str | None) -> list[Span]:
     """List the labelled parts of a recording: the annotated ones, or the whole."""
-    whole = (0, recording.capture.sample_count)
+    capture = recording.capture
     if label is not None:
-        return [(*whole, label)]
-    if recording.annotations:
-        return [
-            (each.first_sample, each.first_sample + each.sample_count, each.label)
-            for each in recording.annotations
-        ]
-    return [(*whole, recording.label)]
+        return [Span(0, capture.sample_count, label)]
+    if not recording.annotations:
+        return [Span(0, capture.sample_count, recording.label)]
+    return [
+        Span(
+            note.first_sample,
+            note.first_sample + note.sample_count,
+            note.label,
+            note.band_hz and band_from_center(capture, note.first_sample, note.band_hz),
+        )
+        for note in recording.annotations
+    ]
 
 
 def _stretches(
-    captures: Sequence[Capture],
-    labelled: Sequence[list[_Span]],
-    classes: Sequence[str],
-    window_samples: int,
-) -> tuple[list[Stretch], int]:
-    """Cut spans at overlaps and retunes, and count the windows lost where two labels overlap."""
+    captures: Sequence[Capture], spans: Sequence[list[Span]], classes: Sequence[str]
+) -> list[Stretch]:
+    """Cut spans at retunes."""
     number_of = {name: number for number, name in enumerate(classes)} | {None: UNLABELLED}
-    stretches, torn_samples = [], 0
-    for file, (capture, spans) in enumerate(zip(captures, labelled, strict=True)):
-        clear, torn = _without_conflicts(spans)
-        torn_samples += torn
-        retunes = sorted({segment.first_sample for segment in capture.segments})
-        for first, end, name in clear:
-            inside = [sample for sample in retunes if first < sample < end]
-            for a, b in zip([first, *inside], [*inside, end], strict=True):
-                stretches.append(Stretch(file, a, b - a, number_of[name]))
-    return stretches, -(-torn_samples // max(1, window_samples))
-
-
-def _without_conflicts(spans: Sequence[_Span]) -> tuple[list[_Span], int]:
-    """Join overlapping spans of one label; take out, and count, samples that have two labels.
-
-    Spans that only touch stay apart: each is an event of its own.
-    """
-    joined: list[_Span] = []
-    for first, end, name in sorted(spans, key=lambda span: (str(span[2]), span[0], span[1])):
-        if joined and joined[-1][2] == name and first < joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]), name)
-        else:
-            joined.append((first, end, name))
-    changes = Counter({sample: 0 for first, end, _ in joined for sample in (first, end)})
-    for first, end, _ in joined:
-        changes[first] += 1
-        changes[end] -= 1
-    contested: list[tuple[int, int]] = []
-    depth, previous = 0, 0
-    for sample in sorted(changes):
-        if depth > 1:
-            contested.append((previous, sample))
-        depth, previous = depth + changes[sample], sample
-    clear: list[_Span] = []
-    for first, end, name in sorted(joined, key=lambda span: span[0]):
-        for a, b in contested:
-            if a >= end or b <= first:
-                continue
-            if a > first:
-                clear.append((first, a, name))
-            first = b
-        if first < end:
-            clear.append((first, end, name))
-    return clear, sum(b - a for a, b in contested)
+    stretches = []
+    for file, (capture, inside) in enumerate(zip(captures, spans, strict=True)):
+        for begin, until in tunings_of(capture):
+            for span in inside:
+                first, end = max(span.first, begin), min(span.end, until)
+                if first < end:
+                    stretches.append(Stretch(file, first, end - first, number_of[span.label]))
+    return stretches
 
 
 def _shared_rate(captures: Sequence[Capture]) -> float | None:
-    """Return the sample rate of all recordings, None when a recording does not say its own."""
+    """Return the sample rate of all recordings, None when no recording says its own."""
     known = [capture for capture in captures if capture.sample_rate_hz is not None]
     if not known:
         return None
@@ -200,7 +178,14 @@ def _shared_rate(captures: Sequence[Capture]) -> float | None:
             f"{fast.sample_rate_hz:g}: a model cannot tell a signal from its speed; resample them "
             "to one rate, or give sample_rate_hz= if a file is wrong"
         )
-    return slow.sample_rate_hz if len(known) == len(captures) else None
+    silent = next((each for each in captures if each.sample_rate_hz is None), None)
+    if silent is not None:
+        raise DatasetError(
+            f"{slow.path} was recorded at {slow.sample_rate_hz:g} samples/s and {silent.path} does "
+            "not say its rate: a model cannot tell a signal from its speed; say the rate in a "
+            "sidecar, or give sample_rate_hz= if it is that of all"
+        )
+    return slow.sample_rate_hz
 
 
 def _licence(captures: Sequence[Capture]) -> str:

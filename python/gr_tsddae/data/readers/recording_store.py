@@ -3,6 +3,7 @@
 
 import mmap
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,10 @@ class RecordingStore:
 
     def _gather(self, number: int, first_sample: np.ndarray) -> np.ndarray:
         capture, samples = self.captures[number], self.shape[2]
+        if not capture.is_contiguous:
+            with copy(capture) as opened:  # closed again, for there may be very many
+                rows = [opened.read(first, samples) for first in first_sample.tolist()]
+            return np.stack(rows).view(np.float32).reshape(-1, samples, 2).transpose(0, 2, 1)
         window_bytes = samples * capture.sample_format.bytes_per_sample
         file_bytes = self._bytes(number)
         views = np.lib.stride_tricks.sliding_window_view(file_bytes, window_bytes)
@@ -147,14 +152,18 @@ def usable_windows(
         skipped["over max_windows_per_class"] = len(cut.label) - len(kept)
         cut = cut.only(kept)
     skipped = {reason: count for reason, count in skipped.items() if count}
-    for number in sorted({stretch.label for stretch in stretches} - set(cut.label.tolist())):
+    wanted = {stretch.label for stretch in stretches} | set(range(len(classes)))
+    for number in sorted(wanted - set(cut.label.tolist())):
         named = "what has no label" if number == UNLABELLED else f"class {classes[number]!r}"
         if (everything.label == number).any():
             reasons = ", ".join(f"{reason}: {count}" for reason, count in skipped.items())
             why = f"left out in all classes: {reasons}; record it again"
         else:
-            longest = max(each.sample_count for each in stretches if each.label == number)
-            why = f"its longest stretch has {longest}; record more, or give fewer window_samples"
+            lengths = [each.sample_count for each in stretches if each.label == number]
+            why = f"its longest stretch has {max(lengths, default=0)}; record more, or give fewer "
+            why += "window_samples"
+            if not lengths:
+                why = "all its samples have two labels; annotate with frequency edges, or mend them"
         raise DatasetError(
             f"{path}: {named} has no usable window of {window_samples} samples; {why}"
         )

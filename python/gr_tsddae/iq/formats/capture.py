@@ -8,10 +8,12 @@ import math
 import operator
 import os
 import weakref
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +24,13 @@ from gr_tsddae.iq.formats.capture_errors import (
     CaptureRangeError,
 )
 from gr_tsddae.iq.formats.sample_format import SampleFormat
+
+
+class Piece(NamedTuple):
+    """Samples that follow each other in a file, from `first_sample` to the next piece."""
+
+    first_sample: int
+    byte: int  # of the file, where the first of them begins
 
 
 @dataclass(frozen=True)
@@ -48,12 +57,15 @@ class Annotation:
         sample_count: How many samples it covers, never beyond the end of the file.
         label: The class.
         generator: The program that wrote it, or None; a person's own label mostly has none.
+        band_hz: Lower and upper edge of the signal, as absolute as the centre frequency of its
+            segment is, or None for the whole band.
     """
 
     first_sample: int
     sample_count: int
     label: str
     generator: str | None = None
+    band_hz: tuple[float, float] | None = None
 
 
 @dataclass
@@ -75,6 +87,10 @@ class Capture:
         segments: At least one; a retune inside the file starts another.
         annotations: Labels that came with the capture, in order of their start.
         metadata: The SigMF `global` object; empty for other formats.
+        pieces: Where the samples lie in `data_path` when other bytes lie among them, by
+            `first_sample`; empty when one piece holds them all, behind `header_bytes`.
+        notes: Sentences on what was taken for granted, such as a rate from the file's name.
+        faults: Sentences on what is wrong with the file and was passed over.
     """
 
     path: Path
@@ -88,6 +104,9 @@ class Capture:
     segments: tuple[Segment, ...] = (Segment(0),)
     annotations: tuple[Annotation, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    pieces: tuple[Piece, ...] = ()
+    notes: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.sample_rate_hz is not None:
@@ -128,13 +147,10 @@ class Capture:
         segment = self.segment_at(sample)
         if segment is None or segment.datetime is None or self.sample_rate_hz is None:
             return None
-        try:
-            start = datetime.datetime.fromisoformat(_to_python_isoformat(segment.datetime))
-        except ValueError:
+        start_s = _unix_s(segment.datetime)
+        if start_s is None:
             return None
-        if start.tzinfo is None:
-            start = start.replace(tzinfo=datetime.timezone.utc)
-        return start.timestamp() + (sample - segment.first_sample) / self.sample_rate_hz
+        return start_s + (sample - segment.first_sample) / self.sample_rate_hz
 
     def read(self, first_sample: int, count: int) -> np.ndarray:
         """Read `count` samples from `first_sample` on.
@@ -146,18 +162,57 @@ class Capture:
             CaptureRangeError: If the capture does not hold all of these samples.
             CaptureError: If the capture is closed, or its file shrank meanwhile.
         """
+        first_sample, count = self._checked(first_sample, count)
+        if not self.sample_format.is_real:
+            return self.sample_format.to_complex64(self._stored(first_sample, count))
+        from gr_tsddae.iq.formats.analytic import MARGIN_SAMPLES, analytic
+
+        before = min(first_sample, MARGIN_SAMPLES)
+        after = min(self.sample_count - first_sample - count, MARGIN_SAMPLES)
+        stored = self._stored(first_sample - before, before + count + after)
+        missing = (MARGIN_SAMPLES - before, MARGIN_SAMPLES - after)
+        return analytic(np.pad(self.sample_format.to_float32(stored)[:, 0], missing))
+
+    def _checked(self, first_sample: int, count: int) -> tuple[int, int]:
         first_sample, count = operator.index(first_sample), operator.index(count)
         if first_sample < 0 or count < 0 or first_sample + count > self.sample_count:
             raise CaptureRangeError(
                 f"{self.path} holds samples 0 to {self.sample_count - 1}, so {count} samples from "
                 f"{first_sample} on cannot be read; ask for fewer, or start elsewhere"
             )
-        stored = np.empty((count, 2), self.sample_format.component)
-        file, at = self._opened(), 0
-        for begin, piece_samples in self._pieces(first_sample, count):
-            self._fill(file, begin, stored[at : at + piece_samples])
-            at += piece_samples
-        return self.sample_format.to_complex64(stored)
+        return first_sample, count
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether samples that follow each other do so in `data_path`, as they are read."""
+        return not self.pieces and not self.sample_format.is_real
+
+    def tunings(self) -> Iterator[tuple[Segment, int]]:
+        """Yield the stretches that a window may lie in: the first segment of each, and its end.
+
+        Segments of one frequency are one stretch unless their times say that samples are missing
+        between them.
+        """
+        joints = [
+            after
+            for before, after in pairwise(self.segments)
+            if not self._goes_on(before, after) and after.first_sample > before.first_sample
+        ]
+        ends = [*(segment.first_sample for segment in joints), self.sample_count]
+        yield from zip([self.segments[0], *joints], ends, strict=True)
+
+    def _goes_on(self, before: Segment, after: Segment) -> bool:
+        """Return whether `after` is the tuning of `before`, and no time tells of a gap."""
+        if after.frequency_hz != before.frequency_hz:
+            return False
+        if after.datetime is None:
+            return True
+        expected_s, told_s = _unix_s(before.datetime), _unix_s(after.datetime)
+        if expected_s is None or told_s is None or self.sample_rate_hz is None:
+            return False
+        expected_s += (after.first_sample - before.first_sample) / self.sample_rate_hz
+        decimals = min(_decimals(segment.datetime) for segment in (before, after))
+        return abs(told_s - expected_s) <= min(1.5 * 10**-decimals, 2e-3)
 
     def blocks(self, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
         """Go through the capture once.
@@ -182,9 +237,14 @@ class Capture:
     def sample_byte(self, sample: np.ndarray) -> np.ndarray:
         """Return the byte of `data_path` at which each sample begins: int64 (n,) -> int64 (n,).
 
-        Samples of one segment always follow each other in the file.
+        The samples of one piece follow each other in the file.
         """
-        return self.header_bytes + sample * self.sample_format.bytes_per_sample
+        sample_bytes = self.sample_format.bytes_per_sample
+        if not self.pieces:
+            return self.header_bytes + sample * sample_bytes
+        firsts, begins = np.array(self.pieces).T
+        number = np.searchsorted(firsts, sample, side="right") - 1
+        return begins[number] + (sample - firsts[number]) * sample_bytes
 
     def close(self) -> None:
         """Let go of the file; reading afterwards is an error, closing again is not."""
@@ -224,9 +284,22 @@ class Capture:
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": None, "_let_go": None}  # another process opens it anew
 
-    def _pieces(self, first_sample: int, count: int) -> Iterator[tuple[int, int]]:
-        """First byte and sample count of each stretch of the file that holds these samples."""
-        yield self.header_bytes + first_sample * self.sample_format.bytes_per_sample, count
+    def _stored(self, first_sample: int, count: int) -> np.ndarray:
+        """Read numbers as they are stored: (count, components) of `sample_format.component`."""
+        form, end_sample = self.sample_format, first_sample + count
+        stored = np.empty((count, form.components), form.component)
+        pieces = self.pieces or (Piece(0, self.header_bytes),)
+        file, at = self._opened(), first_sample
+        number = bisect_right(pieces, at, key=lambda each: each.first_sample) - 1
+        while at < end_sample:
+            piece = pieces[number]
+            number += 1
+            end = pieces[number].first_sample if number < len(pieces) else end_sample
+            end = min(end, end_sample)
+            begin = piece.byte + (at - piece.first_sample) * form.bytes_per_sample
+            self._fill(file, begin, stored[at - first_sample : end - first_sample])
+            at = end
+        return stored
 
     def _opened(self) -> int:
         if self._closed:
@@ -299,22 +372,45 @@ def check_file(path: Path) -> int:
         ) from error
 
 
-def count_samples(sample_bytes: int, sample_format: SampleFormat, path: Path) -> int:
-    """Return how many whole samples `sample_bytes` bytes are.
+def count_samples(
+    path: Path, sample_format: SampleFormat, *sizes: int
+) -> tuple[list[int], tuple[str, ...]]:
+    """Count the whole samples in pieces of so many bytes.
+
+    Returns:
+        The count of each piece, and a fault where bytes are left over.
 
     Raises:
-        CaptureDamagedError: If there are none, or bytes are left over.
+        CaptureDamagedError: If there is no sample at all.
     """
-    count, left_over_bytes = divmod(sample_bytes, sample_format.bytes_per_sample)
-    if sample_bytes == 0:
+    sample_bytes = sample_format.bytes_per_sample
+    counts = [size // sample_bytes for size in sizes]
+    if not any(counts):
         raise CaptureDamagedError(f"{path} holds no samples; record it again")
-    if left_over_bytes:
-        raise CaptureDamagedError(
-            f"{path} holds {sample_bytes} bytes of samples, which is not a whole number of "
-            f"{sample_format.bytes_per_sample}-byte {sample_format.name} samples "
-            f"({left_over_bytes} left over); give the right dtype=, or cut the file"
-        )
-    return count
+    left_over_bytes = sum(size % sample_bytes for size in sizes)
+    if not left_over_bytes:
+        return counts, ()
+    return counts, (
+        f"{path} ends inside a sample: {left_over_bytes} bytes, which are no {sample_bytes} of a "
+        f"{sample_format.name} sample, are left out; is dtype= right?",
+    )
+
+
+def _unix_s(moment: str | None) -> float | None:
+    """Return the Unix time of an ISO 8601 text (UTC where it names no zone), None for no time."""
+    try:
+        start = datetime.datetime.fromisoformat(_to_python_isoformat(moment or ""))
+    except ValueError:
+        return None
+    if start.tzinfo is None:
+        start = start.replace(tzinfo=datetime.timezone.utc)
+    return start.timestamp()
+
+
+def _decimals(moment: str) -> int:
+    """Count the decimals of the seconds in an ISO 8601 text."""
+    digits = moment.partition(".")[2]
+    return len(digits) - len(digits.lstrip("0123456789"))
 
 
 def _to_python_isoformat(text: str) -> str:

@@ -12,16 +12,11 @@ import datetime
 import logging
 import math
 import struct
-from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from gr_tsddae.iq.formats.capture import Capture, Segment, check_file, count_samples
+from gr_tsddae.iq.formats.capture import Capture, Piece, Segment, check_file, count_samples
 from gr_tsddae.iq.formats.capture_errors import (
     CaptureDamagedError,
     CaptureFormatError,
@@ -38,36 +33,6 @@ SUFFIX = ".hdr"
 _FORMAT_OF_TYPE = {0: "ci8", 1: "ci16", 2: "ci32", 5: "cf32", 6: "cf64"}  # gr_file_types
 _KEYS = ("version", "rx_rate", "rx_time", "size", "type", "cplx", "strt", "bytes")
 _HEADER_LIMIT_BYTES = 1 << 16
-
-
-@dataclass
-class SegmentedCapture(Capture):
-    """A capture whose segments lie apart in the file.
-
-    Attributes:
-        segment_bytes: Byte of `data_path` at which each segment's samples begin.
-    """
-
-    segment_bytes: tuple[int, ...] = ()
-
-    def sample_byte(self, sample: np.ndarray) -> np.ndarray:
-        first_samples = np.array([segment.first_sample for segment in self.segments])
-        number = np.searchsorted(first_samples, sample, side="right") - 1
-        beyond = sample - first_samples[number]
-        begins = np.array(self.segment_bytes)[number]
-        return begins + beyond * self.sample_format.bytes_per_sample
-
-    def _pieces(self, first_sample: int, count: int) -> Iterator[tuple[int, int]]:
-        begins = [segment.first_sample for segment in self.segments]
-        end_sample = first_sample + count
-        for number in range(bisect_right(begins, first_sample) - 1, len(begins)):
-            if first_sample >= end_sample:
-                return
-            following = begins[number + 1] if number + 1 < len(begins) else self.sample_count
-            piece_samples = min(following, end_sample) - first_sample
-            beyond_bytes = (first_sample - begins[number]) * self.sample_format.bytes_per_sample
-            yield self.segment_bytes[number] + beyond_bytes, piece_samples
-            first_sample += piece_samples
 
 
 def is_file_meta(path: Path) -> bool:
@@ -91,8 +56,8 @@ def open_file_meta(path: Path) -> Capture:
 
     Raises:
         CaptureMissingError: If a file cannot be opened.
-        CaptureFormatError: If the samples are real, or change type or rate.
-        CaptureDamagedError: If a header is no header, or byte counts do not fit.
+        CaptureFormatError: If the samples change type or rate.
+        CaptureDamagedError: If a header is no header, or there are no samples.
     """
     data_path = path.with_suffix("") if path.suffix == SUFFIX else path
     file_bytes = check_file(data_path)
@@ -134,16 +99,16 @@ def _walk_inline(file: Any, file_bytes: int, where: Path) -> list[_Piece]:
     pieces, at = [], 0
     while at < file_bytes:
         file.seek(at)
-        info, length = _header(file.read(_HEADER_LIMIT_BYTES), where)
+        try:
+            info, length = _header(file.read(_HEADER_LIMIT_BYTES), where)
+        except CaptureDamagedError:
+            if pieces:  # what came before can be read
+                break
+            raise
         begin, size = at + length, info["bytes"]
         file.seek(begin)
         if size == 0 and not _begins_like_a_header(file.read(16)):
             size = file_bytes - begin  # the recorder was stopped before it could fill this in
-        if begin + size > file_bytes:
-            raise CaptureDamagedError(
-                f"{where} ends {begin + size - file_bytes} bytes before the samples that its "
-                "last header names; copy it again"
-            )
         pieces.append((info, begin, size))
         at = begin + size
     return pieces
@@ -158,12 +123,21 @@ def _walk_detached(headers: bytes, file_bytes: int, where: Path) -> list[_Piece]
         size = file_bytes - begin if last and not info["bytes"] else info["bytes"]
         pieces.append((info, begin, size))
         begin += size
-    if begin != file_bytes:
-        raise CaptureDamagedError(
-            f"{where} names {begin} bytes of samples, but there are {file_bytes}; "
-            "copy both files again"
-        )
     return pieces
+
+
+def _within(
+    pieces: list[_Piece], file_bytes: int, data_path: Path
+) -> tuple[list[_Piece], tuple[str, ...]]:
+    """Cut pieces at the end of the file, which a recorder that was killed leaves; say so."""
+    named_bytes = pieces[-1][1] + pieces[-1][2] if pieces else 0
+    pieces = [(info, at, min(size, max(0, file_bytes - at))) for info, at, size in pieces]
+    if named_bytes == file_bytes:
+        return pieces, ()
+    return pieces, (
+        f"{data_path} has {file_bytes} bytes where its headers name {named_bytes}; the samples "
+        "that are there and have a header are read",
+    )
 
 
 def _header(data: bytes, where: Path) -> tuple[dict[str, Any], int]:
@@ -187,19 +161,20 @@ def _assemble(
 ) -> Capture:
     if not pieces:
         raise CaptureDamagedError(f"{where} is empty; record it again")
+    pieces, cut = _within(pieces, file_bytes, data_path)
     sample_format = _sample_format(pieces[0][0], where)
     for key in ("rx_rate", "type", "cplx", "size"):
         if len({str(info.get(key)) for info, _, _ in pieces}) > 1:
             raise CaptureFormatError(
                 f"{where} changes its {key} on the way; split it where that happens"
             )
-    held = [piece for piece in pieces if piece[2]]
+    held = [piece for piece in pieces if piece[2] >= sample_format.bytes_per_sample]
     if not held:
         raise CaptureDamagedError(f"{where} holds no samples; record it again")
-    counts = [count_samples(size, sample_format, data_path) for _, _, size in held]
+    counts, faults = count_samples(data_path, sample_format, *(size for _, _, size in held))
     firsts = [0, *accumulate(counts)][:-1]
     rate_hz = pieces[0][0].get("rx_rate")
-    return SegmentedCapture(
+    return Capture(
         path=path,
         data_path=data_path,
         format=f"file-meta {sample_format.name}",
@@ -212,13 +187,14 @@ def _assemble(
             Segment(first, _frequency_hz(info, where), _datetime(info))
             for first, (info, _, _) in zip(firsts, held, strict=True)
         ),
-        segment_bytes=tuple(begin for _, begin, _ in held),
+        pieces=tuple(
+            Piece(first, begin) for first, (_, begin, _) in zip(firsts, held, strict=True)
+        ),
+        faults=(*cut, *faults),
     )
 
 
 def _sample_format(info: dict[str, Any], where: Path) -> SampleFormat:
-    if not info.get("cplx"):
-        raise CaptureFormatError(f"{where} holds real samples where complex IQ is needed")
     kind = info.get("type")
     name = _FORMAT_OF_TYPE.get(kind) if type(kind) is int else None
     if name is None:
@@ -226,7 +202,7 @@ def _sample_format(info: dict[str, Any], where: Path) -> SampleFormat:
             f"{where} stores samples of type {kind!r}, which is not known; "
             "record float or short samples"
         )
-    return SampleFormat.parse(name)
+    return SampleFormat.parse(name if info.get("cplx") else "r" + name[1:])
 
 
 def _frequency_hz(info: dict[str, Any], where: Path) -> float | None:

@@ -23,9 +23,9 @@ from gr_tsddae.iq.captures import is_recording, open_capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError, CaptureFormatError
 from gr_tsddae.iq.formats.file_meta import SUFFIX as FILE_META_SUFFIX
 from gr_tsddae.iq.sigmf import describe
+from gr_tsddae.iq.sigmf.metadata import read_metadata
 from gr_tsddae.iq.sigmf.model_annotation import DecisionLike, ModelAnnotation, Note
 from gr_tsddae.iq.sigmf.opinion import generator, is_opinion
-from gr_tsddae.iq.sigmf.read import read_metadata
 from gr_tsddae.iq.sigmf.write import annotation_text, meta_path, new_global, write_metadata
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 2.0, 60.0

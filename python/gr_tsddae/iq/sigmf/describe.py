@@ -12,14 +12,18 @@ lie in it.
 import filecmp
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from gr_tsddae.files import replacing
 from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError
-from gr_tsddae.iq.formats.file_meta import SegmentedCapture
+from gr_tsddae.iq.formats.sample_format import NAMES
 from gr_tsddae.iq.sigmf.write import EXTENSION, VERSION
+
+# Formats that SigMF has a name for: all but 24-bit integers.
+DATATYPES = {f"{of}{name[1:]}{order}" for name in NAMES for of in "cr" for order in ("", "_be")}
 
 # Fields of `global` that are not copied from the capture: `global_of` sets them.
 _NOT_COPIED = {
@@ -43,10 +47,10 @@ def samples_path(meta_path: Path, capture: Capture) -> Path:
     Raises:
         CaptureError: If SigMF cannot describe the file.
     """
-    if isinstance(capture, SegmentedCapture) and len(capture.segment_bytes) > 1:
+    if capture.sample_format.name not in DATATYPES:
         raise CaptureError(
-            f"{capture.path} has headers among its samples, which SigMF viewers would take for "
-            "signal; record it with a detached header, or without one"
+            f"{capture.path} stores samples as {capture.sample_format.name}, for which SigMF has "
+            "no name; convert it to 16-bit or 32-bit samples"
         )
     if capture.header_bytes or capture.trailing_bytes:
         return meta_path.with_name(capture.data_path.name)
@@ -86,7 +90,18 @@ def captures_of(capture: Capture) -> list[dict[str, Any]]:
         captures.append(entry)
     if capture.header_bytes:
         captures[0]["core:header_bytes"] = capture.header_bytes
-    return captures
+    starting = {entry["core:sample_start"]: entry for entry in captures}
+    for before, piece in pairwise(capture.pieces):
+        held = piece.first_sample - before.first_sample
+        between = piece.byte - before.byte - held * capture.sample_format.bytes_per_sample
+        tuning = {"core:frequency": capture.center_frequency_at(piece.first_sample)}
+        entry = starting.setdefault(
+            piece.first_sample,
+            {"core:sample_start": piece.first_sample}
+            | {key: value for key, value in tuning.items() if value is not None},
+        )
+        entry["core:header_bytes"] = between
+    return [starting[first] for first in sorted(starting)]
 
 
 def same_bytes(left: Path, right: Path) -> bool:

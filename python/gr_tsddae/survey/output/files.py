@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gr_tsddae.files import creating
+from gr_tsddae.files import creating, json_text
 from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.sigmf.annotations import write_annotated_copy
 from gr_tsddae.iq.sigmf.opinion import generator
@@ -105,7 +104,7 @@ def json_document(
 ) -> str:
     """What `--json` prints."""
     absolute = capture.center_frequency_hz is not None
-    return json.dumps(
+    return json_text(
         {
             "recording": str(capture.path),
             "sample_rate_hz": capture.sample_rate_hz,

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m gr_tsddae.classify -`: name the signal that another program sends, while it sends."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from gr_tsddae.condition import check_signal_options, conditioned
+from gr_tsddae.files import json_text
+from gr_tsddae.inference.decision import Decider, Decision, Origin
+from gr_tsddae.inference.recognizer import Recognizer
+from gr_tsddae.iq.captures import Capture
+from gr_tsddae.iq.sigmf.model_annotation import ModelAnnotation
+from gr_tsddae.iq.windows import cut
+
+INTERVAL_S = 0.01  # of a decision: a burst of 20 ms is seen
+LONGEST_LINE_S = 1.0  # after so long, a line is printed though the label has not changed
+_WINDOWS_WITHOUT_RATE = 64
+_READ_SAMPLES = 1 << 16
+
+
+def classify_live(capture: Capture, arguments: argparse.Namespace) -> None:
+    """Print a line for each stretch of one label as soon as it is over; with --json, a decision.
+
+    Args:
+        capture: Live.
+        arguments: Of `classify`.
+
+    Raises:
+        ValueError: For what a stream cannot give: --png, --annotations.
+    """
+    if arguments.png or arguments.annotations or arguments.annotation is not None:
+        raise ValueError(
+            "--png, --annotations and --annotation need a recording, and - is a stream; record it"
+        )
+    recognizer = Recognizer(arguments.model, device=arguments.device)
+    with contextlib.ExitStack() as stack:
+        rate_hz, blocks = capture.sample_rate_hz, _as_they_come(capture)
+        if arguments.symbol_rate is not None or arguments.bandwidth is not None:
+            check_signal_options(arguments)
+            rate_hz, blocks = stack.enter_context(
+                conditioned(
+                    capture,
+                    symbol_rate_hz=arguments.symbol_rate or 0.0,
+                    bandwidth_hz=arguments.bandwidth or 0.0,
+                    offset_hz=arguments.offset,
+                    samples_per_symbol=arguments.samples_per_symbol,
+                    model=arguments.model,
+                )
+            )
+        if arguments.interval is not None and rate_hz is None:
+            raise ValueError("--interval is in seconds and needs the sample rate: add --rate")
+        window = recognizer.window_samples
+        interval_samples = _WINDOWS_WITHOUT_RATE * window
+        if rate_hz is not None:
+            interval_samples = max(window, round((arguments.interval or INTERVAL_S) * rate_hz))
+        decider = Decider(
+            model=recognizer.card.name,
+            classes=recognizer.classes,
+            window_samples=window,
+            interval_samples=interval_samples,
+            confidence_threshold=arguments.threshold,
+        )
+        origin = Origin(center_frequency_hz=capture.center_frequency_hz, sample_rate_hz=rate_hz)
+        hop = window if arguments.hop is None else arguments.hop
+        decisions = decided(blocks, recognizer, decider, origin, hop)
+        if arguments.json:
+            for decision in decisions:
+                print(json_text(decision.as_dict()), flush=True)
+        else:
+            _print_lines(decisions, rate_hz)
+
+
+def decided(
+    blocks: Iterator[np.ndarray],
+    recognizer: Recognizer,
+    decider: Decider,
+    origin: Origin,
+    hop_samples: int,
+) -> Iterator[Decision]:
+    """Decide over a stream, block by block; windows with NaN or infinity are left out.
+
+    Args:
+        blocks: Samples in order, complex64 (n,).
+        recognizer: Of any model.
+        decider: Averages its probabilities.
+        origin: What is known of the first sample.
+        hop_samples: From one window to the next.
+    """
+    window = recognizer.window_samples
+    waiting, first = np.zeros(0, np.complex64), 0
+    for block in blocks:
+        waiting = np.concatenate([waiting, block])
+        count = max(0, (len(waiting) - window) // hop_samples + 1)
+        if not count:
+            continue
+        windows = cut(waiting[: (count - 1) * hop_samples + window], window, hop_samples)
+        finite = np.isfinite(windows).all(1)
+        if finite.any():
+            numbers = first + hop_samples * np.flatnonzero(finite)
+            yield from decider.add(
+                recognizer.window_probabilities(windows[finite]), numbers, origin
+            )
+        waiting, first = waiting[count * hop_samples :], first + count * hop_samples
+    yield from decider.flush()
+
+
+def _as_they_come(capture: Capture) -> Iterator[np.ndarray]:
+    first = 0
+    while len(iq := capture.read(first, _READ_SAMPLES)):
+        yield iq
+        first += len(iq)
+
+
+def _print_lines(decisions: Iterator[Decision], rate_hz: float | None) -> None:
+    unit, per_unit = ("s", rate_hz) if rate_hz else ("sample", 1)
+    print(f"{'from ' + unit:>14} {'to ' + unit:>14}  {'label':<10} confidence", flush=True)
+
+    def line(said: ModelAnnotation) -> None:
+        span = (at / per_unit for at in (said.first_sample, said.end_sample))
+        begin, end = (f"{at:.4f}" if rate_hz else f"{at:.0f}" for at in span)
+        print(f"{begin:>14} {end:>14}  {said.label:<10} {said.confidence:.2f}", flush=True)
+
+    said: ModelAnnotation | None = None
+    for decision in decisions:
+        note = ModelAnnotation.of(decision)
+        long = said and rate_hz and said.sample_count >= LONGEST_LINE_S * rate_hz
+        if said and (long or not said.take_in(note)):
+            line(said)
+            said = None
+        said = said or note
+    if said:
+        line(said)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples that another program sends through a pipe, such as `rtl_sdr -`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from gr_tsddae.iq.formats.capture import Capture, Segment
+from gr_tsddae.iq.formats.capture_errors import CaptureFormatError
+from gr_tsddae.iq.formats.sample_format import NAMES, SampleFormat
+
+STANDARD_INPUT = "-"
+_ENDLESS_SAMPLES = 1 << 62
+
+
+class LiveCapture(Capture):
+    """A capture whose samples come once, in order; `open_standard_input` makes it.
+
+    Its `sample_count` is a number that no stream reaches.
+    """
+
+    _left_over = b""  # bytes of a sample that has not come whole
+
+    def read(self, first_sample: int, count: int) -> np.ndarray:
+        """Wait for samples; return at most `count` of them, and none at the end of the stream."""
+        sample_bytes = self.sample_format.bytes_per_sample
+        held = self._left_over
+        while len(held) < sample_bytes:
+            came = os.read(sys.stdin.fileno(), count * sample_bytes - len(held))
+            if not came:
+                return np.zeros(0, np.complex64)
+            held += came
+        whole = len(held) // sample_bytes * sample_bytes
+        self._left_over = held[whole:]
+        stored = np.frombuffer(bytearray(held[:whole]), self.sample_format.component)
+        return self.sample_format.to_complex64(stored.reshape(-1, 2))
+
+
+def open_standard_input(
+    dtype: str | None, sample_rate_hz: float | None, center_frequency_hz: float | None
+) -> Capture:
+    """Take the standard input for raw IQ.
+
+    Raises:
+        CaptureFormatError: If `dtype` does not say how samples are stored, or says real ones.
+        CaptureError: If the rate or the frequency is not possible.
+    """
+    if dtype is None:
+        raise CaptureFormatError(
+            f"the standard input does not say how its samples are stored; give dtype= one of "
+            f"{', '.join(NAMES)}"
+        )
+    sample_format = SampleFormat.parse(dtype)
+    if sample_format.is_real:
+        raise CaptureFormatError(f"the standard input must be complex IQ, and {dtype} is real")
+    capture = LiveCapture(
+        path=Path(STANDARD_INPUT),
+        data_path=Path(STANDARD_INPUT),
+        format=sample_format.name,
+        sample_format=sample_format,
+        sample_count=_ENDLESS_SAMPLES,
+        segments=(Segment(0),),
+    )
+    return capture.told(sample_rate_hz=sample_rate_hz, center_frequency_hz=center_frequency_hz)
