@@ -161,6 +161,32 @@ def test_loopback_names_what_is_chosen(example):
         until(lambda: settled(decisions, "noise"))
 
 
+@pytest.mark.parametrize(
+    ("name", "chooser", "values"),
+    [("loopback", "set_modulation", range(9)), ("record_teach_reload", "set_kind", range(3))],
+)
+def test_no_choice_stops_the_stream(example, home, name, chooser, values):
+    """Each value for some seconds, since buffers hide for a while that a source has dried up."""
+    top = example(name)
+    decisions = listen(top, "tsddae_classifier_0", "decisions")
+    with running(top):
+        until(lambda: decisions)
+        for value in values:
+            getattr(top, chooser)(value)
+            enough = decisions[-1]["first_sample"] + 4 * top.samp_rate
+            until(lambda enough=enough: decisions[-1]["first_sample"] > enough)
+
+
+def test_every_chooser_is_tried():
+    """An example with a new chooser, a selector or a switch needs a line in the test above."""
+    switched = {
+        path.stem
+        for path in (ROOT / "examples").glob("*.grc")
+        if "id: blocks_selector" in path.read_text()
+    }
+    assert switched == {"loopback", "record_teach_reload"}
+
+
 def test_rml_replay_counts_like_a_look_at_the_file(example, home):
     """The report's accuracy is what the network gives on the file's windows, in one go."""
     path = home / "stand-in.pkl"
