@@ -111,6 +111,10 @@ def test_a_legitimate_mistake_of_the_recogniser_counts_less():
     assert right.points > mistaken.points
 
 
+def test_noise_is_no_label_of_something_found():
+    assert names(9e3, 9600, label="noise", at_hz=161.975e6, knows=("noise", "GFSK"))[0] == "AIS"
+
+
 def test_frequency_keying_may_be_taken_for_fm():
     found = candidates(emission(9e3, 4800, "FM", knows=("FM", "4-FSK")), SIGNALS)
     assert found[0].reason.startswith("taken for narrow FM, 4800 Bd") and found[0].name == "DMR"
@@ -118,7 +122,7 @@ def test_frequency_keying_may_be_taken_for_fm():
 
 def test_a_rare_signal_comes_behind_its_like():
     assert names(96e3, label="FM", at_hz=98e6)[0] == "FM broadcast"
-    assert candidates(emission(95e3, at_hz=98e6), SIGNALS)[0].name != "DRM+"
+    assert names(95e3, label="OFDM", at_hz=98e6)[0] == "DRM+"
 
 
 def test_keying_that_differs_counts_against_a_signal():

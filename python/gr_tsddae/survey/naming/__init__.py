@@ -12,6 +12,7 @@ from gr_tsddae.survey.naming.matching import (
     class_name,
     hertz,
     named,
+    seconds,
 )
 from gr_tsddae.survey.naming.signals import CLASSES, Signal, SignalsError, load_signals
 
@@ -27,4 +28,5 @@ __all__ = [
     "hertz",
     "load_signals",
     "named",
+    "seconds",
 ]

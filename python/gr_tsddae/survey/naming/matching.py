@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gr_tsddae.labels import UNKNOWN
+from gr_tsddae.labels import NOISE, UNKNOWN
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.naming.signals import Signal, Span
 
@@ -29,7 +29,7 @@ OTHER_KEYING = -0.5
 NO_RATE = -1.5  # a symbol rate was measured, and the signal should have none
 RARE = -1.0
 NO_FREQUENCY = -0.5  # the signal is at home in certain bands, and the frequency is not known
-ENOUGH = 2.1
+ENOUGH, ENOUGH_WEAK = 2.1, 3.0  # weak: of bandwidth, frequency and burst timing alone
 WITHIN, WITHIN_WEAK = 2.0, 1.0  # of the best candidate's points
 MOST_CANDIDATES = 5
 
@@ -88,7 +88,11 @@ def candidates(
         At most `MOST_CANDIDATES`; none where the evidence is weak, or fits many signals alike.
     """
     found = [_compared(emission, signal, sample_rate_hz) for signal in signals]
-    enough = [each for each in found if each is not None and each.points >= ENOUGH]
+    enough = [
+        each
+        for each in found
+        if each is not None and each.points >= (ENOUGH if each.is_strong else ENOUGH_WEAK)
+    ]
     enough.sort(key=lambda each: -each.points)
     if not enough:
         return []
@@ -144,7 +148,7 @@ def _compared(emission: Emission, signal: Signal, rate_hz: float | None) -> Cand
 
 def _class(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
     label = SYNONYMS.get(emission.label, emission.label)
-    if label == UNKNOWN:
+    if label in (UNKNOWN, NOISE):  # something was found: the model cannot make it out
         return
     if label in signal.classes:
         evidence.add(OF_CLASS, class_name(emission), is_strong=True)
@@ -185,10 +189,10 @@ def _carriers(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
         useful_us, signal.ofdm_useful_us, USEFUL_TOLERANCE
     ):
         raise _Contradiction
-    evidence.add(OFDM_USEFUL, f"OFDM symbols of {useful_us:.4g} us", is_strong=True)
+    evidence.add(OFDM_USEFUL, f"OFDM symbols of {seconds(useful_us / 1e6)}", is_strong=True)
     prefix_us = emission.measured.get("ofdm_prefix_s", 0.0) * 1e6
     if prefix_us and _near(prefix_us, signal.ofdm_prefix_us or (), PREFIX_TOLERANCE):
-        evidence.add(OFDM_PREFIX, f"prefix of {prefix_us:.3g} us")
+        evidence.add(OFDM_PREFIX, f"prefix of {seconds(prefix_us / 1e6)}")
 
 
 def _chirps(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
@@ -251,10 +255,10 @@ def _bursts(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
     # Short bursts are measured no better than the frames of the spectrum: nothing contradicts.
     burst_ms = emission.measured.get("burst_s", 0.0) * 1e3
     if burst_ms and signal.burst_ms and _inside(burst_ms, signal.burst_ms, 0.2):
-        evidence.add(BURST, f"bursts of {burst_ms:.3g} ms")
+        evidence.add(BURST, f"bursts of {seconds(burst_ms / 1e3)}")
     period_ms = emission.measured.get("period_s", 0.0) * 1e3
     if period_ms and _near(period_ms, signal.period_ms or (), PERIOD_TOLERANCE):
-        evidence.add(PERIOD, f"every {period_ms:.4g} ms")
+        evidence.add(PERIOD, f"every {seconds(period_ms / 1e3)}")
 
 
 def _frequency(emission: Emission, signal: Signal, evidence: _Evidence) -> None:
@@ -286,6 +290,14 @@ def hertz(value_hz: float) -> str:
         if value_hz >= 0.9995 * scale:
             return f"{value_hz / scale:.3g} {unit}"
     return f"{value_hz:.3g} Hz"
+
+
+def seconds(value_s: float) -> str:
+    """A time in the unit that people say it in."""
+    for unit, scale in (("s", 1.0), ("ms", 1e-3)):
+        if value_s >= 0.99995 * scale:
+            return f"{value_s / scale:.4g} {unit}"
+    return f"{value_s * 1e6:.4g} us"
 
 
 def baud(rate_hz: float) -> str:

@@ -20,6 +20,7 @@ from gr_tsddae.survey.spectrum import power_frames
 
 ROWS, BINS = 600, 1024
 KNOWN_COLOUR, UNKNOWN_COLOUR = "#ff8a5c", "#ffffff"
+BRIGHTEST_DB = 20, 60  # over the median: the least and the most
 LABEL_PAD = 1.5  # pixels
 FRAMES_PER_ROW = 4  # at most, averaged; a long recording is looked at in places
 
@@ -60,12 +61,13 @@ def draw(capture: Capture, emissions: Sequence[Emission], path: Path) -> None:
     figure = Figure(figsize=(14, 9), dpi=110, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axis = figure.add_subplot()
+    power_db -= np.median(power_db)
     image = axis.imshow(
-        power_db - np.median(power_db),
+        power_db,
         aspect="auto",
         cmap="viridis",
         vmin=-5,
-        vmax=30,
+        vmax=float(np.clip(np.quantile(power_db, 0.998), *BRIGHTEST_DB)),
         extent=(middle_mhz - half_mhz, middle_mhz + half_mhz, seconds, 0),
         interpolation="nearest",
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.survey.emission import Emission
-from gr_tsddae.survey.naming import baud, class_name, hertz
+from gr_tsddae.survey.naming import baud, class_name, hertz, seconds
 
 COLUMNS = 100
 MOST_NAMES = 3
@@ -34,11 +34,11 @@ def timings(emission: Emission) -> list[str]:
     if "deviation_hz" in measured:
         parts.append(f"deviation {hertz(measured['deviation_hz'])}")
     if "ofdm_useful_s" in measured:
-        parts.append(f"OFDM symbols of {measured['ofdm_useful_s'] * 1e6:.4g} us")
+        parts.append(f"OFDM symbols of {seconds(measured['ofdm_useful_s'])}")
     if "burst_s" in measured:
-        bursts = f"{measured['bursts']} bursts of {measured['burst_s'] * 1e3:.3g} ms"
+        bursts = f"{measured['bursts']} bursts of {seconds(measured['burst_s'])}"
         if measured.get("period_jitter", 1.0) < 0.1:
-            bursts += f" every {measured['period_s'] * 1e3:.4g} ms"
+            bursts += f" every {seconds(measured['period_s'])}"
         parts.append(bursts)
     return parts
 
