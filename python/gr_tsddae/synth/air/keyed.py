@@ -20,7 +20,12 @@ def held(values: torch.Tensor, samples_per_unit: torch.Tensor, dice: Dice) -> to
 
 
 def frequency_keyed(
-    tones: int, index: torch.Tensor, bandwidth_time: torch.Tensor, dice: Dice
+    tones: int,
+    index: torch.Tensor,
+    bandwidth_time: torch.Tensor,
+    dice: Dice,
+    *,
+    data: torch.Tensor | None = None,
 ) -> Transmission:
     """Send continuous-phase frequency keying.
 
@@ -28,19 +33,29 @@ def frequency_keyed(
         tones: number of tones, evenly spaced.
         index: spacing of the tones over the symbol rate, (B, 1).
         bandwidth_time: BT of the Gaussian filter of the frequency, (B, 1); a large one is none.
-        dice: draws the data.
+        dice: draws the timing, and the data unless they are given.
+        data: numbers of tones, (B, MOST_UNITS).
     """
     occupied = index * (tones - 1) + 1.0  # about, in symbol rates
     samples_per_symbol = OVERSAMPLING * occupied
-    data = with_preamble(dice.integers(tones, MOST_UNITS), dice)
-    if tones == 2:
-        # Manchester: each bit is sent twice, the second time inverted.
-        paired = data.repeat_interleave(2, 1)[:, :MOST_UNITS]
-        paired = (paired + torch.arange(MOST_UNITS, device=dice.device)) % 2
-        data = torch.where(dice.chance(0.1), paired, data)
+    if data is None:
+        data = _data(tones, dice)
     level = held((2.0 * data - (tones - 1)), samples_per_symbol, dice)
     level = smooth(level, GAUSSIAN * samples_per_symbol / bandwidth_time)
     return Transmission(phase_of(level * index / (2 * samples_per_symbol)))
+
+
+def _data(tones: int, dice: Dice) -> torch.Tensor:
+    data = with_preamble(dice.integers(tones, MOST_UNITS), dice)
+    if tones > 2:
+        return data
+    return torch.where(dice.chance(0.1), _manchester(data), data)
+
+
+def _manchester(bits: torch.Tensor) -> torch.Tensor:
+    """Send each bit (B, U) twice, the second time inverted: (B, U)."""
+    twice = bits.repeat_interleave(2, 1)[:, : bits.shape[1]]
+    return (twice + torch.arange(bits.shape[1], device=bits.device)) % 2
 
 
 def two_fsk(dice: Dice) -> Transmission:
@@ -70,7 +85,6 @@ def ook(dice: Dice) -> Transmission:
     """Send on-off keying: plain bits, Manchester, pulse width, pulse distance, Morse-like."""
     u = torch.arange(MOST_UNITS, device=dice.device)
     bits = with_preamble(dice.integers(2, MOST_UNITS), dice)
-    manchester = (bits.repeat_interleave(2, 1)[:, :MOST_UNITS] + u) % 2
     period = dice.pick((3, 3, 4)).long()
     turn = u % period
     of_period = bits.gather(1, (u // period))
@@ -81,7 +95,7 @@ def ook(dice: Dice) -> Transmission:
     distance = torch.zeros_like(bits).scatter(1, starts, 1)
     distance[:, -1] = 0
     kind = dice.integers(8, 1)
-    code = torch.where(kind < 3, bits, manchester)
+    code = torch.where(kind < 3, bits, _manchester(bits))
     code = torch.where((kind == 5) | (kind == 6), width, code)
     code = torch.where(kind == 7, distance, code).float()
     # Packets with pauses between.
