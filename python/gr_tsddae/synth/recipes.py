@@ -122,7 +122,7 @@ RECIPES: dict[str, Recipe | AirRecipe] = {
     # Every signal of the air, at four times its occupied bandwidth.
     "air": AirRecipe(),
     # The same, with signals of no class among them.
-    "air-open": AirRecipe(outlier_share=0.08),
+    "air-open": AirRecipe(levels_db=(0.0, 30.0), outlier_share=0.08),
 }
 
 
