@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recordings of a folder: each once, with what its sidecar and its folder say."""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gr_tsddae.data import DatasetError
+from gr_tsddae.data.readers.recording_folder import find_recordings, without_copies
+from gr_tsddae.iq.captures import open_capture
+from gr_tsddae.iq.sigmf.opinion import PROGRAM
+
+
+def raw(path, count=100):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.ones(count, np.complex64).tofile(path)
+    return path
+
+
+def described(path, annotations=(), **info):
+    raw(path.with_suffix(".sigmf-data"))
+    metadata = {
+        "global": {"core:datatype": "cf32_le", "core:version": "1.2.0", **info},
+        "captures": [{"core:sample_start": 0}],
+        "annotations": list(annotations),
+    }
+    path.write_text(json.dumps(metadata))
+    return path
+
+
+def annotation(label, **more):
+    return {"core:sample_start": 0, "core:sample_count": 10, "core:label": label, **more}
+
+
+def names(found, root):
+    return [each.capture.path.relative_to(root).as_posix() for each in found]
+
+
+def test_labels_come_from_the_first_folder_unless_a_sidecar_says_another(tmp_path):
+    raw(tmp_path / "doorbell" / "monday.cf32")
+    raw(tmp_path / "doorbell" / "deep" / "tuesday.cf32")
+    raw(tmp_path / "doorbell" / "third.iq").with_suffix(".yaml").write_text(
+        "{dtype: cf32, sample_rate_hz: 1e6, label: gate}"
+    )
+    raw(tmp_path / "alone.cf32")
+    found, notes = find_recordings(tmp_path)
+    assert {name: each.label for name, each in zip(names(found, tmp_path), found, strict=True)} == {
+        "alone.cf32": None,
+        "doorbell/deep/tuesday.cf32": "doorbell",
+        "doorbell/monday.cf32": "doorbell",
+        "doorbell/third.iq": "gate",
+    }
+    assert found[-1].capture.sample_rate_hz == 1e6 and not +notes
+
+
+def test_what_is_given_wins_over_the_sidecar(tmp_path):
+    raw(tmp_path / "rec.iq")
+    (tmp_path / "rec.iq.json").write_text('{"dtype": "ci16", "sample_rate_hz": 5}')
+    found, _ = find_recordings(tmp_path, dtype="cf32", sample_rate_hz=2e6)
+    capture = found[0].capture
+    assert (capture.sample_count, capture.sample_rate_hz) == (100, 2e6)
+
+
+def test_samples_count_once_however_often_they_are_described(tmp_path):
+    source = described(tmp_path / "rec.sigmf-meta", [annotation("am")])
+    copy = described(
+        tmp_path / "annotated.sigmf-meta",
+        [annotation("fm", **{"core:generator": f"{PROGRAM} 1.0"})],
+        **{"core:recorder": "other"},
+    )
+    data = copy.with_suffix(".sigmf-data")
+    data.unlink()
+    os.link(source.with_suffix(".sigmf-data"), data)
+    found, notes = find_recordings(tmp_path)
+    assert len(found) == 1
+    assert notes["recording whose samples are another's"] == 1
+
+
+def test_a_model_s_annotations_are_left_out_and_counted(tmp_path):
+    own = {"core:generator": f"{PROGRAM} 1.0, model amc-nano"}
+    described(tmp_path / "rec.sigmf-meta", [annotation("am"), annotation("fm", **own)])
+    found, notes = find_recordings(tmp_path)
+    assert [each.label for each in found[0].annotations] == ["am"]
+    assert notes == Counter({f"annotation by {PROGRAM}": 1})
+
+
+def test_hidden_files_and_loops_of_links_are_passed_over(tmp_path):
+    raw(tmp_path / "a" / "rec.cf32")
+    raw(tmp_path / ".hidden" / "rec.cf32")
+    raw(tmp_path / "a" / ".rec.cf32")
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+    found, _ = find_recordings(tmp_path)
+    assert names(found, tmp_path) == ["a/rec.cf32"]
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "reason"),
+    [
+        ("{dtype: [ci16]}", "dtype is .*give a value"),
+        ("{rate: 5}", "unknown key 'rate'"),
+        ("{sample_rate_hz: fast}", "give a number"),
+        ("- dtype", "no list of keys and values"),
+        ("{dtype: 'cf32", "cannot be read"),
+    ],
+)
+def test_a_sidecar_that_makes_no_sense_is_named(tmp_path, sidecar, reason):
+    raw(tmp_path / "rec.iq").with_suffix(".yaml").write_text(sidecar)
+    with pytest.raises(DatasetError, match=rf"rec\.yaml.* {reason}|rec\.yaml: {reason}"):
+        find_recordings(tmp_path)
+
+
+def test_a_folder_without_recordings_says_what_to_put_there(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(DatasetError, match=r"holds no recording \(1 other files\)"):
+        find_recordings(tmp_path)
+
+
+def test_of_copies_the_one_with_the_true_labels_stays(tmp_path):
+    source = described(tmp_path / "z.sigmf-meta")
+    link = described(tmp_path / "a.sigmf-meta")
+    link.with_suffix(".sigmf-data").unlink()
+    os.link(source.with_suffix(".sigmf-data"), link.with_suffix(".sigmf-data"))
+    notes: Counter[str] = Counter()
+    kept = without_copies([open_capture(path) for path in (source, link)], notes)
+    assert [Path(each.path).name for each in kept] == ["z.sigmf-meta"] and notes.total() == 1
