@@ -26,22 +26,12 @@ class anomaly_detector(WindowBlock):
     Args:
         model: Name or folder of a model for "anomaly", whose score is the probability that a window
             is not normal; or of one for "denoising", whose score is its denoising error.
-        hop_samples: From one window's start to the next; 0 takes the window length.
         threshold: A score above it is an anomaly; used while `learn_s` is 0.
         learn_s: Learn the threshold from the first so many seconds of signal, which must be normal.
             While the sample rate is unknown, from 1000 windows.
         false_alarm_rate: Share of normal windows that may pass a learned threshold.
-        batch_windows: Most windows per pass through the network; 0 takes what suits the model.
-        max_wait_s: A batch that is not full goes to the network after this time.
-        capacity_batches: Batches that may exist at once, waiting or worked on.
-        overflow: What gives when network or reader are slower than the stream: "drop_oldest" or
-            "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) are not looked at;
-            the default leaves out digital silence only, -inf leaves out none.
-        device: "auto", "cpu", "cuda", ...
-        precision: "auto", "float32", "bfloat16".
-        sample_rate_hz: Used while no rx_rate tag was seen; 0: unknown.
-        center_frequency_hz: Used while no rx_freq tag was seen; 0: unknown.
+        hop_samples, batch_windows, max_wait_s, capacity_batches, overflow, gate_dbfs, device,
+            precision, sample_rate_hz, center_frequency_hz: See `WindowBlock`.
 
     Raises:
         gr_tsddae.zoo.ModelError: If the model cannot be loaded, or is of another task.
@@ -104,11 +94,3 @@ class anomaly_detector(WindowBlock):
     def set_false_alarm_rate(self, false_alarm_rate: float) -> None:
         """Change what the threshold is learned for; one that is learned already follows."""
         self.worker.try_to_set(false_alarm_rate=false_alarm_rate)
-
-    def set_sample_rate_hz(self, sample_rate_hz: float) -> None:
-        """Change the rate assumed while no rx_rate tag was seen."""
-        self.worker.try_to_set(sample_rate_hz=sample_rate_hz)
-
-    def set_center_frequency_hz(self, center_frequency_hz: float) -> None:
-        """Change the frequency assumed while no rx_freq tag was seen."""
-        self.worker.try_to_set(center_frequency_hz=center_frequency_hz)

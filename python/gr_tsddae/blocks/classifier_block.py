@@ -16,21 +16,11 @@ class classifier(WindowBlock):
 
     Args:
         model: Name or folder of a model.
-        hop_samples: From one window's start to the next; 0 takes the window length.
-        batch_windows: Most windows per pass through the network; 0 takes what suits the model.
-        max_wait_s: A batch that is not full goes to the network after this time.
-        capacity_batches: Batches that may exist at once, waiting or worked on.
-        overflow: What gives when the network is slower than the stream: "drop_oldest" or
-            "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) are not looked at;
-            the default leaves out digital silence only, -inf leaves out none.
         decision_interval_s: Stretch of stream that one decision is about. Needs a sample rate;
             while that is unknown a decision spans 65536 samples.
         confidence_threshold: Decisions below it are labelled "unknown".
-        device: "auto", "cpu", "cuda", ...
-        precision: "auto", "float32", "bfloat16".
-        sample_rate_hz: Used while no rx_rate tag was seen; 0: unknown.
-        center_frequency_hz: Used while no rx_freq tag was seen; 0: unknown.
+        hop_samples, batch_windows, max_wait_s, capacity_batches, overflow, gate_dbfs, device,
+            precision, sample_rate_hz, center_frequency_hz: See `WindowBlock`.
         symbol_rate_hz: Of the signal looked for; 0: unknown. `status` warns when it, or the sample
             rate, is not what the model's card says it was trained on.
         engine: How the network runs, see docs/speed.md: "auto", "eager", "openvino",
@@ -103,14 +93,6 @@ class classifier(WindowBlock):
     def set_confidence_threshold(self, confidence_threshold: float) -> None:
         """Change the confidence below which decisions say "unknown"."""
         self.worker.try_to_set(confidence_threshold=confidence_threshold)
-
-    def set_sample_rate_hz(self, sample_rate_hz: float) -> None:
-        """Change the rate assumed while no rx_rate tag was seen."""
-        self.worker.try_to_set(sample_rate_hz=sample_rate_hz)
-
-    def set_center_frequency_hz(self, center_frequency_hz: float) -> None:
-        """Change the frequency assumed while no rx_freq tag was seen."""
-        self.worker.try_to_set(center_frequency_hz=center_frequency_hz)
 
     def set_symbol_rate_hz(self, symbol_rate_hz: float) -> None:
         """Change the symbol rate that `status` warns by."""

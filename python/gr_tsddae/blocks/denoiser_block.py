@@ -33,15 +33,9 @@ class denoiser(WindowBlock):
         model: Name or folder of a model for "denoising".
         estimate_snr: Whether each window's SNR is estimated; else it is taken to be `snr_db`.
         snr_db: Power of the signal over that of the noise in the whole band, -50 to 49 dB.
-        batch_windows: Most windows per pass through the network; 0 takes what suits the model.
-        max_wait_s: A batch that is not full goes to the network after this time.
-        capacity_batches: Batches that may exist at once, waiting or worked on.
-        overflow: What gives when network or reader are slower than the stream: "drop_oldest" or
-            "drop_newest" lose windows (and count them), "block" makes the stream wait.
         gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) become zeros; by
             default digital silence only; -inf: none.
-        device: "auto", "cpu", "cuda", ...
-        precision: "auto", "float32", "bfloat16".
+        batch_windows, max_wait_s, capacity_batches, overflow, device, precision: See `WindowBlock`.
 
     Raises:
         gr_tsddae.zoo.ModelError: If the model cannot be loaded.

@@ -25,16 +25,8 @@ class embedding(WindowBlock):
     Args:
         model: Name or folder of a classifier.
         embedding_size: Length of the vectors; must be the model's.
-        hop_samples: From one window's start to the next; 0 takes the window length.
-        batch_windows: Most windows per pass through the network; 0 takes what suits the model.
-        max_wait_s: A batch that is not full goes to the network after this time.
-        capacity_batches: Batches that may exist at once, waiting or worked on.
-        overflow: What gives when network or reader are slower than the stream: "drop_oldest" or
-            "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) are not looked at;
-            the default leaves out digital silence only, -inf leaves out none.
-        device: "auto", "cpu", "cuda", ...
-        precision: "auto", "float32", "bfloat16".
+        hop_samples, batch_windows, max_wait_s, capacity_batches, overflow, gate_dbfs, device,
+            precision: See `WindowBlock`.
 
     Raises:
         gr_tsddae.zoo.ModelError: If the model cannot be loaded.

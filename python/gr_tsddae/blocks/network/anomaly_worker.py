@@ -94,8 +94,6 @@ class AnomalyWorker(StreamWorker):
             "learn_s": self.set_learn_s,
             "learn": self.learn,
             "false_alarm_rate": self.set_false_alarm_rate,
-            "sample_rate_hz": self.set_sample_rate_hz,
-            "center_frequency_hz": self.set_center_frequency_hz,
         }
 
     def _state(self) -> dict[str, Any]:

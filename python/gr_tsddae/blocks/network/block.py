@@ -26,11 +26,25 @@ class WindowBlock(gr.hier_block2):
     `window_batcher` (C++) cuts the stream and never waits for the network unless it is told to; the
     worker (Python) takes whole batches on a thread of its own.
 
+    Arguments that mean the same in every such block:
+
+        hop_samples: From one window's start to the next; 0 takes the window length.
+        batch_windows: Most windows per pass through the network; 0 takes what suits the model.
+        max_wait_s: A batch that is not full goes to the network after this time.
+        capacity_batches: Batches that may exist at once, waiting or worked on.
+        overflow: What gives when network or reader are slower than the stream: "drop_oldest" or
+            "drop_newest" lose windows (and count them), "block" makes the stream wait.
+        gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) are not looked at;
+            the default leaves out digital silence only, -inf leaves out none.
+        device: "auto", "cpu", "cuda", ...
+        precision: "auto", "float32", "bfloat16".
+        sample_rate_hz: Used while no rx_rate tag was seen; 0: unknown.
+        center_frequency_hz: Used while no rx_freq tag was seen; 0: unknown.
+
     Args:
         title: Of the block.
         network: What the worker runs, or how else the stream is cut.
-        hop_samples: From one window's start to the next; 0 takes the window length.
-        capacity_batches, overflow, gate_dbfs, max_wait_s: Of the batcher.
+        hop_samples, capacity_batches, overflow, gate_dbfs, max_wait_s: See above.
         output_bytes: Size of an item of the stream out; 0: none.
 
     Raises:
@@ -104,6 +118,14 @@ class WindowBlock(gr.hier_block2):
         another length, the old one keeps working and `status` says why.
         """
         self.worker.try_to_set(model=model)
+
+    def set_sample_rate_hz(self, sample_rate_hz: float) -> None:
+        """Change the rate assumed while no rx_rate tag was seen."""
+        self.worker.try_to_set(sample_rate_hz=sample_rate_hz)
+
+    def set_center_frequency_hz(self, center_frequency_hz: float) -> None:
+        """Change the frequency assumed while no rx_freq tag was seen."""
+        self.worker.try_to_set(center_frequency_hz=center_frequency_hz)
 
     def set_gate_dbfs(self, gate_dbfs: float) -> None:
         """Change the power gate, from the next window on."""

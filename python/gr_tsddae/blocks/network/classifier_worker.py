@@ -80,8 +80,6 @@ class ClassifierWorker(WindowWorker):
             "decision_interval_s": self.set_decision_interval_s,
             "confidence_threshold": self.set_confidence_threshold,
             "max_latency_ms": self.set_max_latency_ms,
-            "sample_rate_hz": self.set_sample_rate_hz,
-            "center_frequency_hz": self.set_center_frequency_hz,
             "symbol_rate_hz": self.set_symbol_rate_hz,
             "bandwidth_hz": self.set_bandwidth_hz,
         }

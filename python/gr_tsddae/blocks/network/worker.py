@@ -115,7 +115,12 @@ class WindowWorker(MessageBlock):
 
     def _setters(self) -> dict[str, Callable[[Any], None]]:
         """Return the setters of parameters that may change while running, by name."""
-        return {"model": self.set_model, "gate_dbfs": self._batcher.set_gate_dbfs}
+        return {
+            "model": self.set_model,
+            "gate_dbfs": self._batcher.set_gate_dbfs,
+            "sample_rate_hz": self.set_sample_rate_hz,
+            "center_frequency_hz": self.set_center_frequency_hz,
+        }
 
     def _state(self) -> dict[str, Any]:
         """Return the entries of `status` that the subclass adds."""
