@@ -4,7 +4,7 @@
 from pathlib import Path
 from typing import Any
 
-from gr_tsddae.files import replacing
+from gr_tsddae.report.drawing import draw_grid, new_figure, save_png
 
 
 def draw(path: Path, result: dict[str, Any]) -> Path | None:
@@ -20,11 +20,9 @@ def draw(path: Path, result: dict[str, Any]) -> Path | None:
     if not result["measured"]:
         return None
     try:
-        from matplotlib.figure import Figure
+        figure, axes = new_figure(9, 5.5)
     except ImportError:
         return None
-    figure = Figure(figsize=(9, 5.5), layout="constrained")
-    axes = figure.subplots()
     rows: dict[tuple[str, ...], list[tuple[int, float]]] = {}
     for row in result["measured"]:
         key = (row["size"], str(row["window_samples"]), row["precision"], row["engine"])
@@ -49,8 +47,7 @@ def draw(path: Path, result: dict[str, Any]) -> Path | None:
         )
     axes.set(xscale="log", yscale="log", xlabel="windows per batch", ylabel="FLOP/s")
     axes.set_title(f"TS-Net on {result['machine']['device']}", loc="left")
-    axes.grid(alpha=0.3)
+    draw_grid(axes)
     axes.legend(fontsize=6, ncols=2)
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", dpi=130)
+    save_png(figure, path)
     return path

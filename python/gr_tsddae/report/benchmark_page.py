@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A benchmark's table and curves as one HTML page that needs nothing else, and curves.png."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
 
 from gr_tsddae.files import write_text
 from gr_tsddae.report.drawing import draw_grid, new_figure, save_png, to_svg
 from gr_tsddae.report.page import html_page, html_table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _WHOLE_CELLS = ".scroll td { white-space: nowrap; }"  # a score and its deviation on one line
 _DASHES = ("-", "--", ":", "-.")
@@ -47,8 +45,6 @@ def write_page(folder: Path, content: Mapping[str, Any], cells: list[list[str]])
 
 def curves(content: Mapping[str, Any]) -> Figure:
     """Draw each row's mean accuracy per SNR: colour by network, dash by protocol."""
-    import matplotlib
-
     rows = [row for row in content["rows"] if len(row["curve"]) > 1]
     networks = list(dict.fromkeys(sorted(row["network"] for row in rows)))
     protocols = list(dict.fromkeys(row["protocol"] for row in rows))

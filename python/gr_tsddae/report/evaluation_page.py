@@ -84,7 +84,7 @@ def render_page(result: dict[str, Any], pictures: dict[str, str]) -> str:
 
 def _what(result: dict[str, Any]) -> str:
     data = result["dataset"]
-    part = "" if data["part"] == "all" else f", the split's {data['part']} part"
+    part = "" if data["part"] == "all" else f", the split's {data['part']} set"
     among = "the classes the data holds" if data["closed_set"] else "all classes of the model"
     return (
         f"{result['windows']:,} windows of {data['window_samples']} samples from "

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The pictures of an evaluation: each function draws a figure from the content of metrics.json."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from gr_tsddae.labels import NOISE
 from gr_tsddae.report.drawing import COLOURS, GRID, INK, NOISE_COLOUR, draw_grid, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _BLUE, _LINE, _ORANGE = "#27496d", "#4477aa", "#ee7733"
 _CELL_INK = "#1f2a36"  # on light cells, whatever the colour of the page
@@ -190,8 +187,6 @@ def roc(result: dict[str, Any]) -> Figure:
 
 def feature_maps(maps: list[Any], classes: list[str]) -> Figure:
     """Draw features laid out in a plane: neighbours look alike to the network."""
-    from matplotlib.lines import Line2D
-
     figure, axes = new_figure(4.1 * len(maps), 4.9, columns=len(maps))
     axes = np.atleast_1d(axes)
     styles = _class_styles(classes)

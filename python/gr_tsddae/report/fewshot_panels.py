@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Few-shot accuracy over SNR, one panel per comparison."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from gr_tsddae.report.drawing import draw_grid, new_figure, save_png
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 # LSM and TS-DDAE are in every panel, and look the same in each.
 _COLOURS = {"lsm": "#1f6fb4", "ts-ddae": "#d9601a"}
