@@ -31,6 +31,11 @@ class _Affine(nn.Module):
         return F.linear(x, self.weight, self.bias)
 
 
+def _double(layer: nn.Linear | nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give weight and bias in double precision."""
+    return layer.weight.double(), layer.bias.double()
+
+
 class _Vectors(nn.Module):
     """Holds vectors over channels, under names."""
 
@@ -78,8 +83,9 @@ class _FoldedFeedForward(nn.Module):
         behind: tuple[torch.Tensor, torch.Tensor] | None = None,
     ):
         super().__init__()
-        expand, expand_bias = block.expand.weight.double(), block.expand.bias.double()
-        contract, contract_bias = block.contract.weight.double(), block.contract.bias.double()
+        (expand, expand_bias), (contract, contract_bias) = map(
+            _double, (block.expand, block.contract)
+        )
         if before is not None:
             expand_bias = expand_bias + expand @ before[1]
             expand = expand * before[0]
@@ -159,7 +165,7 @@ class _FoldedTemporal(_Vectors):
             taps=(conv.depthwise.weight.double().view(-1, 3) * gain[:, None]).t(),
             tap_bias=conv.depthwise.bias.double() * gain + offset,
         )
-        self.contract = _Affine(conv.contract.weight.double(), conv.contract.bias.double())
+        self.contract = _Affine(*_double(conv.contract))
         self.feedforward_out = _FoldedFeedForward(layer.feedforward_out)
         self.eps = layer.norms[0].eps
         for index, norm in enumerate(layer.norms):
@@ -210,8 +216,7 @@ class _FoldedSpectral(_Vectors):
             attended.expand.weight.double() * gains[:, None], attended.expand.bias.double() * gains
         )
         squeeze, excite = attended.attention.squeeze, attended.attention.excite
-        self.squeeze = _Affine(squeeze.weight.double(), squeeze.bias.double())
-        self.excite = _Affine(excite.weight.double(), excite.bias.double())
+        self.squeeze, self.excite = _Affine(*_double(squeeze)), _Affine(*_double(excite))
         gain, conv_offset = _gain_and_offset(attended.norm_out)
         kernel = attended.conv.weight.double() * gain[:, None, None, None]  # (C, C, 1, 3)
         self._hold(
@@ -299,14 +304,10 @@ class FoldedTSNet(nn.Module):
         tokens = config.tokens(window_samples)
         step = F.silu(net.step_embedding(step_fraction.to(net.step_embedding.first.weight)))[0]
         self.coupled = config.coupled
-        temporal = [
-            (layer, F.linear(step, layer.step.weight, layer.step.bias).double())
-            for layer in net.temporal
-        ]
-        spectral = [
-            (layer, F.linear(step, layer.step.weight, layer.step.bias).double())
-            for layer in net.spectral
-        ]
+        temporal, spectral = (
+            [(layer, layer.step(step).double()) for layer in layers]
+            for layers in (net.temporal, net.spectral)
+        )
         # A layer's input is x + s z + shift. The shift goes into the biases in front of it, as
         # x + a and z + b with a + s b = shift. The other encoder sees a and b, too, which is taken
         # off its own shift: from the last layer backwards.

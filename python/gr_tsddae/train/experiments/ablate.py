@@ -58,14 +58,7 @@ class AblateConfig(ShotsConfig):
 
 
 def ablate(config: AblateConfig) -> dict[str, Any]:
-    """Run what is not done yet, and write table.json, table.csv and table.md to `config.out`.
-
-    Returns:
-        The content of table.json.
-
-    Raises:
-        ValueError: Data and configuration do not fit, or `config.out` holds other runs.
-    """
+    """Run what is not done yet, and write the table to `config.out`: see `table.fill`."""
     config.check()
     rows = {
         (variant, shots): _row(config, variant, shots)

@@ -59,7 +59,7 @@ class AnomalyConfig(DatasetConfig):
         if not self.steps or not all(1 <= step <= STEPS for step in self.steps):
             raise ValueError(f"steps is {list(self.steps)}: give numbers from 1 to {STEPS}")
         if self.draws < 1 or self.batch < 1:
-            raise ValueError(f"draws is {self.draws}, batch {self.batch}: both are at least 1")
+            raise ValueError(f"draws is {self.draws}, batch {self.batch}: both must be at least 1")
         if self.pretrain.objective != "noise":
             raise ValueError(
                 f"pretrain.objective is {self.pretrain.objective}: scores need the estimates of "

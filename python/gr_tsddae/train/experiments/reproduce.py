@@ -38,14 +38,7 @@ class ReproduceConfig(ProtocolsConfig):
 
 
 def reproduce(config: ReproduceConfig) -> dict[str, Any]:
-    """Run what is not done yet, and write table.json, table.csv and table.md to `config.out`.
-
-    Returns:
-        The content of table.json.
-
-    Raises:
-        ValueError: Data and configuration do not fit, or `config.out` holds other runs.
-    """
+    """Run what is not done yet, and write the table to `config.out`: see `table.fill`."""
     config.check()
     rows = rows_of(config)
     return table.fill(config.out, list(rows.values()), lambda: _table(config, rows))

@@ -41,14 +41,7 @@ class SweepConfig(ExperimentConfig):
 
 
 def sweep(config: SweepConfig) -> dict[str, Any]:
-    """Run what is not done yet, and write the table and sweep.png to `config.out`.
-
-    Returns:
-        The content of table.json.
-
-    Raises:
-        ValueError: Data and configuration do not fit, or `config.out` holds other runs.
-    """
+    """Run what is not done yet; write the table and sweep.png to `config.out`: see `table.fill`."""
     config.check()
     rows = {value: _row(config, value) for value in config.at or _DEFAULT[config.over]}
     content = table.fill(config.out, list(rows.values()), lambda: _table(config, rows))

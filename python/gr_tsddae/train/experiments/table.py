@@ -127,6 +127,8 @@ def fill(
 ) -> dict[str, Any]:
     """Run the jobs of the rows, write the table after every run, and print it in the end.
 
+    It becomes table.json, table.csv and table.md.
+
     Args:
         folder: Of the table.
         rows: With the jobs to run.
@@ -136,7 +138,7 @@ def fill(
         The content of table.json.
 
     Raises:
-        ValueError: As `run_all`.
+        ValueError: Data and configuration do not fit, or a folder holds other runs.
     """
     jobs = distinct(job for row in rows for job in row.jobs.values())
     run_all(jobs, report=lambda: write(folder, content()))
