@@ -32,7 +32,7 @@ def test_the_network_of_the_page(lines):
         assert network(torch.ones(1, 2, length)).shape == (1, 11)
     count = sum(parameter.numel() for parameter in network.parameters())
     assert f"{count:,} for 11 classes" in lines.__doc__
-    with pytest.raises(ValueError, match=r"^width is 5000: it is from 1 to 1024"):
+    with pytest.raises(ValueError, match=r"^width is 5000: it must be from 1 to 1024"):
         nets.create("lines", class_count=11, width=5000)
     with pytest.raises(ValueError, match="'lines' cannot be pre-trained by denoising"):
         nets.create_denoiser("lines")

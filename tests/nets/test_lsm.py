@@ -259,10 +259,10 @@ def test_bfloat16_gives_about_the_same(fill):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 4}, "width is 4: it is from 8"),
+        ({"width": 4}, "width is 4: it must be from 8"),
         ({"width": 10**9}, "width is 1000000000"),
         ({"layers": 10**9}, "layers is 1000000000"),
-        ({"layers": 2.5}, "layers is 2.5: it is an integer"),
+        ({"layers": 2.5}, "layers is 2.5: it must be an integer"),
         ({"heads": 5}, "width 16 is no multiple of heads 5"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"window_samples": 39}, "window_samples is 39"),

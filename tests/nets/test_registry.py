@@ -202,7 +202,7 @@ def test_sizes_beyond_their_limits(name, filled):
     assert limits, "every network has a size"
     for option, (least, most) in limits.items():
         for value in (least - 1, most + 1, float("nan"), "3", None, True):
-            reason = f"^{option} is {value!r}: it is .*from {least} to {most}"
+            reason = f"^{option} is {value!r}: it must be .*from {least} to {most}"
             with pytest.raises(ValueError, match=reason):
                 nets.create(name, class_count=CLASS_COUNT, **{option: value})
 
@@ -248,5 +248,5 @@ def test_fewer_than_two_classes_are_refused(class_count):
 @pytest.mark.parametrize("name", ["layers", "width", "feedforward"])
 @pytest.mark.parametrize("value", [0, 10**9])
 def test_sizes_that_no_machine_holds(name, value):
-    with pytest.raises(ValueError, match=f"{name} is {value}: it is from 1 to"):
+    with pytest.raises(ValueError, match=f"{name} is {value}: it must be from 1 to"):
         nets.create("tsnet-nano", class_count=4, **{name: value})

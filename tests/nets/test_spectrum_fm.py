@@ -191,10 +191,10 @@ def test_bfloat16_gives_about_the_same(fill):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"width": 0}, "width is 0: it is from 4"),
+        ({"width": 0}, "width is 0: it must be from 4"),
         ({"layers": 10**9}, "layers is 1000000000"),
         ({"heads": 3}, "width 256 is no multiple of heads 3"),
-        ({"dropout": "0.2"}, "dropout is '0.2': it is a number"),
+        ({"dropout": "0.2"}, "dropout is '0.2': it must be a number"),
     ],
 )
 def test_shapes_that_do_not_fit(options, message):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Few shots: as many windows as asked for, and the test part of everybody."""
+"""Few shots: as many windows as asked for, and the test set of everybody."""
 
 import json
 

@@ -138,7 +138,7 @@ def test_the_card_is_of_the_weights_that_are_stored(settings, monkeypatch, kind)
 
 
 def test_intervals_know_recordings(settings, npz, tmp_path):
-    """The 32 windows of the test part are of few recordings, which are the witnesses."""
+    """The 32 windows of the test set are of few recordings, which are the witnesses."""
     with np.load(npz) as file:
         rows, fast, group = file["X"], file["y"] == "fast", np.arange(160) // 16 * 2
     np.savez(tmp_path / "a.npz", X=rows, y=fast.astype(int), sir=np.zeros(160), group=group + fast)

@@ -357,7 +357,7 @@ def test_an_objective_that_the_network_has_not(objective, network, named, config
             "crop is 0.3, which denoising of whole .* contrast_weight as well, or views",
         ),
         ({"views": True, "temperature": 0.3}, "temperature is 0.3, .* give contrast_weight as w"),
-        ({"objective": "simclr", "crop": 0.0}, "crop is 0.0: it is over 0"),
+        ({"objective": "simclr", "crop": 0.0}, "crop is 0.0: it must be over 0"),
         ({"objective": "simclr", "temperature": 0.0}, "temperature is 0.0: it must be over 0"),
     ],
 )

@@ -267,7 +267,7 @@ def _parts(dataset: Dataset, part: np.ndarray, what: str) -> Split:
             label = int(lacking.argmax()) - 1
             raise DatasetError(
                 f"{dataset.path}: {_class_name(dataset, label)} has {count[label + 1]} windows, "
-                f"and none of them falls to the {name} part; more {what} of it are needed"
+                f"and none of them falls to the {name} set; more {what} of it are needed"
             )
         if not len(numbers):
             raise DatasetError(f"{dataset.path}: {len(dataset)} windows are too few to split")

@@ -33,9 +33,9 @@ def check_sizes(config: Any, limits: Mapping[str, tuple[float, float]]) -> None:
         whole = isinstance(least, int)
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             kind = "an integer" if whole else "a number"
-            raise ValueError(f"{name} is {value!r}: it is {kind} from {least} to {most}")
+            raise ValueError(f"{name} is {value!r}: it must be {kind} from {least} to {most}")
         if not least <= value <= most:
-            raise ValueError(f"{name} is {value}: it is from {least} to {most}")
+            raise ValueError(f"{name} is {value}: it must be from {least} to {most}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,10 +51,10 @@ class Recipe:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: a share is from 0 to 1")
         if not 0 <= self.rate_offset < 1:
-            raise ValueError(f"rate_offset is {self.rate_offset}: it is from 0 to under 1")
+            raise ValueError(f"rate_offset is {self.rate_offset}: it must be from 0 to under 1")
         if not 0 <= self.carrier_offset <= 0.5:
             raise ValueError(
-                f"carrier_offset is {self.carrier_offset}: it is from 0 to 0.5 cycles per sample"
+                f"carrier_offset is {self.carrier_offset}: give 0 to 0.5 cycles per sample"
             )
         if not self.samples_per_symbol >= 2:
             raise ValueError(

@@ -112,7 +112,7 @@ class OptimiserConfig:
         if not self.learning_rate > 0:
             raise ValueError(f"optimiser.learning_rate is {self.learning_rate}: it must be over 0")
         if not 0 <= self.ema_decay < 1:
-            raise ValueError(f"optimiser.ema_decay is {self.ema_decay}: it is from 0 to under 1")
+            raise ValueError(f"optimiser.ema_decay is {self.ema_decay}: give 0 to under 1")
         if self.clip_norm < 0:
             raise ValueError(f"optimiser.clip_norm is {self.clip_norm}: it must be at least 0")
 
@@ -246,9 +246,9 @@ class PretrainSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio <= 1:
-            raise ValueError(f"ratio is {self.ratio}: it is over 0 and at most 1")
+            raise ValueError(f"ratio is {self.ratio}: it must be over 0 and at most 1")
         if not 0 < self.crop <= 1:
-            raise ValueError(f"crop is {self.crop}: it is over 0 and at most 1")
+            raise ValueError(f"crop is {self.crop}: it must be over 0 and at most 1")
         if self.temperature is not None and not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature}: it must be over 0, or null")
         if not self.contrast_weight >= 0:
@@ -370,7 +370,7 @@ class DistillConfig(FinetuneConfig):
         if not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature}: it must be over 0")
         if not 0 <= self.hard_weight <= 1:
-            raise ValueError(f"hard_weight is {self.hard_weight}: it is from 0 to 1")
+            raise ValueError(f"hard_weight is {self.hard_weight}: it must be from 0 to 1")
         if not self.feature_weight >= 0:
             raise ValueError(f"feature_weight is {self.feature_weight}: it must be at least 0")
         if self.feature_weight and self.network.name == "lsm":

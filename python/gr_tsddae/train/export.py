@@ -52,7 +52,7 @@ class ExportConfig:
         if self.format == "pt2" and self.out.suffix != ".pt2":
             raise ValueError(f"out is {self.out}: a pt2 program is a file that ends in .pt2")
         if self.format == "pt2" and (changed or self.name is not None):
-            raise ValueError("a pt2 program has no card: name, description and licence do not fit")
+            raise ValueError("a pt2 program has no card: leave name, description and licence out")
         if self.name is not None:
             check_name(self.name)
 

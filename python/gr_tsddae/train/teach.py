@@ -82,7 +82,7 @@ class TeachConfig:
             raise ValueError(f"learning_rate is {self.learning_rate}: it must be over 0")
         if not 0 <= self.frequency_shift <= 0.5:
             raise ValueError(
-                f"frequency_shift is {self.frequency_shift} cycles/sample: it is from 0 to 0.5"
+                f"frequency_shift is {self.frequency_shift} cycles/sample: it must be from 0 to 0.5"
             )
         if not self.snr_db[0] <= self.snr_db[1]:
             raise ValueError(f"snr_db is {self.snr_db}: give the lowest and the highest")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The search: resumed, shared, and judged on the validation part alone."""
+"""The search: resumed, shared, and judged on the validation set alone."""
 
 import dataclasses
 import sys

@@ -50,14 +50,14 @@ class IQFormerConfig(NetworkConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.width % 16:  # a stem's channels are shared by I and Q
-            raise ValueError(f"width is {self.width}: it is a multiple of 16")
+            raise ValueError(f"width is {self.width}: it must be a multiple of 16")
         try:  # a card has a list
             layers = tuple(self.layers)
         except TypeError:
             layers = ()
         if not 1 <= len(layers) <= 8 or not all(type(n) is int and 1 <= n <= 16 for n in layers):
             raise ValueError(
-                f"layers is {self.layers!r}: it is a list of 1 to 8 stages of 1 to 16 layers each"
+                f"layers is {self.layers!r}: give a list of 1 to 8 stages of 1 to 16 layers"
             )
         object.__setattr__(self, "layers", layers)
 

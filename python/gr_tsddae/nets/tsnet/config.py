@@ -44,7 +44,7 @@ class TSNetConfig:
         check_sizes(self, limits_of(self))
         for name in ("temporal", "spectral", "interactive"):
             if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} is {getattr(self, name)!r}: it is true or false")
+                raise ValueError(f"{name} is {getattr(self, name)!r}: it must be true or false")
         if not (self.temporal or self.spectral):
             raise ValueError("temporal and spectral are both false: no encoder would be left")
         if self.width % (2 * self.heads):

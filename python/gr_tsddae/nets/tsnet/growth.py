@@ -34,7 +34,7 @@ def deepen(shallow: TSNet, deep: TSNet) -> None:
     if not can_deepen(shallow, deep):
         raise ValueError(
             f"a network of {shallow.config} cannot grow into one of {deep.config}: "
-            "only the number of layers may differ, and must be larger"
+            "only the number of layers may differ, and the second must have more"
         )
     deep.load_state_dict(shallow.state_dict(), strict=False)
     kept = shallow.config.layers
