@@ -40,7 +40,7 @@ ALLOWED = {
     },
     "survey": {"command", "inference", "iq", "files", "labels", "synth", "zoo"},
     "doctor": {"zoo", "files"},
-    "bench": {"command", "inference", "nets", "iq", "blocks", "files"},
+    "bench": {"command", "inference", "nets", "iq", "blocks", "report", "files"},
     "train": {
         "data", "synth", "nets", "zoo", "iq", "report", "inference", "files", "labels", "bench",
     },
