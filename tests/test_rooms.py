@@ -36,7 +36,8 @@ ALLOWED = {
     "condition": {"command", "zoo", "iq", "blocks", "files"},
     "classify_live": {"condition", "inference", "iq", "files"},
     "classify": {
-        "classify_live", "command", "condition", "inference", "zoo", "report", "iq", "files",
+        "classify_live", "command", "condition", "inference", "survey", "zoo", "report", "iq",
+        "files",
     },
     "survey": {"command", "inference", "iq", "files", "labels", "synth", "zoo"},
     "doctor": {"zoo", "files"},
@@ -50,7 +51,8 @@ NEEDS_GNURADIO = {"blocks", "bindings", "condition", "doctor", "bench"}  # docto
 # What can be read and tested without a flowgraph.
 NO_GNURADIO_IN_BLOCKS = (
     "accuracy/judge", "accuracy/page", "accuracy/truth", "display/*",
-    "network/model_loader", "network/pace", "network/shared_recognizer", "network/status",
+    "network/fit_check", "network/model_loader", "network/pace", "network/shared_recognizer",
+    "network/status",
     "surveying/known", "surveying/model", "surveying/recognition", "surveying/rows",
     "surveying/stretch",
     "survey_view/*",

@@ -23,7 +23,7 @@ from gr_tsddae.condition import (
     condition_capture,
 )
 from gr_tsddae.files import json_text, print_any_text
-from gr_tsddae.inference.decision import Decider, Decision, Origin, check_threshold
+from gr_tsddae.inference.decision import Decision, Origin, check_threshold
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.iq.cut_out import OVERSAMPLING, band_from_center, cut_out
@@ -38,6 +38,7 @@ LONGEST_INTERVAL_S = 0.01  # so that a burst of 20 ms is not averaged away
 LONGEST_INTERVAL_WINDOWS = 64  # where the sample rate is not known
 MIN_WINDOWS_PER_DECISION = 8
 MAX_READ_SAMPLES = 1 << 22
+MOST_SURVEYED_SAMPLES = 1 << 20  # before a model of bandwidths is asked
 
 
 def _segments(capture: Capture) -> Iterator[tuple[int, int, Origin]]:
@@ -96,14 +97,7 @@ def recognise_capture(
             MIN_WINDOWS_PER_DECISION * window,
             min(capture.sample_count // DECISIONS_PER_CAPTURE, longest),
         )
-    decider = Decider(
-        model=recognizer.card.name,
-        classes=recognizer.classes,
-        window_samples=window,
-        interval_samples=interval_samples,
-        confidence_threshold=confidence_threshold,
-        rejection_threshold=recognizer.rejection and recognizer.rejection.threshold,
-    )
+    decider = recognizer.decider(interval_samples, confidence_threshold)
     decisions: list[Decision] = []
     seen = left_out = 0
     bar = tqdm(
@@ -228,6 +222,11 @@ def run(arguments: argparse.Namespace) -> None:
             asked_samples = arguments.interval * capture.sample_rate_hz
             interval_samples = max(1, round(min(asked_samples, capture.sample_count)))
         recognizer = Recognizer(arguments.model, device=arguments.device)
+        if arguments.bandwidth is None and (wrong := _misfit(capture, recognizer)):
+            print(
+                f"warning: {wrong}; `python -m gr_tsddae.survey` finds and names all signals",
+                file=sys.stderr,
+            )
         decisions, left_out = recognise_capture(
             capture,
             recognizer,
@@ -276,6 +275,17 @@ def _say_what_is_too_short(capture: Capture, window_samples: int) -> None:
             f"lie in {len(short)} tunings shorter than a window of {window_samples} samples",
             file=sys.stderr,
         )
+
+
+def _misfit(capture: Capture, recognizer: Recognizer) -> str:
+    """Tell where the middle of a recording is not what a model of bandwidths wants."""
+    if not recognizer.card.bandwidth_multiple:
+        return ""
+    from gr_tsddae.survey.fit import misfit
+
+    count = min(capture.sample_count, MOST_SURVEYED_SAMPLES)
+    iq = capture.read((capture.sample_count - count) // 2, count)
+    return misfit(iq, capture.sample_rate_hz, recognizer.card)
 
 
 @contextlib.contextmanager

@@ -58,13 +58,7 @@ def classify_live(capture: Capture, arguments: argparse.Namespace) -> None:
         interval_samples = _WINDOWS_WITHOUT_RATE * window
         if rate_hz is not None:
             interval_samples = max(window, round((arguments.interval or INTERVAL_S) * rate_hz))
-        decider = Decider(
-            model=recognizer.card.name,
-            classes=recognizer.classes,
-            window_samples=window,
-            interval_samples=interval_samples,
-            confidence_threshold=arguments.threshold,
-        )
+        decider = recognizer.decider(interval_samples, arguments.threshold)
         origin = Origin(center_frequency_hz=capture.center_frequency_hz, sample_rate_hz=rate_hz)
         hop = window if arguments.hop is None else arguments.hop
         decisions = decided(blocks, recognizer, decider, origin, hop)
@@ -102,9 +96,8 @@ def decided(
         finite = np.isfinite(windows).all(1)
         if finite.any():
             numbers = first + hop_samples * np.flatnonzero(finite)
-            yield from decider.add(
-                recognizer.window_probabilities(windows[finite]), numbers, origin
-            )
+            probabilities, scores = recognizer.judge(windows[finite])
+            yield from decider.add(probabilities, numbers, origin, scores)
         waiting, first = waiting[count * hop_samples :], first + count * hop_samples
     yield from decider.flush()
 

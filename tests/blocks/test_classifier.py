@@ -18,6 +18,7 @@ from gnuradio import blocks
 
 from gr_tsddae import Recognizer, zoo
 from gr_tsddae.blocks import classifier
+from gr_tsddae.blocks.network import fit_check
 
 L = 128
 
@@ -515,6 +516,23 @@ def test_warns_when_a_model_of_bandwidths_gets_another_multiple(bandwidth_model,
         assert status[-1]["warning"] == ""
         flowgraph.classifier.set_bandwidth_hz(100e3)
         until(lambda: "10 times the signal's bandwidth" in status[-1]["warning"])
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+
+
+def test_warns_when_it_hears_a_signal_beside_the_centre(arguments, monkeypatch):
+    monkeypatch.setattr(fit_check, "EVERY_S", 0.05)
+    random = np.random.default_rng(5)
+    symbols = np.repeat(random.choice([1, 1j, -1, -1j], 8192), 8)
+    beside = symbols * np.exp(2j * np.pi * 0.25 * np.arange(len(symbols)))
+    source = vector_source(0.1 * noise(len(symbols)) + beside, repeat=True)
+    flowgraph = Flowgraph(source, sample_rate_hz=80e3, overflow="block", **arguments)
+    status = flowgraph.collector.status
+    flowgraph.start()
+    try:
+        until(lambda: status and "from the centre of the stream" in status[-1]["warning"], 60)
+        assert "+2e+04 Hz" in status[-1]["warning"]
     finally:
         flowgraph.stop()
         flowgraph.wait()

@@ -205,6 +205,22 @@ class Recognizer(Runner):
         scores[silent] = self.rejection.threshold
         return found, scores
 
+    def decider(self, interval_samples: int, confidence_threshold: float = 0.0) -> Decider:
+        """Make a decider for what `judge` says.
+
+        Args:
+            interval_samples: Span of one decision.
+            confidence_threshold: Under it the label is "unknown".
+        """
+        return Decider(
+            model=self.card.name,
+            classes=self.classes,
+            window_samples=self.window_samples,
+            interval_samples=interval_samples,
+            confidence_threshold=confidence_threshold,
+            rejection_threshold=self.rejection and self.rejection.threshold,
+        )
+
     @torch.inference_mode()
     def _logits(self, features: np.ndarray) -> np.ndarray:
         """Put the head on features, in float32: (B, E) -> (B, K)."""
@@ -351,13 +367,6 @@ class Recognizer(Runner):
             )
             windows, first_samples = windows[finite], first_samples[finite]
         probabilities, scores = self.judge(windows)
-        decider = Decider(
-            model=self.card.name,
-            classes=self.classes,
-            window_samples=self.window_samples,
-            interval_samples=max(1, len(iq)),
-            confidence_threshold=confidence_threshold,
-            rejection_threshold=self.rejection and self.rejection.threshold,
-        )
+        decider = self.decider(max(1, len(iq)), confidence_threshold)
         decided = decider.add(probabilities, first_samples, Origin(), scores) or decider.flush()
         return Recognition(decided[0], probabilities, first_samples, scores)

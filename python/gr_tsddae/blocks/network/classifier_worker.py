@@ -9,6 +9,7 @@ import numpy as np
 import pmt
 
 from gr_tsddae.bindings import window_batcher
+from gr_tsddae.blocks.network.fit_check import FitCheck
 from gr_tsddae.blocks.network.pace import Pacer
 from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer
 from gr_tsddae.blocks.network.worker import WindowWorker
@@ -50,6 +51,7 @@ class ClassifierWorker(WindowWorker):
         self.set_confidence_threshold(confidence_threshold)
         self._pacer = Pacer(batcher, recognizer.step_windows, max_latency_ms)
         self._decider: Decider | None = None
+        self._fit = FitCheck()
         self._receiver_messages, self._receiver_said = 0, ""
         self.message_port_register_in(pmt.intern("receiver"))
         self.set_msg_handler(pmt.intern("receiver"), self._on_receiver)
@@ -98,7 +100,13 @@ class ClassifierWorker(WindowWorker):
             "batch_limit_windows": self._pacer.batch_limit_windows,
         }
 
+    def _heard(self) -> str:
+        return self._fit.warning
+
     # --- the worker thread --------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._fit.restart()
 
     def _process(self, windows: np.ndarray, info: np.ndarray) -> None:
         probabilities, scores = self._recognizer.judge(windows)  # (B, K), (B,) or None
@@ -114,6 +122,8 @@ class ClassifierWorker(WindowWorker):
                 )
             )
         self._pacer.add_pass(len(windows), time.monotonic() - self._batch_at)
+        rate_hz = self._told_rate_hz or self._sample_rate_hz
+        self._fit.offer(windows, info["first_sample"], rate_hz, self._recognizer.card)
 
     def _idle(self) -> None:
         if self._is_over():
@@ -138,6 +148,7 @@ class ClassifierWorker(WindowWorker):
         )
 
     def _finish(self) -> None:
+        self._fit.wait()
         if self._decider is not None:
             self._publish_decisions(self._decider.flush())
 
@@ -146,6 +157,7 @@ class ClassifierWorker(WindowWorker):
             self._publish_decisions(self._decider.flush())
             self._decider = None
         self._pacer.network_changed(network.step_windows)
+        self._fit.restart()
 
     def _current_decider(self, origin: Origin) -> Decider:
         """Return the running model's decider, with the parameters as they are now."""
@@ -158,13 +170,7 @@ class ClassifierWorker(WindowWorker):
         )
         decider = self._decider
         if decider is None:
-            decider = self._decider = Decider(
-                model=recognizer.card.name,
-                classes=recognizer.classes,
-                window_samples=recognizer.window_samples,
-                interval_samples=interval_samples,
-                rejection_threshold=recognizer.rejection and recognizer.rejection.threshold,
-            )
+            decider = self._decider = recognizer.decider(interval_samples)
         decider.interval_samples = interval_samples
         decider.confidence_threshold = self._confidence_threshold
         return decider

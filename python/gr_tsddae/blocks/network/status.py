@@ -73,6 +73,7 @@ class WorkerStatus:
         sample_rate_hz: float | None,
         symbol_rate_hz: float | None,
         bandwidth_hz: float | None = None,
+        heard: str = "",
         more: dict[str, Any],
     ) -> dict[str, Any]:
         """Make the status as it is now; the next one is about the time from here on.
@@ -80,6 +81,7 @@ class WorkerStatus:
         Args:
             network: The running one.
             sample_rate_hz, symbol_rate_hz, bandwidth_hz: Of the stream, None when unknown.
+            heard: What was found to be wrong with the stream by listening to it.
             more: Entries of the block itself.
         """
         self.wanted.clear()
@@ -87,7 +89,7 @@ class WorkerStatus:
         elapsed_s = max(now - self._told_at, 1e-9)
         counters = self._batcher.counters()
         seen, done = _progress(counters)
-        warning = disagreement(network.card, sample_rate_hz, symbol_rate_hz, bandwidth_hz)
+        warning = disagreement(network.card, sample_rate_hz, symbol_rate_hz, bandwidth_hz) or heard
         if warning and warning != self._warning:
             log.warning("%s", warning)
         self._warning = warning

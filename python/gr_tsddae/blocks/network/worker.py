@@ -126,6 +126,10 @@ class WindowWorker(MessageBlock):
         """Return the entries of `status` that the subclass adds."""
         return {}
 
+    def _heard(self) -> str:
+        """Tell what was found to be wrong with the stream by listening to it."""
+        return ""
+
     # --- parameters, from any thread ----------------------------------------------------------
 
     def set_sample_rate_hz(self, value: float) -> None:
@@ -306,6 +310,7 @@ class WindowWorker(MessageBlock):
             sample_rate_hz=self._told_rate_hz or self._sample_rate_hz,
             symbol_rate_hz=self._symbol_rate_hz,
             bandwidth_hz=self._bandwidth_hz,
+            heard=self._heard(),
             more=self._state(),
         )
         self._publish("status", message)
