@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import fft, ndimage, signal
 
 from gr_tsddae.survey.symbols import SymbolRate, chirp_rate, envelope_moment, symbol_rate
 
 NOISE_SHARE = 1e-3  # of the power: what noise beyond an emission may add to it
 LEAST_OFDM_MOMENT = 1.6  # the envelope of many carriers is that of noise
-OFDM_SIGMAS = 8.0  # of chance, that the likeness of prefix and end must exceed
+OFDM_SIGMAS = 8.0  # of chance, that the likeness of prefix and end must exceed,
+OFDM_LAG_SIGMAS = 5.0  # or less, where it has
+LEAST_RHYTHM = 30.0  # over the spectrum around it
+MOST_OFDM_LAGS = 12
+LEAST_SYMBOLS = 12
 TAIL = 0.005  # of the power beyond either edge: 99 % lie between (ITU-R SM.328)
 
 
@@ -169,6 +173,9 @@ def frequency_keying(
 def multicarrier(iq: np.ndarray, rate_hz: float, bandwidth_hz: float) -> dict[str, float]:
     """Useful length and cyclic prefix of OFDM, from the likeness of a symbol's end and prefix.
 
+    Echoes, pilots and frames make a signal like itself at other lags. The likeness of prefixes
+    alone comes and goes in the rhythm of the symbols.
+
     Returns:
         `ofdm_useful_s` and, where symbols are regular, `ofdm_prefix_s`; empty when it is not OFDM.
     """
@@ -177,23 +184,43 @@ def multicarrier(iq: np.ndarray, rate_hz: float, bandwidth_hz: float) -> dict[st
     spectrum = fft.fft(iq, size)
     likeness = np.abs(fft.ifft(np.square(np.abs(spectrum))))[: len(iq) // 2]
     likeness /= max(float(likeness[0]), 1e-30)
-    # Fewer carriers than 16, or symbols longer than a quarter of the piece, cannot be told.
+    # Fewer carriers than 16, or fewer symbols than 12, cannot be told.
     first = int(16 * rate_hz / bandwidth_hz)
-    line = likeness[first : len(iq) // 4]
+    line = likeness[first : len(iq) // LEAST_SYMBOLS]
     if len(line) < 64:
         return {}
-    independent = len(iq) * bandwidth_hz / rate_hz
+    chance = 1 / np.sqrt(len(iq) * bandwidth_hz / rate_hz)
+    apart = max(1, int(2 * rate_hz / bandwidth_hz))
+    peaks, _ = signal.find_peaks(line, height=OFDM_LAG_SIGMAS * chance, distance=apart)
+    lags = first + peaks[np.argsort(-line[peaks])][:MOST_OFDM_LAGS]
+    rhythms = [(*_rhythm(iq, int(lag), rate_hz), int(lag)) for lag in lags]
+    least = max(LEAST_RHYTHM, 0.25 * max(rhythms, default=(0.0,))[0])
+    clear = [(lag, symbol_s) for strength, symbol_s, lag in rhythms if strength > least]
+    if clear:
+        lag, symbol_s = max(clear)  # pilots repeat within a symbol
+        useful_s = lag / rate_hz
+        return {
+            "ofdm_useful_s": round(useful_s, 9),
+            "ofdm_prefix_s": round(symbol_s - useful_s, 9),
+        }
     lag = first + int(line.argmax())
-    around = float(np.median(line)) + 1 / np.sqrt(independent)
-    if likeness[lag] < OFDM_SIGMAS / np.sqrt(independent) or likeness[lag] < 3 * around:
+    around = float(np.median(line)) + chance
+    if likeness[lag] < max(OFDM_SIGMAS * chance, 3 * around):
         return {}
-    measured = {"ofdm_useful_s": round(lag / rate_hz, 9)}
+    return {"ofdm_useful_s": round(lag / rate_hz, 9)}
+
+
+def _rhythm(iq: np.ndarray, lag: int, rate_hz: float) -> tuple[float, float]:
+    """How strongly the likeness at a lag comes and goes with OFDM symbols, and their length in s.
+
+    The strength is that of a line over the spectrum around it.
+    """
     product = iq[lag:] * iq[:-lag].conj()
-    rhythm = np.square(np.abs(fft.fft(product, fft.next_fast_len(len(product)))))
-    hz = fft.fftfreq(len(rhythm), 1 / rate_hz)
-    span = (hz > rate_hz / lag / 1.3) & (hz < rate_hz / lag / 1.02)
-    if span.sum() >= 8:
-        top = int(np.flatnonzero(span)[rhythm[span].argmax()])
-        if rhythm[top] > 20 * np.median(rhythm[span]):
-            measured["ofdm_prefix_s"] = round(1 / float(hz[top]) - lag / rate_hz, 9)
-    return measured
+    # The line lies within a fifth of the lag's rate: bins so fine that it holds eight of them.
+    size = fft.next_fast_len(max(len(product), 40 * lag))
+    power = np.square(np.abs(fft.fft(product, size)))
+    bin_hz = rate_hz / size
+    low, high = int(rate_hz / lag / 1.3 / bin_hz) + 1, int(rate_hz / lag / 1.02 / bin_hz) + 1
+    top = low + int(power[low:high].argmax())
+    around = np.median(power[high // 4 : 4 * high])
+    return float(power[top] / max(around, 1e-30)), 1 / (top * bin_hz)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""OFDM's timing where pilots, echoes and frames make a signal like itself at other lags, too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gr_tsddae.survey.measurement import multicarrier
+
+RATE_HZ, CARRIERS, SIZE, PREFIX = 1.92e6, 72, 128, 9
+
+
+def symbols(rng, count, *, pilot_every=0):
+    """OFDM symbols as LTE's: QPSK on the carriers, strong pilots in each third symbol."""
+    out = []
+    for number in range(count):
+        grid = np.zeros(SIZE, complex)
+        points = rng.choice([1, -1], CARRIERS) + 1j * rng.choice([1, -1], CARRIERS)
+        if pilot_every and number % 3 == 0:
+            points[::pilot_every] *= 3
+        at = np.r_[1 : CARRIERS // 2 + 1, -(CARRIERS // 2) : 0]
+        grid[at] = points
+        symbol = np.fft.ifft(grid)
+        out.append(np.r_[symbol[-PREFIX:], symbol])
+    return np.concatenate(out)
+
+
+def measured(iq, rng, noise=0.05):
+    level = noise * np.sqrt(np.mean(np.abs(iq) ** 2) / 2)
+    iq = iq + level * (rng.standard_normal(len(iq)) + 1j * rng.standard_normal(len(iq)))
+    return multicarrier(iq.astype(np.complex64), RATE_HZ, CARRIERS / SIZE * RATE_HZ)
+
+
+@pytest.mark.parametrize("disturbance", ["nothing", "pilots", "an echo", "frames"])
+def test_the_useful_length_is_found_beside(disturbance):
+    rng = np.random.default_rng(3)
+    iq = symbols(rng, 400, pilot_every=6 if disturbance == "pilots" else 0)
+    if disturbance == "an echo":
+        iq = iq + 0.8 * np.roll(iq, 181)
+    if disturbance == "frames":
+        iq = np.tile(iq[: len(iq) // 8], 8) + 0.5 * iq
+    found = measured(iq, rng)
+    assert found["ofdm_useful_s"] == pytest.approx(SIZE / RATE_HZ, abs=1.5 / RATE_HZ)
+    assert found["ofdm_prefix_s"] == pytest.approx(PREFIX / RATE_HZ, abs=2 / RATE_HZ)
+
+
+def test_what_is_no_ofdm_has_no_timing():
+    rng = np.random.default_rng(4)
+    noise = rng.standard_normal(1 << 17) + 1j * rng.standard_normal(1 << 17)
+    kernel = np.sinc(np.arange(-32, 33) * 0.4) * np.hanning(65)
+    assert multicarrier(np.convolve(noise, kernel, "same").astype(np.complex64), 1e6, 4e5) == {}
+    assert multicarrier(noise[:200].astype(np.complex64), 1e6, 4e5) == {}
+    turn = np.cumsum(np.convolve(rng.standard_normal(1 << 17), np.ones(40) / 40, "same"))
+    assert multicarrier(np.exp(0.6j * turn).astype(np.complex64), 1e6, 4e5) == {}
