@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -232,6 +233,83 @@ def test_some_nan_are_left_out_with_a_warning(run, tmp_path):
     assert code == 0
     assert err == "warning: 2 windows with NaN or infinite samples were left out\n"
     assert sum(d["windows"] for d in decisions_of(out)) == 5_000 // 128 - 2
+
+
+def test_a_short_burst_in_a_long_recording_is_a_decision_of_its_own(model_folder, tmp_path):
+    """At 100 kS/s, 10 ms are 1000 samples; 8 windows of 128 are 1024."""
+    signal(400_000).tofile(tmp_path / "long.cf32")
+    recognizer = Recognizer(model_folder, device="cpu")
+    with open_capture(tmp_path / "long.cf32", sample_rate_hz=RATE_HZ) as capture:
+        decisions, _ = classify.recognise_capture(capture, recognizer)
+    assert {decision.windows for decision in decisions[:-1]} == {8}
+
+
+def test_samples_in_short_tunings_are_counted(run, recording):
+    metadata = json.loads(recording.read_text())
+    metadata["captures"].append({"core:sample_start": 19_900, "core:frequency": 1e6})
+    recording.write_text(json.dumps(metadata))
+    code, _, err = run(recording)
+    assert code == 0
+    assert "100 of 20000 samples (0.001 s) were left out" in err
+
+
+def test_strict_refuses_what_is_else_a_warning(run, tmp_path):
+    path = tmp_path / "killed.cf32"
+    path.write_bytes(signal(2_000).tobytes()[:-3])
+    code, _, err = run(path)
+    assert code == 0 and err.startswith("warning: ") and "5 bytes are left out" in err
+    check_error(run(path, "--strict"), "killed.cf32", "is --dtype right?")
+
+
+def test_an_annotation_is_cut_out_in_time_and_band(run, recording):
+    metadata = json.loads(recording.read_text())
+    metadata["annotations"] = [
+        {
+            "core:sample_start": 1_000, "core:sample_count": 8_000, "core:label": "x",
+            "core:freq_lower_edge": 145.81e6, "core:freq_upper_edge": 145.815e6,
+        }
+    ]  # fmt: skip
+    recording.write_text(json.dumps(metadata))
+    code, out, err = run(recording, "--json", "--annotation", 0)
+    assert code == 0, err
+    assert "annotation 0 (x) is cut out at 20000 samples/s" in err
+    decisions = decisions_of(out)
+    assert decisions[0]["center_frequency_hz"] == pytest.approx(145.8125e6)
+    assert sum(d["windows"] for d in decisions) == 1_600 // 128
+    check_error(run(recording, "--annotation", 1), "has 1 labelled annotations")
+
+
+def test_a_stream_is_named_while_it_comes(run, monkeypatch, tmp_path):
+    """What is decided of a pipe is what is decided of a file."""
+    iq = signal(20_000)
+    iq.tofile(tmp_path / "same.cf32")
+    receiving, sending = os.pipe()
+
+    def send():
+        with os.fdopen(sending, "wb") as pipe:
+            for start in range(0, iq.nbytes, 1_003):  # samples come in parts
+                pipe.write(iq.tobytes()[start : start + 1_003])
+                pipe.flush()
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    with os.fdopen(receiving, "rb") as pipe:
+        monkeypatch.setattr(sys, "stdin", pipe)
+        given = ("--dtype", "cf32", "--rate", RATE_HZ, "--interval", 0.01, "--json")
+        code, out, err = run("-", *given)
+    thread.join()
+    assert (code, err) == (0, "")
+    live = [decisions_of(line) for line in out.splitlines()]
+    filed = decisions_of(run(tmp_path / "same.cf32", *given[2:])[1])
+    assert [d["first_sample"] for d in live] == [d["first_sample"] for d in filed]
+    assert [d["label"] for d in live] == [d["label"] for d in filed]
+
+
+def test_a_stream_needs_its_sample_format(run):
+    check_error(run("-"), "give --dtype one of cf32")
+    check_error(
+        run("-", "--dtype", "cf32", "--png", "x.png"), "need a recording, and - is a stream"
+    )
 
 
 # Mistakes

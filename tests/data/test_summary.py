@@ -56,6 +56,7 @@ def test_recordings_without_levels_and_labels():
             "windows": 10,
             "window_samples": 64,
             "samples_per_symbol": None,
+            "sample_rate_hz": None,
             "classes": {"a": 7},
             "unlabelled": 3,
             "levels_db": {},

@@ -157,12 +157,13 @@ def _to_file(asked: argparse.Namespace, dataset: Dataset) -> str:
 def table(summary: dict[str, Any]) -> str:
     """Format `Dataset.summary()` as a table."""
     length, windows = summary["window_samples"], summary["windows"]
-    levels = summary["levels_db"]
+    levels, rate_hz = summary["levels_db"], summary["sample_rate_hz"]
     lines = [
         ("dataset", f"{summary['kind']}, task {summary['task']}"),
         ("path", summary["path"]),
         ("windows", f"{windows:,} of {length} samples, {windows * length:,} samples in all"),
         ("samples/symbol", f"{summary['samples_per_symbol'] or 'unknown'}"),
+        ("sample rate", f"{rate_hz:.9g} Hz" if rate_hz else "unknown"),
         ("levels", _levels(summary["level_name"], levels)),
         ("groups", f"{summary['groups']:,}" if summary["groups"] else "none; windows stand alone"),
         ("skipped", ", ".join(f"{n:,} {why}" for why, n in summary["skipped"].items()) or "none"),

@@ -176,6 +176,7 @@ class Dataset:
             "windows": len(self),
             "window_samples": self.window_samples,
             "samples_per_symbol": self.samples_per_symbol,
+            "sample_rate_hz": self.sample_rate_hz,
             "classes": named,
             "unlabelled": int((self.label == UNLABELLED).sum()),
             "levels_db": levels if self.level_name else {},

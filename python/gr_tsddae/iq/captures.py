@@ -118,6 +118,11 @@ def open_capture(
         raise CaptureFormatError(
             f"{path} is compressed and cannot be read slice by slice; unpack it first"
         )
+    if suffix == ".coco":
+        raise CaptureFormatError(
+            f"{path} is a recording that Universal Radio Hacker compressed; unpack it (tar xjf) "
+            "and open the .complex file in it"
+        )
     if suffix in SIGMF_SUFFIXES:
         capture = open_sigmf(path, verify=verify)
     elif suffix in _OPENERS:

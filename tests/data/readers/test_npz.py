@@ -44,6 +44,32 @@ def test_reads_windows_names_and_levels(tmp_path, arrays):
     assert dataset.level_name == "SNR" and dataset.licence == "CC0-1.0"
 
 
+def test_other_layouts(tmp_path, arrays):
+    expected = opened(tmp_path, arrays).rows()
+    layouts = (arrays["X"][:, 0] + 1j * arrays["X"][:, 1], arrays["X"].swapaxes(1, 2))
+    for rows in layouts:
+        np.testing.assert_array_equal(opened(tmp_path, arrays | {"X": rows}).rows(), expected)
+
+
+def test_numbers_of_classes_get_names(tmp_path, arrays):
+    numbers = {"X": arrays["X"], "y": np.arange(COUNT) % 2}
+    dataset = opened(tmp_path, numbers, classes=["QPSK", "BPSK"])
+    assert [dataset.classes[label] for label in dataset.label] == ["QPSK", "BPSK"] * 6
+    for classes, count in ((None, 0), (["QPSK"], 1)):
+        with pytest.raises(DatasetError, match=f"from 0 to 1, and {count} have a name; name all"):
+            opened(tmp_path, numbers, classes=classes)
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (((", b"{'descr': '<f4', ", b"[" * 99, b"\xff" * 9])
+def test_a_malformed_header_is_one_clear_error(tmp_path, header):
+    header = header.ljust(117) + b"\n"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64)
+    with zipfile.ZipFile(tmp_path / "file.npz", "w") as archive:
+        archive.writestr("X.npy", content)
+    with pytest.raises(DatasetError, match=r"is no \.npz of plain arrays, or cut short"):
+        open_dataset("npz", tmp_path / "file.npz")
+
+
 def test_labels_and_levels_may_be_absent(tmp_path, arrays):
     dataset = opened(tmp_path, {"X": arrays["X"]})
     assert dataset.classes == () and (dataset.label == UNLABELLED).all()
@@ -65,12 +91,12 @@ def test_unusable_windows_are_left_out_and_counted(tmp_path, arrays):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"X": np.ones((COUNT, 64, 2))}, r"X is float64 \(12, 64, 2\)"),
+        ({"X": np.ones((COUNT, 64, 3))}, r"X is float64 \(12, 64, 3\)"),
         ({"X": np.ones((COUNT, 2, 64), int)}, "X is int64"),
         ({"X": np.ones((0, 2, 64))}, r"\(0, 2, 64\)"),
         ({"X": np.zeros((COUNT, 2, 64))}, "no usable window"),
         ({"y": np.full(COUNT - 1, "a")}, r"y is <U1 \(11,\); X has 12 windows"),
-        ({"y": np.arange(COUNT)}, "y is int64"),
+        ({"y": np.arange(COUNT)}, "y holds numbers from 0 to 11"),
         ({"y": np.full((COUNT, COUNT), "a")}, "y is"),
         ({"y": np.array(["a"] * 11 + [""])}, "no name for window 11"),
         ({"y": np.array([None] * COUNT)}, "no .npz of plain arrays"),

@@ -138,9 +138,9 @@ def test_odd_byte_counts(tmp_path):
         file.write(b"xyz")
     wav = write_wav(tmp_path / "odd.wav", bytes(6))
     for odd, count, words in (
-        (path, 125, "1 bytes, which are no 8 of a cf32 sample, are left out; is dtype= right?"),
+        (path, 125, "1 bytes are left out, where a cf32 sample has 8; is dtype= right?"),
         (meta, 100, "3 bytes"),
-        (wav, 1, "2 bytes, which are no 4 of a ci16 sample"),
+        (wav, 1, "2 bytes are left out, where a ci16 sample has 4"),
     ):
         with open_capture(odd) as capture:
             assert len(capture.read(0, capture.sample_count)) == count

@@ -209,7 +209,7 @@ def test_damage_is_one_clear_sentence(tmp_path, content, error, words):
         (header(800) + bytes(400), 50, "bytes where its headers name"),
         (header(800) + bytes(800) + b"rest", 100, "bytes where its headers name"),
         (header(800) + bytes(800) + header(800)[:50], 100, "that are there and have a header"),
-        (header(804) + bytes(804), 100, "4 bytes, which are no 8 of a cf32 sample, are left out"),
+        (header(804) + bytes(804), 100, "4 bytes are left out, where a cf32 sample has 8"),
     ],
 )
 def test_a_recorder_that_was_killed_leaves_a_usable_file(tmp_path, content, count, words):

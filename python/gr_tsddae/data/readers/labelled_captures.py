@@ -14,6 +14,7 @@ Annotations that this program wrote are ignored: a model must not learn from its
 An annotation with frequency edges is cut out there, and all are cut out at one sample rate.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ from gr_tsddae.data.readers.recording_store import usable_windows
 from gr_tsddae.data.readers.spans import Span, at_one_rate, tunings_of
 from gr_tsddae.iq.captures import Capture
 from gr_tsddae.iq.cut_out import band_from_center
+
+log = logging.getLogger(__name__)
 
 _RATE_TOLERANCE = 0.01
 
@@ -80,8 +83,7 @@ def read(
         task: what the labels are for, see `Dataset`.
 
     Raises:
-        DatasetError: if there is no recording, sample rates differ or some are not known, or a
-            class has no window.
+        DatasetError: if there is no recording, sample rates differ, or a class has no window.
     """
     recordings, notes = find_recordings(
         Path(path),
@@ -166,7 +168,7 @@ def _stretches(
 
 
 def _shared_rate(captures: Sequence[Capture]) -> float | None:
-    """Return the sample rate of all recordings, None when no recording says its own."""
+    """Return the sample rate of all recordings, None when a recording does not say its own."""
     known = [capture for capture in captures if capture.sample_rate_hz is not None]
     if not known:
         return None
@@ -180,11 +182,11 @@ def _shared_rate(captures: Sequence[Capture]) -> float | None:
         )
     silent = next((each for each in captures if each.sample_rate_hz is None), None)
     if silent is not None:
-        raise DatasetError(
-            f"{slow.path} was recorded at {slow.sample_rate_hz:g} samples/s and {silent.path} does "
-            "not say its rate: a model cannot tell a signal from its speed; say the rate in a "
-            "sidecar, or give sample_rate_hz= if it is that of all"
-        )
+        log.warning(
+            "%s does not say its sample rate, and others do: a signal looks different at another "
+            "rate; say the rate in a sidecar, or give sample_rate_hz=", silent.path,
+        )  # fmt: skip
+        return None
     return slow.sample_rate_hz
 
 

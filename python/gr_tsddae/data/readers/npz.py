@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labelled windows in a numpy archive: X (N, 2, L), y class names (N,), snr decibels (N,)."""
+"""Labelled windows in a numpy archive: X (N, 2, L), y class names (N,), snr decibels (N,).
+
+X may also be complex (N, L), or (N, L, 2); y may be whole numbers whose names are given.
+"""
 
 import zipfile
 import zlib
@@ -8,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError, MemoryStore, usable
+from gr_tsddae.iq.formats.numpy_file import HEADER_ERRORS
 
 
-def read(kind: str, path: str) -> Dataset:
+def read(kind: str, path: str, *, classes: Sequence[str] | None = None) -> Dataset:
     """Read an .npz into memory.
 
     Windows that are all zero, or have NaN or infinity in them, are left out and counted. An archive
@@ -18,7 +22,9 @@ def read(kind: str, path: str) -> Dataset:
 
     Args:
         kind: "npz".
-        path: with the arrays X, floating-point (N, 2, L), y, text (N,), and snr, numbers (N,).
+        path: with the arrays X, floating-point (N, 2, L) or (N, L, 2) or complex (N, L), y, text or
+            whole numbers (N,), and snr, numbers (N,).
+        classes: names of the whole numbers in y, from 0 on.
 
     Raises:
         DatasetError: no .npz, or its arrays do not fit together.
@@ -27,15 +33,22 @@ def read(kind: str, path: str) -> Dataset:
     if "X" not in arrays:
         raise DatasetError(f"{path} has no array X; it must hold the windows, (N, 2, L)")
     rows = arrays["X"]
+    if rows.ndim == 2 and rows.dtype.kind == "c":
+        rows = np.stack([rows.real, rows.imag], 1)
+    elif rows.ndim == 3 and rows.shape[1] != 2 and rows.shape[2] == 2:
+        rows = rows.swapaxes(1, 2)
     if rows.ndim != 3 or rows.shape[1] != 2 or not rows.size or rows.dtype.kind != "f":
         raise DatasetError(
-            f"{path}: X is {rows.dtype} {rows.shape}; it must be floating-point (N, 2, L)"
+            f"{path}: X is {rows.dtype} {rows.shape}; it must be floating-point (N, 2, L) or "
+            "(N, L, 2), or complex (N, L)"
         )
     index = np.arange(len(rows))
     label, level_db = np.full(len(rows), UNLABELLED), np.zeros(len(rows), np.int64)
-    classes: tuple[str, ...] = ()
+    names_of_classes, classes = classes, ()
     if "y" in arrays:
-        names = _column(path, "y", arrays["y"], len(rows), kinds="U", what="text")
+        names = _column(path, "y", arrays["y"], len(rows), kinds="Uiu", what="text")
+        if names.dtype.kind != "U":
+            names = _named(path, names, names_of_classes)
         held, label = np.unique(names, return_inverse=True)
         classes = tuple(held.tolist())
         if "" in classes:
@@ -62,6 +75,17 @@ def read(kind: str, path: str) -> Dataset:
     )
 
 
+def _named(path: str, numbers: np.ndarray, classes: Sequence[str] | None) -> np.ndarray:
+    """Put the names of classes in place of their numbers: (N,) whole numbers -> text (N,)."""
+    low, high = int(numbers.min()), int(numbers.max())
+    if classes is None or not 0 <= low <= high < len(classes):
+        raise DatasetError(
+            f"{path}: y holds numbers from {low} to {high}, and {len(classes or ())} have a name; "
+            "name all classes from 0 on with the option classes, as in classes=[BPSK, QPSK]"
+        )
+    return np.asarray(classes, dtype=str)[numbers]
+
+
 def load_npz(path: str, names: Sequence[str]) -> dict[str, np.ndarray]:
     """Read those of the named arrays that an .npz has; nothing in it is run.
 
@@ -75,7 +99,7 @@ def load_npz(path: str, names: Sequence[str]) -> dict[str, np.ndarray]:
             return {name: file[name] for name in names if name in file}
     except OSError as error:
         raise DatasetError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except (*HEADER_ERRORS, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(f"{path} is no .npz of plain arrays, or cut short: {error}") from error
 
 

@@ -6,7 +6,7 @@ X float32 (2555904, 1024, 2), Y one-hot (N, 24), Z the SNR in decibels (N, 1), -
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -101,7 +101,9 @@ def _runs(numbers: np.ndarray) -> Iterator[tuple[int, int]]:
             first = cut
 
 
-def read(kind: str, path: str, *, scan: bool = False) -> Dataset:
+def read(
+    kind: str, path: str, *, scan: bool = False, classes: Sequence[str] | None = None
+) -> Dataset:
     """Open a file. Labels and levels are read; windows stay in the file.
 
     A window with NaN or infinity raises a DatasetError when it is read. Finding such windows here
@@ -111,15 +113,17 @@ def read(kind: str, path: str, *, scan: bool = False) -> Dataset:
         kind: "rml2018.01a".
         path: `GOLD_XYZ_OSC.0001_1024.hdf5`, or a file in that layout.
         scan: read every window once; leave out, and count, those that are all zero or not finite.
+        classes: names of the columns of Y, for a file that has not the 24 of RML2018.01A.
 
     Returns:
-        Windows in the order of the file; of the 24 classes, those that the file has.
+        Windows in the order of the file; of the classes, those that the file has.
 
     Raises:
         DatasetError: the file cannot be read, is cut short, or laid out otherwise.
     """
+    names = CLASSES if classes is None else tuple(classes)
     with _reporting(path), _open(path) as file:
-        _check_layout(path, file)
+        _check_layout(path, file, len(names))
         column = _columns(path, file["Y"])
         level_db = _levels(path, file["Z"])
     store = Hdf5Store(path, len(column))
@@ -140,8 +144,8 @@ def read(kind: str, path: str, *, scan: bool = False) -> Dataset:
         index=index,
         label=label.astype(np.int64, copy=False),
         level_db=level_db[keep],
-        classes=tuple(CLASSES[number] for number in held),
-        licence="CC-BY-NC-SA-4.0",
+        classes=tuple(names[number] for number in held),
+        licence="CC-BY-NC-SA-4.0" if classes is None else "unknown",
         skipped=dict(skipped),
     )
 
@@ -167,7 +171,7 @@ def _reporting(path: str) -> Iterator[None]:
         ) from error
 
 
-def _check_layout(path: str, file: h5py.File) -> None:
+def _check_layout(path: str, file: h5py.File, class_count: int) -> None:
     missing = [name for name in "XYZ" if not isinstance(file.get(name), h5py.Dataset)]
     if missing:
         raise DatasetError(
@@ -179,10 +183,10 @@ def _check_layout(path: str, file: h5py.File) -> None:
         raise DatasetError(
             f"{path}: X is {file['X'].dtype} {x}; it must be float32 (N, {WINDOW_SAMPLES}, 2)"
         )
-    if y != (x[0], len(CLASSES)) or z not in ((x[0], 1), (x[0],)):
+    if y != (x[0], class_count) or z not in ((x[0], 1), (x[0],)):
         raise DatasetError(
-            f"{path}: Y is {y} and Z {z}; {x[0]} windows need ({x[0]}, {len(CLASSES)}) "
-            f"and ({x[0]}, 1)"
+            f"{path}: Y is {y} and Z {z}; {x[0]} windows need ({x[0]}, {class_count}) "
+            f"and ({x[0]}, 1); name the columns of another Y with the option classes"
         )
     if any(file[name].dtype.kind not in "fiub" for name in "YZ"):
         raise DatasetError(f"{path}: Y and Z must be numbers, not {file['Y'].dtype}")

@@ -391,8 +391,8 @@ def count_samples(
     if not left_over_bytes:
         return counts, ()
     return counts, (
-        f"{path} ends inside a sample: {left_over_bytes} bytes, which are no {sample_bytes} of a "
-        f"{sample_format.name} sample, are left out; is dtype= right?",
+        f"{path} ends inside a sample: {left_over_bytes} bytes are left out, where a "
+        f"{sample_format.name} sample has {sample_bytes}; is dtype= right?",
     )
 
 

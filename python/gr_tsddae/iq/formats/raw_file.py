@@ -66,7 +66,7 @@ def open_raw(path: Path, dtype: str | None) -> Capture:
     (sample_count,), faults = count_samples(path, sample_format, sample_bytes)
     sidecar, rate_hz, center_hz = _portapack(path)
     if sidecar:
-        notes += (f"{sidecar} says {rate_hz or '?'} samples/s at {center_hz or '?'} Hz",)
+        notes += (f"{sidecar} says {rate_hz or 0:.12g} samples/s at {center_hz or 0:.12g} Hz",)
     return Capture(
         path=path,
         data_path=path,

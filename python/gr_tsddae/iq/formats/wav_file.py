@@ -143,7 +143,7 @@ def _walk(file: BinaryIO, file_bytes: int, path: Path) -> _Chunks:
                 )
             chunks.data.append((start, there))
             size = there
-        file.seek(_end(start, size, wide))
+        file.seek(min(_end(start, size, wide), file_bytes))  # a size may be beyond every file
     return chunks
 
 

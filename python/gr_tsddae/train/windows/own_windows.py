@@ -78,6 +78,7 @@ class OwnWindows:
         settings = {**options, "window_samples": window_samples, "scan": True}
         dataset = open_dataset("captures", path, **settings)
         _check_classes(dataset)
+        _check_rates(dataset)
         notes = dict(dataset.skipped)
         labelled = dataset.label != UNLABELLED
         notes["no label"] = int((~labelled).sum())
@@ -118,8 +119,9 @@ class OwnWindows:
     def recordings(self) -> dict[str, int]:
         """Count the recordings of each class."""
         file = self.dataset.store.file[self.dataset.index]
+        paths = [capture.path for capture in self.dataset.store.captures]
         return {
-            name: len(np.unique(file[self.dataset.label == number]))
+            name: len({paths[each] for each in np.unique(file[self.dataset.label == number])})
             for number, name in enumerate(self.dataset.classes)
         }
 
@@ -173,6 +175,17 @@ def _loud(dataset: Dataset, gate_db: float) -> np.ndarray:
     if NOISE in dataset.classes:
         loud |= dataset.label == dataset.classes.index(NOISE)
     return loud
+
+
+def _check_rates(dataset: Dataset) -> None:
+    """Refuse recordings of which some say their sample rate: their signals may differ in speed."""
+    rates_hz = {capture.path: capture.sample_rate_hz for capture in dataset.store.captures}
+    silent = [path for path, rate_hz in rates_hz.items() if rate_hz is None]
+    if silent and len(silent) < len(rates_hz):
+        raise DatasetError(
+            f"{silent[0]} does not say its sample rate, and others do: a model cannot tell a "
+            "signal from its speed; say the rate in a sidecar, or give the option sample_rate_hz"
+        )
 
 
 def _check_classes(dataset: Dataset) -> None:
