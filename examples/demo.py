@@ -3,10 +3,11 @@
 """The whole product on one screen: real recordings flow through GNU Radio and get their names.
 
     file -> [shift, filter, resample] -> throttle -> TS-DDAE Classifier -> decisions
+    file -> throttle -> TS-DDAE Survey -> emissions
 
 Prints every decision as it comes, then writes, for each recording, a timeline (PNG) and the
-recording annotated with the decisions (SigMF). It is also the shortest example of how to use the
-block from Python.
+recording annotated with the decisions (SigMF). At the end a band with several signals is surveyed:
+nobody says where they are. It is also the shortest example of how to use the blocks from Python.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from gr_tsddae import blocks as tsddae
 from gr_tsddae.iq.captures import Capture, open_capture
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.report.timeline import plot_timeline
+from gr_tsddae.survey import Emission
+from gr_tsddae.survey.output.picture import draw
 
+SURVEYED = "fsk-radiosondes"
 UNMODULATED = ("noise", "NFM carrier")  # truths that are no modulation
 DATA = Path(__file__).resolve().parent / "data"
 
@@ -225,19 +229,84 @@ def play(entry: Entry, model: str, speed: float, out: Path) -> str:
         return f"{entry.name:<14} {entry.truth or '(none)':<8} {spoken}"
 
 
+class EmissionPrinter(gr.basic_block):
+    """Prints when emissions begin and end, and keeps those that ended."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, name="emission printer", in_sig=None, out_sig=None)
+        self.emissions: list[Emission] = []
+        self.message_port_register_in(pmt.intern("emissions"))
+        self.set_msg_handler(pmt.intern("emissions"), self.on_emission)
+
+    def on_emission(self, message: pmt.pmt_base) -> None:
+        said = pmt.to_python(message)
+        if said["kind"] == "updated" or said.get("withdrawn"):
+            return
+        emission = Emission.from_dict(said, said["center_frequency_hz"])
+        symbol_rate = f"{emission.symbol_rate_hz:.0f} Bd" if emission.symbol_rate_hz else "-"
+        print(
+            f"{emission.stop_s:9.3f} s  emission {emission.id} {said['kind']:<6}"
+            f"{emission.center_hz / 1e3:+9.3f} kHz, {emission.bandwidth_hz / 1e3:6.3f} kHz wide, "
+            f"SNR {emission.snr_db:3.0f} dB, {symbol_rate:>7}  {' or '.join(emission.candidates)}",
+            flush=True,
+        )
+        if said["kind"] == "ended":
+            self.emissions.append(emission)
+
+
+class SurveyDemo(gr.top_block):
+    """A recording of a band with several signals through the survey."""
+
+    def __init__(self, capture: Capture, model: str, speed: float):
+        gr.top_block.__init__(self, "survey")
+        rate_hz = capture.sample_rate_hz
+        self.source = FileOfSamples(capture)
+        self.throttle = blocks.throttle(gr.sizeof_gr_complex, speed * rate_hz)
+        self.survey = tsddae.survey(model=model, sample_rate_hz=rate_hz, overflow="block")
+        self.printer = EmissionPrinter()
+        self.connect(self.source, self.throttle, self.survey)
+        self.msg_connect(self.survey, "emissions", self.printer, "emissions")
+
+
+def survey(model: str, speed: float, out: Path) -> str:
+    """Survey the band of one recording; returns a line for the summary."""
+    with open_capture(DATA / f"{SURVEYED}.sigmf-meta") as capture:
+        print(f"\n== survey of {SURVEYED}: {capture.metadata.get('core:description', '')}")
+        flowgraph = SurveyDemo(capture, model, speed)
+        flowgraph.run()
+        emissions = flowgraph.printer.emissions
+        picture = out / f"{SURVEYED}.png"
+        draw(capture, emissions, picture)
+        counters = flowgraph.survey.counters()
+        print(
+            f"samples in {counters['samples_in']} = surveyed {counters['samples_surveyed']} "
+            f"+ gated {counters['samples_gated']} + dropped {counters['samples_dropped']} "
+            f"+ flushed {counters['samples_flushed']} + pending {counters['samples_pending']}"
+        )
+    return f"the survey found {len(emissions)} emissions in {SURVEYED}: see {picture}"
+
+
 def main() -> int:
     """Play the recordings, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="amc-nano", help="name or folder")
+    parser.add_argument(
+        "--survey-model",
+        default="none",
+        help="model that names what the survey finds (default: none, since the amc models do not "
+        "know the modulation of these signals)",
+    )
     parser.add_argument("--all", action="store_true", help="also signals that are no class of it")
     parser.add_argument("--speed", type=float, default=2.0, help="times real time (default: 2)")
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="folder for results")
     arguments = parser.parse_args()
     entries = ENTRIES + OTHERS if arguments.all else ENTRIES
     summary = [play(entry, arguments.model, arguments.speed, arguments.out) for entry in entries]
+    found = survey(arguments.survey_model, arguments.speed, arguments.out)
     print("\nrecording      truth    what the decisions within its bursts said")
     print("\n".join(summary))
-    print(f"\ntimelines and annotated recordings are in {arguments.out}/")
+    print(f"\n{found}")
+    print(f"timelines and annotated recordings are in {arguments.out}/")
     return 0
 
 

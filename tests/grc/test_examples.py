@@ -300,3 +300,24 @@ def test_anomaly_tells_the_intruder(example, denoiser_model):
     assert learned[-1]["threshold"] > 0
     if denoiser_model:
         assert sum(e["windows"] for e in events[:quiet]) < 20
+
+
+def test_survey_file_finds_both_radiosondes(example):
+    pytest.importorskip("pyqtgraph", reason="pyqtgraph is not installed")
+    top = example("survey_file")
+    emissions = listen(top, "survey", "emissions")
+
+    def measured(center_hz: float) -> bool:
+        return any(
+            abs(e["center_hz"] - center_hz) < 1e3
+            and e["symbol_rate_hz"] == pytest.approx(2500, rel=1e-3)
+            and "Graw DFM radiosonde" in e["candidates"]
+            for e in emissions
+        )
+
+    with running(top):
+        until(lambda: measured(-10.4e3))
+        top.set_minimum_snr_db(60.0)
+        top.set_model("none")
+        until(lambda: any(e["model"] == "none" for e in emissions))
+    assert {round(e["center_hz"], -4) for e in emissions} == {-10e3, 10e3}

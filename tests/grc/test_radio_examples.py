@@ -182,6 +182,9 @@ RADIO_EXAMPLES = {
     "remote_sender": "gnuradio.zeromq",
     "fm_band_walk": "osmosdr",
     "headless_station": "osmosdr",
+    "survey_rtl_sdr": "osmosdr",
+    "survey_rtl_sdr_soapy": "gnuradio.soapy",
+    "survey_usrp": "gnuradio.uhd",
 }
 
 
@@ -206,7 +209,7 @@ def test_listens_to_this_computer_only(name):
     assert all("tcp://127.0.0.1:" in address for address in addresses)
 
 
-@pytest.mark.parametrize("name", ["rtl_sdr_soapy", "usrp"])
+@pytest.mark.parametrize("name", ["rtl_sdr_soapy", "usrp", "survey_rtl_sdr_soapy", "survey_usrp"])
 def test_compiles_with_its_own_source(name, example):
     pytest.importorskip(RADIO_EXAMPLES[name], reason="its source block is not installed")
     example(name).compile()
@@ -235,6 +238,55 @@ def test_with_a_file_for_the_radio(name, rate_hz, example, tmp_path):
     said = labels(decisions[1:])
     assert said.count("WBFM") >= 0.9 * len(said)
     assert decisions[-1]["center_frequency_hz"] == STATION_HZ
+
+
+@pytest.fixture
+def emissions(tmp_path):
+    """Adds a publisher to an example of a survey, and hears what it sends."""
+    zmq = pytest.importorskip("zmq", reason="pyzmq is not installed")
+    pytest.importorskip("pyqtgraph", reason="pyqtgraph is not installed")
+    address = f"ipc://{tmp_path}/emissions"
+    with zmq.Context.instance().socket(zmq.SUB) as subscriber:
+        subscriber.linger, subscriber.rcvtimeo = 0, PATIENCE_S * 1000
+        subscriber.connect(address)
+        subscriber.subscribe("tsddae/emissions")
+
+        def of(running: Example):
+            running.add("keeper", "tsddae_json_publisher", address=address)
+            running.content["connections"].append(["survey", "emissions", "keeper", "emissions"])
+            running.block("model")["parameters"]["value"] = '"none"'  # quicker
+            return lambda: json.loads(subscriber.recv_multipart()[1])
+
+        yield of
+
+
+def is_station(emission: dict) -> bool:
+    return (
+        abs(emission["center_hz"] - STATION_HZ) < 30e3 and 50e3 < emission["bandwidth_hz"] < 300e3
+    )
+
+
+def test_survey_rtl_sdr(dongle, example, emissions):
+    running = example("survey_rtl_sdr")
+    heard = emissions(running)
+    running.start(device_args=dongle.device, frequency_hz=STATION_HZ - 400e3)
+    while not is_station(said := heard()):
+        assert said["center_frequency_hz"] == STATION_HZ - 400e3
+    assert said["sample_rate_hz"] == 2.4e6
+
+
+@pytest.mark.parametrize(
+    ("name", "rate_hz"), [("survey_rtl_sdr_soapy", 2.4e6), ("survey_usrp", 2.5e6)]
+)
+def test_survey_with_a_file_for_the_radio(name, rate_hz, example, emissions, tmp_path):
+    air = tmp_path / "air.cf32"
+    station(rate_hz, 0.4, offset_hz=-300e3).tofile(air)
+    running = example(name)
+    running.replace_radio(air)
+    heard = emissions(running)
+    running.start(frequency_hz=STATION_HZ + 300e3)
+    while not is_station(heard()):
+        pass
 
 
 def test_a_remote_receiver(dongle, example, tmp_path):

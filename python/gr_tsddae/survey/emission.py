@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,35 @@ class Emission:
     candidates: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     band_center_hz: float | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], band_center_hz: float | None) -> Emission:
+        """Read what `as_dict` gave.
+
+        Args:
+            values: `id`, `low_hz` and `high_hz` are needed; what else is absent has its default.
+            band_center_hz: that the frequencies are absolute by; None: they count from the centre.
+        """
+        center_hz = band_center_hz or 0.0
+        start_s, stop_s = values.get("start_s", 0.0), values.get("stop_s", 0.0)
+        measured = dict(values.get("measured") or {})
+        return cls(
+            id=int(values["id"]),
+            start_s=start_s,
+            stop_s=stop_s,
+            low_hz=float(values["low_hz"]) - center_hz,
+            high_hz=float(values["high_hz"]) - center_hz,
+            snr_db=float(values.get("snr_db", 0.0)),
+            bursts=[(a, b) for a, b in measured.pop("bursts_s", [(start_s, stop_s)])],
+            symbol_rate_hz=values.get("symbol_rate_hz"),
+            measured=measured,
+            label=str(values.get("label", UNKNOWN)),
+            confidence=float(values.get("confidence", 0.0)),
+            probabilities=dict(values.get("probabilities") or {}),
+            candidates=list(values.get("candidates") or []),
+            reasons=list(values.get("reasons") or []),
+            band_center_hz=band_center_hz,
+        )
 
     @property
     def center_hz(self) -> float:

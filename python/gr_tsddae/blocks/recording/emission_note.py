@@ -32,36 +32,20 @@ class EmissionNote:
     def __init__(self, said: Any):
         if not isinstance(said, dict) or not set(NEEDED) <= set(said):
             raise ValueError(f"an emission is a dictionary with {', '.join(NEEDED)}, not {said}")
-        self.number, self.label = int(said["id"]), str(said["label"])
-        self.confidence = float(said.get("confidence") or 0.0)
+        self._emission = emission = Emission.from_dict(said, said.get("center_frequency_hz"))
+        self.number, self.label = emission.id, emission.label
+        self.confidence = emission.confidence
         self.first_sample = int(said["first_sample"])
         self.sample_count = int(said["sample_count"])
         self.over = said["kind"] == "ended"
         self.withdrawn = bool(said.get("withdrawn"))
-        numbers = self.confidence, float(said["low_hz"]), float(said["high_hz"])
+        numbers = emission.confidence, emission.low_hz, emission.high_hz
         if self.first_sample < 0 or self.sample_count < 1 or not all(map(math.isfinite, numbers)):
             raise ValueError(
                 f"the emission has first_sample {self.first_sample}, sample_count "
                 f"{self.sample_count}, low_hz {said['low_hz']} and high_hz {said['high_hz']}; "
                 "samples are counted from 0 on and it needs at least one, edges are numbers"
             )
-        center_hz = said.get("center_frequency_hz")
-        self._emission = Emission(
-            id=self.number,
-            start_s=0.0,
-            stop_s=0.0,
-            low_hz=numbers[1] - (center_hz or 0.0),
-            high_hz=numbers[2] - (center_hz or 0.0),
-            snr_db=float(said.get("snr_db") or 0.0),
-            bursts=[],
-            symbol_rate_hz=said.get("symbol_rate_hz"),
-            measured=said.get("measured") or {},
-            label=self.label,
-            confidence=self.confidence,
-            candidates=list(said.get("candidates") or []),
-            reasons=list(said.get("reasons") or []),
-            band_center_hz=center_hz,
-        )
 
     @property
     def end_sample(self) -> int:
