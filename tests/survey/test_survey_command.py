@@ -49,7 +49,7 @@ def test_json_is_the_contract(recording, capsys):
 
 
 def test_a_model_is_asked_only_where_there_is_a_symbol_rate(recording, capsys):
-    for emission in found(capsys, recording)["emissions"]:
+    for emission in found(capsys, recording, "--model", "amc-nano")["emissions"]:
         if emission["symbol_rate_hz"] is None:
             assert emission["label"] == "unknown" and emission["probabilities"] == {}
         elif emission["probabilities"]:
@@ -65,7 +65,7 @@ def test_a_known_signal_gets_its_name(label, noise, tmp_path, capsys):
     iq = iq + noise * (rng.standard_normal(len(iq)) + 1j * rng.standard_normal(len(iq)))
     path = tmp_path / "signal.cf32"
     (iq * 0.2).astype(np.complex64).tofile(path)
-    emissions = found(capsys, path, "--rate", "500e3")["emissions"]
+    emissions = found(capsys, path, "--rate", "500e3", "--model", "amc-nano")["emissions"]
     assert [e["label"] for e in emissions] == [label]
     rate_hz = emission.truth["symbol_rate_hz"]
     assert emissions[0]["symbol_rate_hz"] == pytest.approx(rate_hz, rel=1e-3)

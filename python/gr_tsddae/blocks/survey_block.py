@@ -4,6 +4,7 @@
 from gr_tsddae.blocks.network.block import Cut, WindowBlock
 from gr_tsddae.blocks.surveying.model import CHUNK_SAMPLES, SurveyModel
 from gr_tsddae.blocks.surveying.worker import SurveyWorker, surveyed
+from gr_tsddae.survey import DEFAULT_MODEL
 
 BATCH_CHUNKS = 64
 MAX_WAIT_S = 0.05
@@ -36,7 +37,7 @@ class survey(WindowBlock):
 
     def __init__(
         self,
-        model: str = "amc-nano",
+        model: str = DEFAULT_MODEL,
         sample_rate_hz: float = 0.0,
         center_frequency_hz: float = 0.0,
         minimum_snr_db: float = 0.0,

@@ -20,7 +20,7 @@ from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError
 from gr_tsddae.iq.formats.live import LiveCapture
 from gr_tsddae.labels import match_class
-from gr_tsddae.survey import evaluation
+from gr_tsddae.survey import DEFAULT_MODEL, evaluation
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.naming import CLASSES, Signal, load_signals
 from gr_tsddae.survey.output import files, table
@@ -46,9 +46,9 @@ def parser() -> argparse.ArgumentParser:
     add_recording_options(top)
     top.add_argument(
         "--model",
-        default="amc-nano",
-        help="name or folder of the model that names what has a symbol rate; none: only measure "
-        "(default: amc-nano)",
+        default=DEFAULT_MODEL,
+        help=f"name or folder of the model that is asked what each is; none: only measure "
+        f"(default: {DEFAULT_MODEL})",
     )
     top.add_argument(
         "--threshold", type=number, default=0.6, help="confidence below it: unknown (default: 0.6)"

@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 
 from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer
+from gr_tsddae.survey import DEFAULT_MODEL
 
 CHUNK_SAMPLES = 1024  # the stream is taken in such pieces; less than one is lost at a retune
 NO_MODEL = "none"
@@ -36,7 +37,7 @@ class SurveyModel:
 
     def __init__(
         self,
-        model: str = "amc-nano",
+        model: str = DEFAULT_MODEL,
         *,
         device: str = "auto",
         precision: str = "auto",

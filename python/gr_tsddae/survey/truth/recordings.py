@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from gr_tsddae.command import Parser, number
 from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.labels import NOISE, UNKNOWN
+from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.naming import CLASSES, SYNONYMS, Signal, baud, hertz, load_signals
 from gr_tsddae.survey.recording import survey_recording
@@ -88,7 +89,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--root", type=Path, metavar="DIR", help="what paths start from (default: the table's)"
     )
-    top.add_argument("--model", default="amc-nano", help="default: amc-nano")
+    top.add_argument("--model", default=DEFAULT_MODEL, help=f"default: {DEFAULT_MODEL}")
     top.add_argument("--threshold", type=number, default=0.6, help="default: 0.6")
     top.add_argument("--device", default="cpu", help="auto, cpu, cuda (default: cpu)")
     top.add_argument("--json", action="store_true", help="everything as JSON on stdout")
