@@ -20,11 +20,11 @@ struct tag_time {
     double frac_s;
 };
 
-//! The value of an rx_time tag: a tuple of whole seconds and a fraction of a second.
+//! The value of an rx_time tag: a tuple of whole seconds, a fraction, and perhaps more.
 //! Nothing when the value is anything else.
 std::optional<tag_time> time_of_tag(const pmt::pmt_t& value);
 
-//! The value of an rx_freq or rx_rate tag: a finite real number, in Hz.
+//! The value of an rx_freq or rx_rate tag: a finite number of any type, in Hz.
 //! Nothing when the value is anything else.
 std::optional<double> hz_of_tag(const pmt::pmt_t& value);
 

@@ -529,6 +529,8 @@ def test_tags_cut_the_stream_and_describe_its_windows():
         tag(0, "rx_rate", pmt.from_double(1e6)),
         tag(33, "rx_freq", pmt.from_double(433e6)),  # says nothing new, as an integer neither
         tag(35, "rx_freq", pmt.from_long(433_000_000)),
+        tag(36, "rx_freq", pmt.from_uint64(433_000_000)),
+        tag(37, "rx_freq", pmt.from_complex(433e6)),
         tag(37, "rx_rate", pmt.from_uint64(1_000_000)),
         tag(45, "rx_time", rx_time(100, 0.75)),  # after an overflow
         tag(45, "rx_freq", pmt.from_double(433e6)),

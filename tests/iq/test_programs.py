@@ -165,6 +165,7 @@ def test_one_channel_becomes_its_analytic_signal(tmp_path, bits, tag):
         ("01-Jan-2020 120000.000 145.800MHz 000.cu8", None, 145.8e6, None),
         ("2020-01-01_12-00-00_2400000SPS_137100000Hz.cu8", 2.4e6, 137.1e6, None),
         ("RTL-SDR-20200101_120000-433_92MHz-1MSps-1MHz.complex16u", 1e6, 433.92e6, None),
+        ("x-f1.0e+999-s1.0e+999-t20200101.cfile", None, None, None),
         ("lora_125kHz.cu8", None, None, None),
         ("doorbell_433M.cu8", None, None, None),
         ("run_20200101_2400000.cu8", None, None, None),

@@ -21,6 +21,7 @@ from gr_tsddae.blocks.receiver.stream_tags import number_of_tag, tag_of_time, ti
         (pmt.from_double(math.nan), None),
         (pmt.from_double(math.inf), None),
         (pmt.from_complex(1j), None),
+        (pmt.from_complex(433e6), 433e6),
         (pmt.from_bool(True), None),
         (pmt.intern("1"), None),
         (pmt.PMT_NIL, None),

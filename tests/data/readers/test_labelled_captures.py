@@ -323,14 +323,15 @@ def test_audio_beside_iq_and_sidecars_of_others_are_passed_over(tmp_path):
     write_raw(tmp_path / "am" / "a.cf32", iq_of(1000))
     (tmp_path / "am" / "a.json").write_text('{"model": "A", "id": 1}\n{"model": "A", "id": 1}\n')
     (tmp_path / "am" / "b.cf32").write_bytes(iq_of(500, 1).tobytes())
-    (tmp_path / "am" / "b.json").write_text('{"model": "A", "time": "noon"}')
+    (tmp_path / "am" / "b.json").write_text('{"model": "A", "type": "TPMS", "label": "x"}')
     write_wav(tmp_path / "am" / "listen.wav", bytes(1600), channels=1, rate=8000)
+    write_wav(tmp_path / "am" / "gqrx_20200101_120000_145800000.wav", bytes(1600))
     write_wav(tmp_path / "am" / "SDRSharp_20200101_120000Z_145800000Hz_AF.wav", bytes(1600))
     (tmp_path / "am" / "._a.cf32").write_bytes(b"of a Mac")
     dataset = open_dataset("captures", tmp_path, window_samples=100)
     assert dataset.summary()["classes"] == {"am": 15}
     assert dataset.skipped == {
-        "file of demodulated audio": 1,
+        "file of demodulated audio": 2,
         "file of one channel beside IQ": 1,
         "sidecar of another program": 2,
     }

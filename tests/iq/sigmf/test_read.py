@@ -340,6 +340,16 @@ def test_a_wrong_field_that_samples_do_not_depend_on_is_left_out(tmp_path, secti
     expect(CaptureDamagedError, "is not valid SigMF", meta, strict=True)
 
 
+def test_a_type_that_can_be_read_all_the_same(tmp_path):
+    meta = write_sigmf(tmp_path, tone(), "ci16")  # early writers left the byte order out
+    with open_capture(meta) as capture:
+        assert (capture.sample_format.name, capture.faults) == ("ci16", ())
+    edit_meta(meta, lambda m: m["global"].update({"core:datatype": "CI16_BE"}))
+    with open_capture(meta) as capture:
+        assert capture.sample_format.name == "ci16_be"
+        assert "it is read as CI16_BE" in capture.faults[0]
+
+
 def test_a_wrong_annotation_leaves_the_others(tmp_path):
     notes = [{"core:sample_start": n, "core:sample_count": 5, "core:label": str(n)} for n in (0, 9)]
     meta = write_sigmf(tmp_path, tone(), annotations=[notes[0], {"core:label": "x"}, notes[1]])

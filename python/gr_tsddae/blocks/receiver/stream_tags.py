@@ -29,4 +29,6 @@ def tag_of_time(whole_s: int, part_s: float) -> pmt.pmt_base:
 def _number(value: pmt.pmt_base) -> int | float | None:
     if pmt.is_real(value) or pmt.is_integer(value) or pmt.is_uint64(value):
         return pmt.to_python(value)
+    if pmt.is_complex(value) and pmt.to_complex(value).imag == 0:
+        return pmt.to_complex(value).real
     return None

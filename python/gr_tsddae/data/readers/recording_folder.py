@@ -264,9 +264,12 @@ def _is_audio(file: Path) -> bool:
     return says is not None and says.is_audio
 
 
-def _is_nearly_ours(key: Any) -> bool:
-    """Tell whether a key is one of a sidecar, or a slip of the pen."""
-    return bool(difflib.get_close_matches(str(key), _SIDECAR_TYPES, cutoff=0.75))
+def _is_of_others(content: dict[Any, Any], sidecar: Path) -> bool:
+    """Tell whether another program wrote a sidecar; one with a slip of the pen is a person's."""
+    near = [bool(difflib.get_close_matches(str(k), _SIDECAR_TYPES, cutoff=0.75)) for k in content]
+    if sidecar.suffix == ".json":  # decoders have keys such as "type" and "label" among others
+        return not all(near)
+    return not any(near)
 
 
 def _sidecar(file: Path, notes: Counter[str]) -> dict[str, Any]:
@@ -289,7 +292,7 @@ def _sidecar(file: Path, notes: Counter[str]) -> dict[str, Any]:
         reason = " ".join(str(error).split())
         raise DatasetError(f"{sidecar} cannot be read ({reason}); mend or remove it") from error
     known = ", ".join(_SIDECAR_TYPES)
-    if not isinstance(content, dict) or not any(map(_is_nearly_ours, content)):
+    if not isinstance(content, dict) or _is_of_others(content, sidecar):
         notes["sidecar of another program"] += 1
         return {}
     for key, value in content.items():

@@ -7,6 +7,7 @@ taken for frequencies.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ _EXPONENT = r"\d(?:\.\d+)?(?:e[+-]?\d+)?"
 # Program, pattern, how samples are stored where the extension does not say it.
 _PATTERNS = (
     ("gqrx", rf"^gqrx_{_TIME}_{_CENTER}_{_RATE}_fc", "cf32"),
+    ("gqrx", rf"^(?P<audio>gqrx)_{_TIME}_{_CENTER}$", None),
     ("rtl_433", r"_(?P<center>[\d.]+)(?P<center_unit>M)_(?P<rate>[\d.]+)(?P<rate_unit>k)$", None),
     ("rtl_433", r"\.(?P<audio>am|fm)$", None),  # NAME.am.s16: an envelope, no samples of a radio
     ("osmocom_fft", rf"-f(?P<center>{_EXPONENT})-s(?P<rate>{_EXPONENT})-t\d+", "cf32"),
@@ -79,7 +81,7 @@ def _hz(number: str | None, unit: str | None) -> float | None:
         value = float((number or "").replace("_", ".")) * _FACTORS[unit or ""]
     except ValueError:  # no number, or one of several points
         return None
-    return round(value, 3) or None
+    return round(value, 3) if 0 < value < math.inf else None
 
 
 def _utc(date: str | None, clock: str | None) -> str | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -12,7 +13,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from gr_tsddae.iq.formats.capture_errors import CaptureDamagedError, CaptureMissingError
+from gr_tsddae.iq.formats.capture_errors import (
+    CaptureDamagedError,
+    CaptureFormatError,
+    CaptureMissingError,
+)
+from gr_tsddae.iq.formats.sample_format import SampleFormat
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +110,8 @@ def parse(text: bytes, where: str) -> tuple[dict[str, Any], list[str]]:
         )
     metadata["global"].setdefault("core:version", "1.0.0")
     for section in ("captures", "annotations"):
-        metadata.setdefault(section, [])
+        if metadata.get(section) is None:
+            metadata[section] = []
     faults = _validate(metadata, where)
     for section in ("captures", "annotations"):
         metadata[section].sort(key=itemgetter("core:sample_start"))
@@ -129,6 +136,13 @@ def _finite(value: Any, where: str, faults: list[str]) -> Any:
     return {key: _finite(each, where, faults) for key, each in value.items()}
 
 
+def _is_known(datatype: Any) -> bool:
+    """Tell whether samples can be read all the same, as with a type in capitals."""
+    with contextlib.suppress(CaptureFormatError):
+        return isinstance(datatype, str) and bool(SampleFormat.parse(datatype))
+    return False
+
+
 def _validate(metadata: dict[str, Any], where: str) -> list[str]:
     """Take out the fields that the library finds invalid, and say which they are."""
     try:
@@ -148,6 +162,9 @@ def _validate(metadata: dict[str, Any], where: str) -> list[str]:
         if section == "annotations" and (len(inner) < 2 or inner[1] in _DECISIVE):
             unfit |= set(inner[:1])
             metadata[section] = metadata[section] if inner else []
+        elif inner == ["core:datatype"] and _is_known(metadata[section]["core:datatype"]):
+            faults.append(f"{fault}; it is read as {metadata[section]['core:datatype']}")
+            continue
         elif len(inner) < (1 if section == "global" else 2) or _DECISIVE & set(inner):
             raise CaptureDamagedError(f"{fault}; mend this field")
         elif section == "global":

@@ -5,7 +5,9 @@ The `sigmf` library judges the metadata. Samples are read like those of any othe
 an archive, because a whole recording never fits in memory twice.
 """
 
+import contextlib
 import hashlib
+import os
 import tarfile
 from itertools import pairwise
 from pathlib import Path
@@ -157,8 +159,11 @@ def beside(path: Path, suffix: str) -> Path | None:
     """Find the file of this suffix beside `path`, in upper or lower case; None without one."""
     if (usual := path.with_suffix(suffix)).is_file():
         return usual
-    named = path.with_suffix(suffix.upper())
-    return named if named.is_file() else None
+    with contextlib.suppress(OSError):
+        for name in os.listdir(path.parent):
+            if name.lower() == usual.name.lower() and (path.parent / name).is_file():
+                return path.parent / name
+    return None
 
 
 def _pair_file(path: Path, suffix: str) -> Path:
