@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import operator
 import os
@@ -23,6 +22,7 @@ from gr_tsddae.iq.formats.capture_errors import (
     CaptureMissingError,
     CaptureRangeError,
 )
+from gr_tsddae.iq.formats.moments import decimals, unix_s
 from gr_tsddae.iq.formats.sample_format import SampleFormat
 
 
@@ -147,7 +147,7 @@ class Capture:
         segment = self.segment_at(sample)
         if segment is None or segment.datetime is None or self.sample_rate_hz is None:
             return None
-        start_s = _unix_s(segment.datetime)
+        start_s = unix_s(segment.datetime)
         if start_s is None:
             return None
         return start_s + (sample - segment.first_sample) / self.sample_rate_hz
@@ -207,12 +207,12 @@ class Capture:
             return False
         if after.datetime is None:
             return True
-        expected_s, told_s = _unix_s(before.datetime), _unix_s(after.datetime)
+        expected_s, told_s = unix_s(before.datetime), unix_s(after.datetime)
         if expected_s is None or told_s is None or self.sample_rate_hz is None:
             return False
         expected_s += (after.first_sample - before.first_sample) / self.sample_rate_hz
-        decimals = min(_decimals(segment.datetime) for segment in (before, after))
-        return abs(told_s - expected_s) <= min(1.5 * 10**-decimals, 2e-3)
+        digits = min(decimals(segment.datetime) for segment in (before, after))
+        return abs(told_s - expected_s) <= min(1.5 * 10**-digits, 2e-3)
 
     def blocks(self, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
         """Go through the capture once.
@@ -394,30 +394,3 @@ def count_samples(
         f"{path} ends inside a sample: {left_over_bytes} bytes are left out, where a "
         f"{sample_format.name} sample has {sample_bytes}; is dtype= right?",
     )
-
-
-def _unix_s(moment: str | None) -> float | None:
-    """Return the Unix time of an ISO 8601 text (UTC where it names no zone), None for no time."""
-    try:
-        start = datetime.datetime.fromisoformat(_to_python_isoformat(moment or ""))
-    except ValueError:
-        return None
-    if start.tzinfo is None:
-        start = start.replace(tzinfo=datetime.timezone.utc)
-    return start.timestamp()
-
-
-def _decimals(moment: str) -> int:
-    """Count the decimals of the seconds in an ISO 8601 text."""
-    digits = moment.partition(".")[2]
-    return len(digits) - len(digits.lstrip("0123456789"))
-
-
-def _to_python_isoformat(text: str) -> str:
-    """Rewrite RFC 3339 for `datetime.fromisoformat` of Python 3.10: +00:00, six decimals."""
-    text = text.strip().replace("Z", "+00:00").replace("z", "+00:00")
-    head, dot, rest = text.partition(".")
-    if not dot:
-        return text
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-    return f"{head}.{(digits + '000000')[:6]}{rest[len(digits) :]}"
