@@ -30,6 +30,7 @@ VALLEY_CELLS = 64  # averaged, so that chance digs no valleys into a short burst
 TOUCHING_SKIRT = 10.0  # how much denser an emission is than its skirt,
 DETACHED_SKIRT = 100.0  # and than the side lobes beyond
 LEAST_SIGMAS = 8.0  # of noise, that a box's power must exceed
+LEAST_DC_BINS = 128  # of a band whose bins around 0 Hz may be left out
 DC_FINE_BINS = 3  # around 0 Hz: the receiver's own
 IMAGE_DB = 14.0  # how much stronger the original of a mirror image is, at least
 IMAGE_COHERENCE = 0.6
@@ -135,7 +136,7 @@ def _finer(floor: np.ndarray) -> np.ndarray:
 def _hide_dc(ratio: np.ndarray, reach: int) -> None:
     """Replace the bins around 0 Hz by those beside them, where they stand out."""
     middle = ratio.shape[1] // 2
-    if middle < 3 * reach + 2:
+    if middle < LEAST_DC_BINS / 2 * reach:  # bins so wide hold more than DC
         return
     beside = np.r_[
         middle - 2 * reach - 1 : middle - reach, middle + reach + 1 : middle + 2 * reach + 2

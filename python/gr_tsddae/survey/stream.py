@@ -15,8 +15,7 @@ import numpy as np
 
 from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError
-from gr_tsddae.survey import measurement
-from gr_tsddae.survey.detection import detect
+from gr_tsddae.survey import detection, filled, measurement
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.history import History
 from gr_tsddae.survey.isolation import Isolator
@@ -33,7 +32,10 @@ from gr_tsddae.survey.tracking import Track, Tracker
 
 FLOOR_MEMORY = 0.7  # of the level before, per slab
 LEVEL_JUMP_DB = 1.5  # the receiver's gain was changed: the floor is learned anew
+TEST_S = 0.25  # between looks at whether the band is filled
 DEEPEST_FLOOR_DB = -70.0  # under the strongest bin
+ROUNDING_NOISE = 1 / 6  # of the converter's two components, in its steps squared
+STOPBAND_DB = -10.0  # of the floor in the middle: beyond is the stopband of the receiver's filter
 LEAST_SNR_DB = 0.0
 EDGE_SHARE = 0.01  # of the band: where the receiver's filter falls
 LEAST_EDGE_SNR_DB = 6.0  # of what touches the band's edge
@@ -91,6 +93,8 @@ class Survey:
         self.grid = grid
         self._slab = 0
         self._level: np.ndarray | None = None
+        self._is_filled = False  # by one emission
+        self._test_at = 0  # slab in which this is looked at next
         self._floor = np.ones(grid.coarse_samples, np.float32)
         self._tracker = Tracker(grid)
         self._history = History(self.rate_hz, grid.slab_samples)
@@ -177,8 +181,7 @@ class Survey:
         )
         if self._on_frames is not None:
             self._on_frames(coarse, first_frame * grid.hop_samples)
-        self._learn_floor(coarse)
-        boxes = detect(coarse, fine, self._floor)
+        boxes = self._detect(level_samples, coarse, fine)
         sums = [
             np.maximum(
                 coarse[box.active, box.low : box.high].sum(0) / self._floor[box.low : box.high]
@@ -223,19 +226,54 @@ class Survey:
             track.fine += fine_sum
             track.fine_frames += fine_frames
 
-    def _learn_floor(self, coarse: np.ndarray) -> None:
+    def _detect(
+        self, samples: np.ndarray, coarse: np.ndarray, fine: np.ndarray
+    ) -> list[detection.Box]:
+        """Boxes over the floor; over a lower one, where the floor itself proves to be sent."""
+        step = filled.step_of(samples)
+        self._least_floor = step**2 * ROUNDING_NOISE
+        self._learn_floor(coarse, step)
+        noise = filled.most_noise(samples, step)
+        if float(self._floor.mean()) > filled.FLOOR_EXCESS * noise:
+            floor = filled.shouldered_floor(self._level)
+            return self._over(floor * min(1.0, noise / float(floor.mean())), coarse, fine)
+        boxes = self._over(self._floor, coarse, fine)
+        if self._slab >= self._test_at:
+            self._is_filled = filled.is_filled(samples, coarse, boxes, self.rate_hz, step)
+            self._test_at = self._slab + max(1, int(TEST_S * self.rate_hz / self.grid.slab_samples))
+        if self._is_filled:
+            return self._over(filled.shouldered_floor(self._level), coarse, fine)
+        beside = filled.beside(self._floor, boxes)
+        return boxes if beside is None else self._over(beside, coarse, fine)
+
+    def _over(self, floor: np.ndarray, coarse: np.ndarray, fine: np.ndarray) -> list[detection.Box]:
+        """Boxes over a floor, which goes no lower than a receiver's does.
+
+        It shows only so many decibels at once, and where its filter takes the noise away, it takes
+        all that is sent there, too: what remains are the filter's own lobes.
+        """
+        lowest = max(
+            1e-28,
+            self._least_floor,
+            float(coarse.mean(0).max()) * 10 ** (DEEPEST_FLOOR_DB / 10),
+            float(np.median(floor)) * 10 ** (STOPBAND_DB / 10),
+        )
+        self._floor = np.maximum(floor, np.float32(lowest))
+        return detection.detect(coarse, fine, self._floor)
+
+    def _learn_floor(self, coarse: np.ndarray, step: float) -> None:
         level = np.maximum(quiet_level(coarse), 1e-30)
-        strongest = float(coarse.mean(0).max())
-        if self._level is not None:
+        quieter = filled.quieter_level(coarse, floor_under(level), step)
+        if quieter is not None:
+            level = np.maximum(quieter, 1e-30)
+        elif self._level is not None:
             jump_db = 10 * np.log10(np.median(level) / np.median(self._level))
             if abs(jump_db) < LEVEL_JUMP_DB:
                 level = np.exp(
                     FLOOR_MEMORY * np.log(self._level) + (1 - FLOOR_MEMORY) * np.log(level)
                 )
         self._level = level
-        self._floor = np.maximum(
-            floor_under(level), np.float32(max(1e-28, strongest * 10 ** (DEEPEST_FLOOR_DB / 10)))
-        )
+        self._floor = floor_under(level)
 
     def _report(self, heard: list[Track]) -> list[Event]:
         frame_s = self.grid.hop_samples / self.rate_hz

@@ -19,6 +19,8 @@ CENTRED_SHARE, CENTRED_OVERLAP = 0.25, 0.25  # the same, where their middles agr
 PART_SHARE = 0.8  # of the narrower one, when it is a part of the other
 MOST_CLOSED = 256  # tracks kept after their end, as neighbours of those that go on
 LASTING = 32  # coarse frames that a box must last to widen a track
+SPILT = 20.0  # how much denser an emission is than what it spills,
+FLASH_FRAMES, FLASH_SHARE = 16, 0.3  # which lasts so long, for so much of the time
 ALIKE_DB = 8.0  # how much the density of a part may differ from the whole's
 
 
@@ -197,10 +199,27 @@ class Tracker:
             if other is not track and other.stop > track.start and other.start < track.stop
         ]
 
+    def _is_spilt(self, track: Track, other: Track, margin: int) -> bool:
+        """Whether a track is flashes beside another: what its peaks and its keying spill."""
+        gap = max(other.low - track.high, track.low - other.high)
+        if gap > margin or track.width > other.width or other.density < SPILT * track.density:
+            return False
+        length = track.stop - track.start
+        on = sum(stop - start for start, stop in track.bursts)
+        longest = max(stop - start for start, stop in track.bursts)
+        return (
+            other.start <= track.start
+            and other.stop >= track.stop
+            and longest <= FLASH_FRAMES
+            and on < FLASH_SHARE * max(length, LASTING)
+        )
+
     def is_part(self, track: Track) -> bool:
         """Whether a track is a fragment of another: within it, or a strip at its edge."""
         for other in self.beside(track):
             margin = max(2, other.width // 8)
+            if self._is_spilt(track, other, margin):
+                return True
             shared = min(track.high, other.high + margin) - max(track.low, other.low - margin)
             together = min(track.stop, other.stop) - max(track.start, other.start)
             if (
