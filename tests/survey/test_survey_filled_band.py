@@ -8,8 +8,8 @@ import pytest
 from scipy import signal
 
 from gr_tsddae.survey import filled
-from gr_tsddae.survey.evaluation import survey_samples
 from gr_tsddae.survey.spectrum import power_frames
+from gr_tsddae.survey.truth.scenes import survey_samples
 
 
 def noise(samples: int, seed: int = 1) -> np.ndarray:

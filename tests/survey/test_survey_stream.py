@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gr_tsddae.iq.captures import open_capture
-from gr_tsddae.survey.evaluation import match, score, survey_samples
 from gr_tsddae.survey.stream import Survey, survey_capture
+from gr_tsddae.survey.truth.scenes import match, score, survey_samples
 from gr_tsddae.synth.emission import make
 from gr_tsddae.synth.emission.parts import at_rate
 from gr_tsddae.synth.scene import SCENES, make_scene

@@ -20,12 +20,12 @@ from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError
 from gr_tsddae.iq.formats.live import LiveCapture
 from gr_tsddae.labels import match_class
-from gr_tsddae.survey import DEFAULT_MODEL, evaluation
+from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.naming import CLASSES, Signal, load_signals
 from gr_tsddae.survey.output import files, table
 from gr_tsddae.survey.recording import survey_recording
-from gr_tsddae.survey.truth import recordings
+from gr_tsddae.survey.truth import recordings, scenes
 from gr_tsddae.zoo import ModelError
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words[:1] == ["evaluate"] and any(w.startswith("--recordings") for w in words):
             recordings.run(recordings.parser().parse_args(words[1:]))
         elif words[:1] == ["evaluate"]:
-            evaluation.run(evaluation.parser().parse_args(words[1:]))
+            scenes.run(scenes.parser().parse_args(words[1:]))
         else:
             run(parser().parse_args(words))
     except (CaptureError, ModelError, ValueError, OSError, RuntimeError, ImportError) as error:

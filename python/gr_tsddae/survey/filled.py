@@ -29,10 +29,12 @@ MOST_IDLE_STEPS = 0.75  # squared: a converter that rests between two values has
 CONVERTER_STEPS = 2.0  # squared: what rounding takes from a small power, at most
 MOST_CLIPPED = 0.02  # of the samples: clipping steadies any envelope
 QUANTILE = 0.25
+NOISE_SAMPLES = 1 << 16
 SHARE_OF_SHOULDERED = 0.97  # of the band: what an emission with visible shoulders may fill
 LEAST_DEPTH = 4.0  # of the shoulders, to be taken for the floor
 LEAST_BESIDE = 0.1  # of the band must be free to tell the floor under the rest
 LEAST_LIFT = 0.35  # nepers of power by which a floor must be lifted to be set right
+LEAST_RISE = 4.0  # times the supposed floor: what is denser is not a part of it
 MOST_BESIDE = 10.0  # times the power of what may be floor, that may be sent beside it
 UNSEEN_FLOOR = 0.1  # of an emission's own level, where no floor is seen at all
 TEST_SAMPLES = 1 << 17  # looked at for a cyclic prefix and a symbol rate
@@ -87,6 +89,7 @@ def most_noise(samples: np.ndarray, step: float) -> float:
     Returns:
         Mean power.
     """
+    samples = samples[:NOISE_SAMPLES]  # any part of them bounds the noise
     power = np.square(samples.real) + np.square(samples.imag)
     mean = float(power.mean())
     rounding = CONVERTER_STEPS * step**2
@@ -126,7 +129,9 @@ def is_filled(
     """
     free = np.ones(coarse.shape[1], bool)
     for box in boxes:
-        free[max(0, box.low - 2) : box.high + 2] = False
+        # What rises little above it may be the same.
+        if box.strength > LEAST_RISE:
+            free[max(0, box.low - 2) : box.high + 2] = False
     middle = len(free) // 2
     free[middle - 1 : middle + 2] = False
     power = coarse.mean(0)

@@ -236,17 +236,19 @@ class Survey:
         noise = filled.most_noise(samples, step)
         if float(self._floor.mean()) > filled.FLOOR_EXCESS * noise:
             floor = filled.shouldered_floor(self._level)
-            return self._over(floor * min(1.0, noise / float(floor.mean())), coarse, fine)
-        boxes = self._over(self._floor, coarse, fine)
+            return self._boxes_over(floor * min(1.0, noise / float(floor.mean())), coarse, fine)
+        boxes = self._boxes_over(self._floor, coarse, fine)
         if self._slab >= self._test_at:
             self._is_filled = filled.is_filled(samples, coarse, boxes, self.rate_hz, step)
             self._test_at = self._slab + max(1, int(TEST_S * self.rate_hz / self.grid.slab_samples))
         if self._is_filled:
-            return self._over(filled.shouldered_floor(self._level), coarse, fine)
+            return self._boxes_over(filled.shouldered_floor(self._level), coarse, fine)
         beside = filled.beside(self._floor, boxes)
-        return boxes if beside is None else self._over(beside, coarse, fine)
+        return boxes if beside is None else self._boxes_over(beside, coarse, fine)
 
-    def _over(self, floor: np.ndarray, coarse: np.ndarray, fine: np.ndarray) -> list[detection.Box]:
+    def _boxes_over(
+        self, floor: np.ndarray, coarse: np.ndarray, fine: np.ndarray
+    ) -> list[detection.Box]:
         """Boxes over a floor, which goes no lower than a receiver's does.
 
         It shows only so many decibels at once, and where its filter takes the noise away, it takes
