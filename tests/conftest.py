@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What tests of several rooms share: a small model that never saw a signal."""
+"""What tests of several rooms share: one thread, and a small model that never saw a signal."""
 
 import dataclasses
 import os
@@ -14,6 +14,17 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.synth import CLASSES
 
 MODEL_NAME = "amc-untrained"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks so small are fastest on one thread: several wait for each other longer than work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")  # of the processes that tests start
+        yield
+    torch.set_num_threads(before)
 
 
 @torch.no_grad()

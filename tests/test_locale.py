@@ -55,7 +55,7 @@ def test_a_recording_is_classified(folder, model_folder, fill):
     )
     network = fill(nets.create("tsnet-nano", class_count=len(CLASSES)))
     zoo.save(folder / "modèle", card, network)
-    for out in (["--json"], [], ["--annotations", "größe/résultat", "--quiet"]):
+    for out in (["--json", "--annotations", "größe/résultat"], []):
         run("classify", "größe/a/x.cf32", "--model", "modèle", *out, folder=folder)
     metadata = json.loads((folder / "größe/résultat.sigmf-meta").read_text(encoding="utf-8"))
     assert {each["core:label"] for each in metadata["annotations"]} <= {*CLASSES, "unknown"}

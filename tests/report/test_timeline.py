@@ -3,26 +3,16 @@
 
 import builtins
 import tracemalloc
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from decisions import Decision
 
 from gr_tsddae.iq.captures import Annotation, open_capture
 from gr_tsddae.report.timeline import MAX_COLUMNS, _Colours, plot_timeline, spectrogram
 
 CLASSES = ("BPSK", "QPSK", "WBFM", "noise")
-
-
-@dataclass
-class Decision:
-    label: str
-    first_sample: int
-    sample_count: int = 1000
-    confidence: float = 0.9
-    model: str = "amc-nano"
-    center_frequency_hz: float | None = None
-    sample_rate_hz: float | None = None
 
 
 def write(path, iq, **kwargs):
@@ -43,7 +33,7 @@ def has_colour(path, colour):
 
 
 def decide(labels, confidence=0.9):
-    return [Decision(x, 1000 * n, confidence=confidence) for n, x in enumerate(labels)]
+    return [Decision(x, 1000 * n, 1000, confidence) for n, x in enumerate(labels)]
 
 
 @pytest.fixture

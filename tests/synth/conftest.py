@@ -24,15 +24,6 @@ def fixed_timing():
     return FixedTiming
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Small tensors: more threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="session")
 def seeded():
     """seeded(7) is a CPU generator with seed 7."""

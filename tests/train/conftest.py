@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from gr_tsddae.train import config as configs
 
@@ -17,17 +16,6 @@ NETWORK = {
     },
 }  # fmt: skip
 WINDOW_SAMPLES = 32
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_thread():
-    """Networks so small are fastest on one thread: several wait for each other longer than work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", "1")  # of the processes that tests start
-        yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -7,36 +7,16 @@ import struct
 import subprocess
 import sys
 import tarfile
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from decisions import DECISIONS, Decision
 
 from gr_tsddae.iq.captures import CaptureError, CaptureRangeError, open_capture
 from gr_tsddae.iq.sigmf import describe
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 
 sigmf = pytest.importorskip("sigmf")
-
-
-@dataclass
-class Decision:
-    label: str
-    first_sample: int
-    sample_count: int = 100
-    confidence: float = 0.9
-    model: str = "amc-nano"
-    center_frequency_hz: float | None = None
-    sample_rate_hz: float | None = None
-
-
-DECISIONS = [
-    Decision("noise", 0, confidence=0.5),
-    Decision("BPSK", 100, confidence=0.8),
-    Decision("BPSK", 200, confidence=1.0),
-    Decision("BPSK", 400),  # after a gap
-    Decision("noise", 500),
-]
 
 
 def samples(count=1000):

@@ -1,35 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decisions joined to annotations: what touches and agrees, weighted by length."""
 
-from dataclasses import dataclass
-
 import pytest
+from decisions import DECISIONS, Decision
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gr_tsddae.iq.sigmf.model_annotation import merged
 
 sigmf = pytest.importorskip("sigmf")
-
-
-@dataclass
-class Decision:
-    label: str
-    first_sample: int
-    sample_count: int = 100
-    confidence: float = 0.9
-    model: str = "amc-nano"
-    center_frequency_hz: float | None = None
-    sample_rate_hz: float | None = None
-
-
-DECISIONS = [
-    Decision("noise", 0, confidence=0.5),
-    Decision("BPSK", 100, confidence=0.8),
-    Decision("BPSK", 200, confidence=1.0),
-    Decision("BPSK", 400),  # after a gap
-    Decision("noise", 500),
-]
 
 
 def test_decisions_that_touch_and_agree_are_merged():
