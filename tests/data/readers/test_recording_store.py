@@ -75,6 +75,18 @@ def test_a_recording_that_is_gone_or_cut_meanwhile_is_an_error(captures):
         store.read(np.array([1]))
 
 
+def test_a_released_store_holds_no_file_and_maps_it_again(captures):
+    store = store_of(captures, [0], [0])
+    before = store.read(np.array([0]))
+    store.release()
+    np.testing.assert_array_equal(store.read(np.array([0])), before)
+    captures[0].data_path.unlink()
+    np.testing.assert_array_equal(store.read(np.array([0])), before)  # still mapped
+    store.release()
+    with pytest.raises(DatasetError, match="cannot be read any more"):
+        store.read(np.array([0]))
+
+
 def test_power_is_exact_where_single_precision_ends():
     rows = np.zeros((4, 2, LENGTH), np.float32)
     rows[0], rows[1], rows[2], rows[3, 0, 0] = 1, 1e-30, 1e30, np.nan
