@@ -163,6 +163,31 @@ def test_a_slow_survey_loses_samples_and_counts_them(carrier, policy, monkeypatc
     check_lives(flowgraph.emissions)
 
 
+def test_a_survey_of_half_the_speed_has_few_gaps(monkeypatch):
+    """It loses long stretches, not a batch now and then: emissions are still found."""
+    rate_hz = 1e6
+    push, stretches = Survey.push, set()
+
+    def slowly(self, samples):
+        stretches.add(id(self))
+        kept.append(self)
+        time.sleep(2 * len(samples) / rate_hz)
+        return push(self, samples)
+
+    kept: list = []  # or an id might be given again
+    monkeypatch.setattr(Survey, "push", slowly)
+    iq = noise(5_000_000) + tone(5_000_000, 131e3, rate_hz)
+    flowgraph = SurveyFlowgraph(
+        vector_source(iq), between=(blocks.throttle(8, rate_hz),), sample_rate_hz=rate_hz,
+        capacity_batches=16,
+    )  # fmt: skip
+    assert ended(flowgraph)
+    assert flowgraph.counters()["samples_dropped"] > 1_000_000
+    assert len(stretches) <= 8
+    assert any(e["stop_s"] - e["start_s"] > 0.4 for e in flowgraph.ended())
+    check_lives(flowgraph.emissions)
+
+
 def test_lost_samples_end_emissions(carrier, monkeypatch):
     """Time on either side of a hole is right: samples are counted in the stream."""
     flowgraph = SurveyFlowgraph(vector_source(carrier), overflow="block", sample_rate_hz=RATE_HZ)

@@ -283,6 +283,7 @@ def test_survey_with_a_file_for_the_radio(name, rate_hz, example, emissions, tmp
     station(rate_hz, 0.4, offset_hz=-300e3).tofile(air)
     running = example(name)
     running.replace_radio(air)
+    running.block("survey")["parameters"]["overflow"] = "block"  # the file can wait
     heard = emissions(running)
     running.start(frequency_hz=STATION_HZ + 300e3)
     while not is_station(heard()):

@@ -61,6 +61,7 @@ class survey(WindowBlock):
         worker = SurveyWorker(
             self.batcher,
             network,
+            capacity_batches=capacity_batches,
             minimum_snr_db=minimum_snr_db,
             confidence_threshold=confidence_threshold,
             sample_rate_hz=sample_rate_hz,

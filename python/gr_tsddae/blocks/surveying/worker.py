@@ -30,6 +30,7 @@ class SurveyWorker(WindowWorker):
         batcher: window_batcher,
         model: SurveyModel,
         *,
+        capacity_batches: int,
         minimum_snr_db: float,
         confidence_threshold: float,
         sample_rate_hz: float,
@@ -48,6 +49,7 @@ class SurveyWorker(WindowWorker):
         self._recognition = Recognition(
             self._on_answer, self._report, load_signals(), patient=batcher.policy == "block"
         )
+        self._most_ready = max(1, capacity_batches - 2)
         self._paused = False
         self._stretch: Stretch | None = None
         self._known: dict[int, Known] = {}  # by the number that the stretch gives
@@ -97,6 +99,16 @@ class SurveyWorker(WindowWorker):
             for rows_ in np.split(np.arange(part.start, part.stop), edges):
                 iq = windows[rows_[0] : rows_[-1] + 1].reshape(-1).copy()
                 self._survey(iq, int(info["first_sample"][rows_[0]]), origin)
+        if self._is_overrun():
+            # One long gap, and a long stretch behind it: an emission must last to be found. Left
+            # alone, a full ring loses a batch between any two.
+            self._end_stretch()
+            self._batcher.discard_pending()
+
+    def _is_overrun(self) -> bool:
+        """Tell whether samples of a live stream are about to be lost."""
+        ready = self._batcher.counters()["batches_ready"]
+        return self._batcher.policy != "block" and ready >= self._most_ready
 
     def _survey(self, iq: np.ndarray, first_sample: int, origin: Origin) -> None:
         if not origin.sample_rate_hz:

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Survey block on a live stream: delay, load, losses and memory.
+
+    .venv/bin/python benchmarks/survey_live.py --minutes 5
+    .venv/bin/python benchmarks/survey_live.py --minutes 5 --dongle --retune-s 20
+
+A synthetic scene of eight emitters is played over and over at its own rate. With --dongle the
+scene is served as rtl_tcp serves a dongle, the stock osmosdr source takes it, and the receiver is
+retuned. Measured: the time from the arrival of an emission's first sample to its first message and
+to its first label, the CPU time of the survey's threads and of the process, lost samples, and
+memory. Ends with status 1 when a sample is unaccounted for or memory grows. Writes
+benchmarks/results/survey_live.json, with --dongle survey_live_dongle.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bisect
+import json
+import resource
+import sys
+import tempfile
+import time
+from array import array
+from pathlib import Path
+
+import numpy as np
+import pmt
+from gnuradio import blocks, gr
+
+from dongle import Dongle
+from gr_tsddae import blocks as tsddae
+from gr_tsddae.bench.machine import describe, memory_mib
+from gr_tsddae.files import write_json
+from gr_tsddae.synth.scene import SCENES, make_scene
+from gr_tsddae.synth.scene.files import write_scene
+
+CENTER_HZ = 433.92e6
+RETUNE_HZ = 200e3  # up, and then down again
+SCENE_S = 10.0
+EMITTERS = 8
+TICK_S = 0.25
+SETTLED = 0.2  # of the run: memory is compared with how it was then
+MEMORY_LIMIT_MB = 32.0
+PARTS = ("surveyed", "gated", "dropped", "flushed", "pending")
+
+
+class Clock(gr.sync_block):
+    """A sink that notes when samples arrive."""
+
+    def __init__(self):
+        gr.sync_block.__init__(self, "clock", [np.complex64], None)
+        self.ends, self.times = array("q"), array("d")
+
+    def work(self, input_items, output_items):
+        self.ends.append(self.nitems_read(0) + len(input_items[0]))
+        self.times.append(time.monotonic())
+        return len(input_items[0])
+
+    def arrival(self, sample: int) -> float | None:
+        """Moment at which a sample arrived; None when it has not."""
+        at = bisect.bisect_right(self.ends, sample)
+        return self.times[at] if at < len(self.times) else None
+
+
+class Listener(gr.basic_block):
+    """Keeps the moments of the first message and of the first answer for each emission."""
+
+    def __init__(self):
+        gr.basic_block.__init__(self, name="listener", in_sig=None, out_sig=None)
+        self.first_sample: dict[int, int] = {}
+        self.told_at: dict[int, float] = {}
+        self.answered_at: dict[int, float] = {}
+        self.status: list[dict] = []
+        for port in ("emissions", "status"):
+            self.message_port_register_in(pmt.intern(port))
+            self.set_msg_handler(pmt.intern(port), getattr(self, f"on_{port}"))
+
+    def on_emissions(self, message: pmt.pmt_base) -> None:
+        now, said = time.monotonic(), pmt.to_python(message)
+        self.first_sample[said["id"]] = said["first_sample"]
+        self.told_at.setdefault(said["id"], now)
+        if said["probabilities"]:
+            self.answered_at.setdefault(said["id"], now)
+
+    def on_status(self, message: pmt.pmt_base) -> None:
+        self.status.append(pmt.to_python(message))
+
+
+class Live(gr.top_block):
+    """Source -> Survey, clock; the survey's messages -> listener."""
+
+    def __init__(self, rate_hz: float, model: str, *, port: int | None, path: Path):
+        gr.top_block.__init__(self, "live survey")
+        self.survey = tsddae.survey(
+            model=model, sample_rate_hz=rate_hz, center_frequency_hz=CENTER_HZ
+        )
+        self.radio = None
+        if port is None:
+            self.file = blocks.file_source(gr.sizeof_gr_complex, str(path), True)
+            self.source = blocks.throttle(gr.sizeof_gr_complex, rate_hz)
+            self.connect(self.file, self.source)
+        else:
+            import osmosdr
+
+            self.radio = self.source = osmosdr.source(
+                args=f"numchan=1 rtl_tcp=127.0.0.1:{port},psize=1048576"
+            )
+            self.radio.set_sample_rate(rate_hz)
+            self.radio.set_center_freq(CENTER_HZ, 0)
+            self.radio.set_gain_mode(False, 0)
+            self.radio.set_gain(30, 0)
+        self.clock, self.listener = Clock(), Listener()
+        self.connect(self.source, self.survey)
+        self.connect(self.source, self.clock)
+        for name in ("emissions", "status"):
+            self.msg_connect(self.survey, name, self.listener, name)
+
+    def tune(self, hz: float) -> None:
+        """Retune the receiver; it sends no tags, so the survey is told."""
+        self.radio.set_center_freq(hz, 0)
+        self.survey.set_center_frequency_hz(hz)
+
+
+def run(flowgraph: Live, seconds: float, retune_s: float) -> dict[str, list[float]]:
+    """Run for a while, and return the memory and the backlog over time."""
+    recorded: dict[str, list[float]] = {"memory_mb": [], "lag_s": []}
+    flowgraph.start()
+    began = time.monotonic()
+    due, up = began + retune_s, False
+    while (now := time.monotonic()) < began + seconds:
+        time.sleep(TICK_S)
+        recorded["memory_mb"].append(memory_mib())
+        status = flowgraph.listener.status
+        recorded["lag_s"].append(status[-1]["lag_s"] if status else 0.0)
+        if flowgraph.radio is not None and retune_s and now >= due:
+            due, up = now + retune_s, not up
+            flowgraph.tune(CENTER_HZ + RETUNE_HZ * up)
+    flowgraph.stop()
+    flowgraph.wait()
+    return recorded
+
+
+def delays_s(flowgraph: Live, moments: dict[int, float]) -> dict[str, float | int]:
+    """Delays from the arrival of emissions' first samples to moments, as percentiles."""
+    firsts = flowgraph.listener.first_sample
+    arrivals = {number: flowgraph.clock.arrival(firsts[number]) for number in moments}
+    found = [moments[n] - at for n, at in arrivals.items() if at is not None]
+    if not found:
+        return {"count": 0}
+    p50, p99 = np.percentile(found, (50, 99))
+    return {"count": len(found), "p50_s": round(p50, 3), "p99_s": round(p99, 3)}
+
+
+def measured(flowgraph: Live, recorded: dict[str, list[float]], cores: float) -> dict:
+    """The results of a run."""
+    counters, status = flowgraph.survey.counters(), flowgraph.listener.status
+    memory = recorded["memory_mb"][int(SETTLED * len(recorded["memory_mb"])) :]
+    tenth = max(1, len(memory) // 10)
+    return {
+        "to_the_first_message": delays_s(flowgraph, flowgraph.listener.told_at),
+        "to_the_first_label": delays_s(flowgraph, flowgraph.listener.answered_at),
+        "cpu_share": round(float(np.mean([s["cpu_share"] for s in status])), 3),
+        "cpu_share_recognition": round(
+            float(np.mean([s["cpu_share_recognition"] for s in status])), 3
+        ),
+        "cpu_cores_of_the_process": round(cores, 2),
+        "recognitions": status[-1]["recognitions"],
+        "recognitions_skipped": status[-1]["recognitions_skipped"],
+        "lag_max_s": round(max(recorded["lag_s"]), 3),
+        "dropped_share": counters["samples_dropped"] / max(1, counters["samples_in"]),
+        "memory_growth_mb": round(float(np.median(memory[-tenth:]) - np.median(memory[:tenth])), 1),
+        "errors": status[-1]["errors"],
+        "last_error": status[-1]["last_error"],
+        "counters_add_up": counters["samples_in"] == sum(counters[f"samples_{p}"] for p in PARTS),
+        "counters": counters,
+    }
+
+
+def faults(result: dict) -> list[str]:
+    """List what is wrong with a run, in words."""
+    found = []
+    if not result["counters_add_up"]:
+        found.append("the counters do not add up")
+    if result["memory_growth_mb"] > MEMORY_LIMIT_MB:
+        found.append(f"memory grew by {result['memory_growth_mb']} MB")
+    if result["errors"]:
+        found.append(f"{result['errors']} errors, the last: {result['last_error']}")
+    if not result["to_the_first_message"]["count"]:
+        found.append("no emission was found")
+    return found
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main() -> int:
+    """Run once, print and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--rate", type=float, default=2.4e6)
+    parser.add_argument("--model", default="amc-nano")
+    parser.add_argument("--recipe", default="mixed", choices=sorted(SCENES))
+    parser.add_argument("--seed", type=int, default=5000)
+    parser.add_argument("--dongle", action="store_true", help="by rtl_tcp and osmosdr")
+    parser.add_argument("--retune-s", type=float, default=0.0, help="with --dongle; 0: never")
+    given = parser.parse_args()
+    scene = make_scene(
+        SCENES[given.recipe], seconds=SCENE_S, rate_hz=given.rate, emitters=EMITTERS,
+        seed=given.seed,
+    )  # fmt: skip
+    seconds = 60 * given.minutes
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "scene"
+        if given.dongle:
+            recording = write_scene(scene, path)
+            del scene
+            with Dongle(
+                recording, recording_rate=given.rate, recording_frequency=CENTER_HZ
+            ) as dongle:
+                flowgraph = Live(given.rate, given.model, port=dongle.port, path=path)
+                cpu_s = _cpu_s()
+                recorded = run(flowgraph, seconds, given.retune_s)
+        else:
+            scene.iq.astype(np.complex64).tofile(path)
+            del scene
+            flowgraph = Live(given.rate, given.model, port=None, path=path)
+            cpu_s = _cpu_s()
+            recorded = run(flowgraph, seconds, 0.0)
+        cores = (_cpu_s() - cpu_s) / seconds
+    result = {
+        "machine": describe("cpu"),
+        **{name: getattr(given, name) for name in ("model", "rate", "recipe", "seed", "minutes")},
+        "retune_s": given.retune_s,
+        **measured(flowgraph, recorded, cores),
+    }
+    result["faults"] = faults(result)
+    print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
+    name = "survey_live_dongle.json" if given.dongle else "survey_live.json"
+    write_json(Path(__file__).parent / "results" / name, result)
+    for fault in result["faults"]:
+        print(f"WRONG: {fault}", file=sys.stderr)
+    return 1 if result["faults"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
