@@ -24,12 +24,14 @@ class Listener:
     window_samples = L
 
     def __init__(
-        self, *, bandwidth_multiple=None, samples_per_symbol=None, answer=None, scores=None
-    ):
+        self, *, bandwidth_multiple=None, samples_per_symbol=None, sample_rate_hz=None, answer=None,
+        scores=None,
+    ):  # fmt: skip
         self.card = SimpleNamespace(
             window_samples=L,
             bandwidth_multiple=bandwidth_multiple,
             samples_per_symbol=samples_per_symbol,
+            sample_rate_hz=sample_rate_hz,
         )
         self.windows = None
         self._answer = answer or (lambda windows: np.tile([0.1, 0.9], (len(windows), 1)))
@@ -76,6 +78,20 @@ def spectrum_of(windows):
     """Mean power per bin over windows, from -1/2 to 1/2 of the sample rate."""
     faded = windows * np.hanning(windows.shape[1])
     return np.fft.fftshift(np.square(np.abs(np.fft.fft(faded, axis=1))).mean(0))
+
+
+def test_a_taught_model_gets_the_rate_of_its_recordings():
+    rng = np.random.default_rng(1)
+    iq = band_of_noise(rng, 400_000, 60e3, 70e3) + noise(rng, 400_000, 0.01)
+    listener = Listener(sample_rate_hz=50e3)
+    found = recognise(emission(60e3, 70e3, [(0.1, 0.7)]), listener, cutter(iq), RATE_HZ, 0.5)
+    assert found.label == "loud"
+    power = spectrum_of(listener.windows)
+    edges = np.interp([0.005, 0.995], np.cumsum(power) / power.sum(), np.linspace(-0.5, 0.5, L))
+    assert edges == pytest.approx([-0.1, 0.1], abs=0.006), "10 kHz of 50"
+    wide = Listener(sample_rate_hz=50e3)
+    found = recognise(emission(0, 60e3, [(0.1, 0.7)]), wide, cutter(iq), RATE_HZ, 0.5)
+    assert wide.windows is None and found.label == UNKNOWN, "it does not fit into that rate"
 
 
 @pytest.mark.parametrize(("low_hz", "high_hz"), [(60e3, 80e3), (-210e3, -207e3), (-190e3, 190e3)])

@@ -26,7 +26,7 @@ RECORD_MODES = ("drop", "block", "off")
 
 
 class sigmf_annotator(gr.hier_block2):
-    """Complex stream (none if `record` is "off"), `decisions`, `emissions` in; `status` out.
+    """Complex stream (none if `record` is "off"), `decisions`, `emissions`, `record` in.
 
     Record a stream as SigMF with decisions of a classifier and emissions of a survey as
     annotations, or annotate an existing recording. The
@@ -108,7 +108,7 @@ class sigmf_annotator(gr.hier_block2):
             self.connect(self, self.recorder)
             # No message ever flows here: the connection ties the worker's end to the stream's.
             self.msg_connect(self.recorder, "drain", self.worker, "drain")
-        for port in ("decisions", "emissions"):
+        for port in ("decisions", "emissions", "record"):
             self.message_port_register_hier_in(port)
             self.msg_connect(self, port, self.worker, port)
         self.message_port_register_hier_out("status")

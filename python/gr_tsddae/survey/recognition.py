@@ -22,6 +22,7 @@ PLACES = 16  # that windows of an emission are cut from, where it is long
 BLOCK_SAMPLES = 1 << 18
 SYMBOLS_PASSBAND = 1 / 1.5  # of the sample rate, for models that want samples per symbol
 RATE_TOLERANCE = 0.03  # those models know errors ten times as large
+TAUGHT_PASSBAND = 0.9  # of the sample rate, at most, for models taught from recordings
 LEAST_BINS = 3  # of the survey's fine spectrum: what is narrower counts as that wide
 NARROW_BINS = 8  # what is narrower may count as wider, so that a window fits into it
 
@@ -54,7 +55,8 @@ def recognise(
 
     Args:
         emission: Measured.
-        recognizer: Of a model that wants samples per symbol, or a multiple of the bandwidth.
+        recognizer: Of a model that wants samples per symbol, a multiple of the bandwidth, or one
+            sample rate for all.
         cutter: Of the recording or stream the emission is in.
         rate_hz: Sample rate of the recording.
         least: Confidence under which the label is "unknown". It is "unknown" as well where the
@@ -116,6 +118,10 @@ def _wanted(emission: Emission, recognizer: Recognizer, rate_hz: float) -> Wante
         # The noise beside the emission stays in: these models learned from windows whose whole band
         # is noisy, and call a filtered BPSK a QAM.
         return Wanted(wanted_hz, max(emission.bandwidth_hz, SYMBOLS_PASSBAND * wanted_hz), 0, False)
+    if card.sample_rate_hz and emission.bandwidth_hz < card.sample_rate_hz:
+        # Taught from recordings: all that it learned from was cut out at this rate, this wide.
+        passband_hz = min(PASSBAND * emission.bandwidth_hz, TAUGHT_PASSBAND * card.sample_rate_hz)
+        return Wanted(card.sample_rate_hz, passband_hz, RATE_TOLERANCE, True)
     return None
 
 

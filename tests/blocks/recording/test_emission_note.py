@@ -37,9 +37,10 @@ def annotations(path):
 def station(tmp_path):
     """An existing recording of 1000 samples, its annotator, and a sender of emissions."""
     np.zeros(1000, np.complex64).tofile(tmp_path / "rec.cf32")
-    flowgraph, sender = gr.top_block("test"), Sender(ports=("emissions",))
+    flowgraph, sender = gr.top_block("test"), Sender(ports=("emissions", "record"))
     annotator = sigmf_annotator(str(tmp_path / "rec.cf32"), "off", sample_rate_hz=RATE_HZ)
-    flowgraph.msg_connect(sender, "emissions", annotator, "emissions")
+    for port in ("emissions", "record"):
+        flowgraph.msg_connect(sender, port, annotator, port)
     flowgraph.start()
     flowgraph.sender, flowgraph.annotator = sender, annotator
     flowgraph.path = tmp_path / "rec.sigmf-meta"
@@ -127,3 +128,24 @@ def test_a_survey_annotates_the_recording_of_its_stream(tmp_path):
     assert entry["core:sample_start"] + entry["core:sample_count"] > 490_000
     middle_hz = (entry["core:freq_lower_edge"] + entry["core:freq_upper_edge"]) / 2
     assert middle_hz == pytest.approx(1e8 + 31e3, abs=30)
+
+
+def test_the_users_name_is_the_label_and_models_may_learn_from_it(station):
+    """Said while it lasts, the box grows on under that name; said later, it is one box more."""
+    from gr_tsddae.iq.sigmf.opinion import is_opinion
+
+    station.sender.say(emission("begun"), "emissions")
+    station.sender.say(emission("ended", 2, label="FM", withdrawn=False), "emissions")
+    until(lambda: station.annotator.worker.recording.annotation_count == 2)
+    station.sender.say(emission("updated", label=" garage "), "record")
+    station.sender.say(emission("ended", 2, label="baby monitor"), "record")
+    station.sender.say(emission("updated", label="  "), "record")  # no name: refused
+    until(lambda: station.annotator.worker._errors == 1)
+    say(station, emission("ended", sample_count=200, withdrawn=False))
+    entries = annotations(station.path)
+    by_label = {entry["core:label"]: entry for entry in entries}
+    assert set(by_label) == {"garage", "FM", "baby monitor"} and len(entries) == 3
+    assert by_label["garage"]["core:sample_count"] == 200
+    assert by_label["garage"]["core:freq_upper_edge"] == 3000.0
+    for name, entry in by_label.items():
+        assert is_opinion(entry.get("core:generator")) == (name == "FM")

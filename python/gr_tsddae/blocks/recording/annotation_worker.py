@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write decisions and emissions into a growing SigMF file, and publish its status."""
+"""Write decisions, emissions and the user's names into a growing SigMF file, and its status."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ TICK_S = 0.1  # how often the thread looks whether metadata or status are due
 
 
 class AnnotationWorker(MessageBlock):
-    """Messages `decisions`, `emissions` in, `status` out; writes the metadata on a thread.
+    """Messages `decisions`, `emissions`, `record` in, `status` out; a thread writes the metadata.
 
     Args:
         open_recording: opens the recording of a run without a recorder. None with a recorder,
@@ -41,7 +41,11 @@ class AnnotationWorker(MessageBlock):
     ):
         super().__init__(
             "annotation_worker",
-            hears={"decisions": self._on_decision, "emissions": self._on_emission},
+            hears={
+                "decisions": self._on_decision,
+                "emissions": self._on_emission,
+                "record": self._on_record,
+            },
             stream_ended=stream_ended,
             thread_name="tsddae annotator",
         )
@@ -55,6 +59,7 @@ class AnnotationWorker(MessageBlock):
         self.merge = True
 
         self._decisions = self._emissions = self._left_out = self._unwritable = 0
+        self._names: dict[int, str] = {}  # what the user calls emissions that last
         self._errors = 0
         self._last_error = ""
         self._logged: dict[str, str] = {}
@@ -83,6 +88,7 @@ class AnnotationWorker(MessageBlock):
 
     def start(self) -> bool:
         self._decisions = self._emissions = self._left_out = self._unwritable = 0
+        self._names = {}
         if self._open_recording is not None:
             self.recording = None
             try:
@@ -128,19 +134,38 @@ class AnnotationWorker(MessageBlock):
 
     def _on_emission(self, message: pmt.pmt_base) -> None:
         try:
-            self._annotate_emission(EmissionNote(pmt.to_python(message)))
+            said = pmt.to_python(message)
+            name = self._names.get(said.get("id"), "") if isinstance(said, dict) else ""
+            self._annotate_emission(EmissionNote(said, name))
         except Exception as error:  # an exception would end the block's thread
             self.report("emission refused", error)
 
+    def _on_record(self, message: pmt.pmt_base) -> None:
+        """The user names an emission: its box, which may still grow, becomes the user's own."""
+        try:
+            said = pmt.to_python(message)
+            note = EmissionNote(said, str(said["label"]).strip() if isinstance(said, dict) else "")
+            if not note.by_user:
+                raise ValueError("the label is empty: the name of the emission is wanted")
+            if not note.over:
+                self._names[note.number] = note.label
+            self._annotate_emission(note)
+        except Exception as error:  # an exception would end the block's thread
+            self.report("name of an emission refused", error)
+
     def _annotate_emission(self, note: EmissionNote) -> None:
-        is_left_out = note.label in self.ignore or note.confidence < self.minimum_confidence
+        is_left_out = not note.by_user and (
+            note.label in self.ignore or note.confidence < self.minimum_confidence
+        )
+        if note.over:
+            self._names.pop(note.number, None)
         if note.over and not note.withdrawn:
             self._emissions += 1
             self._left_out += is_left_out
         if self.recording is None:
             return  # opening it failed, which has been reported
         self._check_is_in_file(note.first_sample)
-        if note.withdrawn or is_left_out:
+        if is_left_out or (note.withdrawn and not note.by_user):
             self.recording.withdraw(note.number)
         else:
             self.recording.put(note.number, note, last=note.over)

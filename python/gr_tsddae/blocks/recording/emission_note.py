@@ -15,11 +15,14 @@ class EmissionNote:
     """A box in time and frequency with a label.
 
     Args:
-        said: a message of the port `emissions` of the Survey block.
+        said: a message of the port `emissions` of the Survey block, or of the port `record` of the
+            Survey Display.
+        name: what the user calls it; empty: the label of the message, which is a model's.
 
     Attributes:
         number: of the emission; later messages about it have the same.
-        label: the class, or "unknown".
+        label: the class, or "unknown", or the user's name.
+        by_user: whether the label is the user's. Models may learn from such an annotation.
         confidence: of the label, 0 to 1.
         first_sample, sample_count, end_sample: where the emission lies in the stream.
         over: whether it has ended.
@@ -29,10 +32,13 @@ class EmissionNote:
         ValueError: If it is no such message, or a number in it makes no sense.
     """
 
-    def __init__(self, said: Any):
+    def __init__(self, said: Any, name: str = ""):
         if not isinstance(said, dict) or not set(NEEDED) <= set(said):
             raise ValueError(f"an emission is a dictionary with {', '.join(NEEDED)}, not {said}")
-        self._emission = emission = Emission.from_dict(said, said.get("center_frequency_hz"))
+        emission = Emission.from_dict(said, said.get("center_frequency_hz"))
+        if name:
+            emission = dataclasses.replace(emission, label=name, confidence=1.0)
+        self._emission, self.by_user = emission, bool(name)
         self.number, self.label = emission.id, emission.label
         self.confidence = emission.confidence
         self.first_sample = int(said["first_sample"])
@@ -63,4 +69,7 @@ class EmissionNote:
         emission = self._emission
         if emission.band_center_hz is None:
             emission = dataclasses.replace(emission, band_center_hz=center_frequency_hz)
-        return annotation(emission, self.first_sample, self.sample_count)
+        entry = annotation(emission, self.first_sample, self.sample_count)
+        if self.by_user:
+            del entry["core:generator"]
+        return entry

@@ -34,6 +34,7 @@ class HeardEmission:
         time_s: Unix time of the begin, or None.
         band_center_hz: absolute frequency of the band's centre, or None.
         model: name of the model that gave the label.
+        first_sample, sample_count: where it lies in the stream, for a recorder.
     """
 
     id: int
@@ -52,6 +53,8 @@ class HeardEmission:
     time_s: float | None = None
     band_center_hz: float | None = None
     model: str = ""
+    first_sample: int = 0
+    sample_count: int = 0
 
     @property
     def center_hz(self) -> float:
@@ -111,6 +114,8 @@ def checked_emission(value: Mapping[str, Any]) -> HeardEmission:
         time_s=time_s if time_s is not None and time_s >= UNIX_TIME_FROM_S else None,
         band_center_hz=_optional(value, "center_frequency_hz"),
         model=str(value.get("model") or ""),
+        first_sample=int(_optional(value, "first_sample") or 0),
+        sample_count=int(_optional(value, "sample_count") or 0),
     )
 
 

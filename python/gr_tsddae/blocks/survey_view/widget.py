@@ -66,6 +66,7 @@ class SurveyWidget(QWidget):
         self.settings, self.inbox = settings, inbox
         self.state = SurveyState(settings.history_s)
         self.theme = theme_for(settings.palette, QApplication.palette())
+        self.recorded: dict[int, str] = {}  # what the user calls emissions, by id
         self._palette_wanted = settings.palette
         self._updated_at_s = self._listed_at_s = time.monotonic()
         self.plot = WaterfallPlot(self.state, self.theme)
@@ -217,6 +218,8 @@ class SurveyWidget(QWidget):
     def _list(self) -> None:
         """Bring the table up to date."""
         changed, removed = self.state.log.news()
+        for number in removed:
+            self.recorded.pop(number, None)
         if changed or removed:
             self.table.show_news(self.state.log.emissions, changed, removed)
             if self.plot.chosen_id in changed | removed:
@@ -273,6 +276,8 @@ class SurveyWidget(QWidget):
             self.name.setFocus()
             return
         self.record.emit(record_message(self.chosen, name))
+        self.recorded[self.chosen.id] = name
+        self._show_chosen()
         self.table.setFocus()
 
     def _show_following(self, follows: bool) -> None:
@@ -293,6 +298,8 @@ class SurveyWidget(QWidget):
             ]
             if emission.symbol_rate_hz is not None:
                 pieces.append(rate(emission.symbol_rate_hz))
+            if emission.id in self.recorded:
+                pieces.insert(0, f"● recorded as {self.recorded[emission.id]}")
             text = "  ·  ".join(pieces)
         self.chosen_text.setText(text)
         self.chosen_text.setToolTip(text)
@@ -315,9 +322,14 @@ def tune_message(emission: HeardEmission) -> dict[str, Any]:
 def record_message(emission: HeardEmission, name: str) -> dict[str, Any]:
     """What a recorder needs to know of an emission, and the name that the user gave it."""
     return tune_message(emission) | {
+        "kind": "ended" if emission.ended else "updated",
         "label": name,
         "low_hz": emission.low_hz,
         "high_hz": emission.high_hz,
+        "snr_db": emission.snr_db,
         "start_s": emission.start_s,
         "stop_s": emission.stop_s,
+        "first_sample": emission.first_sample,
+        "sample_count": emission.sample_count,
+        "center_frequency_hz": emission.band_center_hz,
     }
