@@ -26,7 +26,7 @@ from PyQt5 import sip
 from PyQt5.QtCore import QPoint, Qt, QTimer
 from PyQt5.QtGui import QColor, QImage
 from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import QApplication, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
 
 from gr_tsddae.blocks import classifier, qt_display
 from gr_tsddae.blocks.display.paint import Painting
@@ -185,7 +185,55 @@ def test_the_label_is_large_and_is_the_one_decided(display):
     assert max(ink) - min(ink) > 0.18 * widget.height()
 
 
-@pytest.mark.parametrize("size", [(240, 160), (320, 240), (800, 480), (1600, 900)])
+def test_no_letter_of_the_label_is_cut_off(display):
+    """A "g" reaches lower than an "e", and still ends inside the label's place."""
+    widget = display.qwidget()
+
+    def lowest(label):
+        names = (label, "noise")
+        probabilities = dict.fromkeys(names, 0.5)
+        value = decision(best=label, probabilities=probabilities)
+        widget.state.read("decisions", partial(pmt.to_python, pmt.to_pmt(value)), time.monotonic())
+        place = widget.layout_now().label.toRect()
+        image = widget.grab().toImage()
+        inked = [
+            y for y in range(place.top(), place.bottom() + 1)
+            if any(colour(image, x, y).min() > 120 for x in range(place.left(), place.right()))
+        ]  # fmt: skip
+        return max(inked), place
+
+    widget.settings.running = True
+    (level, _), (deep, place) = lowest("erase"), lowest("garage")
+    assert deep - level > 0.08 * place.height()
+    assert deep < place.bottom()
+
+
+def test_a_window_opens_large_enough_and_a_chosen_size_stays():
+    """As the windows of GNU Radio: a scroll area in a layout."""
+
+    def opened(resized):
+        made = qt_display()
+        window, area = QWidget(), QScrollArea()
+        content = QWidget()
+        QVBoxLayout(content).addWidget(made.qwidget())
+        area.setWidgetResizable(True)
+        area.setWidget(content)
+        QVBoxLayout(window).addWidget(area)
+        if resized:
+            window.resize(500, 400)
+        window.show()
+        QTest.qWait(50)
+        size = made.qwidget().size(), window.size()
+        sip.delete(window)
+        return size
+
+    widget, _ = opened(resized=False)
+    assert widget.width() >= 780 and widget.height() >= 460
+    _, window = opened(resized=True)
+    assert (window.width(), window.height()) == (500, 400)
+
+
+@pytest.mark.parametrize("size", [(480, 300), (640, 400), (800, 480), (1600, 900)])
 @pytest.mark.parametrize("class_count", [1, 2, 24, 100])
 def test_parts_stay_in_the_widget_and_apart_at_every_size(display, size, class_count):
     widget = display.qwidget()

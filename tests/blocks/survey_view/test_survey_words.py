@@ -24,6 +24,8 @@ BARE = HeardEmission(
 
 def test_what_stands_at_a_box():
     assert words.box_texts(EMISSION) == ["4-FSK DMR?  4.8 kBd", "4-FSK DMR?", "4-FSK", "?7"]
+    wordy = dataclasses.replace(EMISSION, candidates=("short range device with a chip",))
+    assert words.box_texts(wordy)[1] == "4-FSK short range device…?"
     assert words.box_texts(BARE) == ["?  12 kHz", "?8", "?8"]
 
 

@@ -83,17 +83,25 @@ class Painting:
         self.painter.drawText(where, int(how) | Qt.TextSingleLine, elided)
 
     def _fitted(self, where: QRectF, how: int, text: str, colour: str, most: float = 1.0) -> None:
-        """Draw bold text as large as it fits, its capitals at most `most` of the height."""
+        """Draw bold text as large as it fits, its capitals at most `most` of the height.
+
+        It is flush left or right, as `how` says, and centred vertically.
+        """
         trial = self._font(100, bold=True)
         pixels = 100 * min(
             most * where.height() / trial.capHeight(),
+            where.height() / (trial.capHeight() + trial.descent()),
             where.width() / max(trial.horizontalAdvance(text), 1),
         )
         metrics = self._font(math.floor(pixels), bold=True)
         if how == LEFT:  # flush with the small text: large letters have a wide side
-            where = where.adjusted(-metrics.leftBearing(text[0]), 0, 0, 0)
+            left = where.left() - metrics.leftBearing(text[0])
+        else:
+            left = where.right() - metrics.horizontalAdvance(text)
+        # Capitals and descenders together lie in the middle, so that a "g" is not cut off.
+        baseline = where.center().y() + (metrics.capHeight() - metrics.descent()) / 2
         self.painter.setPen(QColor(colour))
-        self.painter.drawText(where, int(how) | Qt.TextSingleLine | Qt.TextDontClip, text)
+        self.painter.drawText(QPointF(left, baseline), text)
 
     # --- head -----------------------------------------------------------------------------------
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import QPointF, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent
+from qtpy.QtGui import QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QShowEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
+from gr_tsddae.blocks.display.first_size import fit_window
 from gr_tsddae.blocks.display.guards import called_by_qt, without_garbage_collection
 from gr_tsddae.blocks.display.paint import Painting
 from gr_tsddae.blocks.display.state import DisplayState, Inbox
@@ -47,7 +48,7 @@ class RecognitionWidget(QWidget):
         self.selection: dict[str, Any] | None = None
         self._shown: tuple[str, ...] = ()
         self._painted = ()
-        self.setMinimumSize(240, 160)
+        self.setMinimumSize(480, 300)
         self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
         self.setAttribute(Qt.WA_OpaquePaintEvent)
         self._timer = QTimer(self)
@@ -56,6 +57,11 @@ class RecognitionWidget(QWidget):
 
     def sizeHint(self) -> QSize:
         return QSize(800, 480)
+
+    @called_by_qt
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        fit_window(self)
 
     @called_by_qt
     def _update(self) -> None:

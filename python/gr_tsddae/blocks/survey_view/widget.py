@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import QPoint, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QKeySequence
+from qtpy.QtGui import QKeySequence, QShowEvent
 from qtpy.QtWidgets import (
     QApplication,
     QHBoxLayout,
@@ -27,6 +27,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from gr_tsddae.blocks.display.first_size import fit_window
 from gr_tsddae.blocks.display.guards import called_by_qt
 from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.survey_view.emissions import HeardEmission
@@ -85,6 +86,11 @@ class SurveyWidget(QWidget):
 
     def sizeHint(self) -> QSize:
         return QSize(1240, 660)
+
+    @called_by_qt
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        fit_window(self)
 
     # --- building -------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from gr_tsddae.blocks.display.units import si, utc
 from gr_tsddae.blocks.survey_view.emissions import HeardEmission
 
 NOTHING = "–"
+BOX_NAME = 20  # letters of a candidate at a box
 _MEASURED_NAMES = {
     "bursts": "bursts",
     "burst_s": "burst",
@@ -28,7 +29,7 @@ def box_texts(emission: HeardEmission) -> list[str]:
     """What may stand at a box, the best first: name and measure, name, number."""
     name = emission.label if emission.known else "?"
     if emission.candidates:
-        name = f"{emission.label} {emission.candidates[0]}?"
+        name = f"{emission.label} {_shortened(emission.candidates[0])}?"
     if emission.symbol_rate_hz is None:
         measure = bandwidth(emission.bandwidth_hz)
     else:
@@ -130,6 +131,10 @@ def tooltip(emission: HeardEmission) -> str:
         for name, value in details(emission)
     )
     return f"<table><tr><td>emission</td><td><b>{emission.id}</b></td></tr>{rows}</table>"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= BOX_NAME else name[: BOX_NAME - 1].rstrip() + "…"
 
 
 def _escaped(text: str) -> str:
