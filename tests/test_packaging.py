@@ -23,6 +23,20 @@ def test_every_package_is_listed():
     assert set(listed) == found | {"gr_tsddae.models"}
 
 
+def test_every_data_file_is_taken_along():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "package-data"
+    ]
+    taken = {
+        path
+        for package, globs in patterns.items()
+        for pattern in globs
+        for path in (ROOT / "python").joinpath(*package.split(".")).glob(pattern)
+    }
+    data = set((ROOT / "python" / "gr_tsddae").rglob("*.yaml"))
+    assert len(data) > 10 and data <= taken
+
+
 def test_no_two_test_files_share_a_name():
     """pytest imports them by name alone, since there are no packages among them."""
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
