@@ -179,7 +179,8 @@ def parser() -> argparse.ArgumentParser:
 
     top = Parser(
         prog="python -m gr_tsddae.survey evaluate",
-        description="Survey scenes and compare with their truth.",
+        description="Survey scenes and compare with their truth. `evaluate --recordings TABLE.csv` "
+        "compares recordings with a table of what they hold; its --help has more.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     top.add_argument(
