@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gr_tsddae.survey.measurement import keying, multicarrier
+from gr_tsddae.survey.measurement import keying, multicarrier, sent
 from gr_tsddae.survey.symbols import chirp_rate, symbol_rate
 from gr_tsddae.synth.emission import make
 from gr_tsddae.synth.emission.parts import at_rate
@@ -109,3 +109,42 @@ def test_useful_length_and_prefix_of_ofdm():
                 emission.truth["prefix_s"], abs=0.03 * true_s
             )
     assert right >= 4
+
+
+def wide_fsk(symbols: int, samples_per_symbol: float, index: float, seed: int) -> np.ndarray:
+    """Unshaped 2-FSK behind a preamble, with a little noise: complex64."""
+    rng = np.random.default_rng(seed)
+    bits = np.concatenate((np.tile([1, -1], 20), rng.choice([1, -1], symbols - 40)))
+    at = (np.arange(int(symbols * samples_per_symbol)) / samples_per_symbol).astype(int)
+    phase = np.cumsum(np.pi * index / samples_per_symbol * bits[at])
+    noise = rng.standard_normal((2, len(at))) * 0.05
+    return (np.exp(1j * phase) + noise[0] + 1j * noise[1]).astype(np.complex64)
+
+
+@pytest.mark.parametrize("index", [1.0, 2.5, 6.0, 9.0])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_lines_of_wide_fsk_are_folded_to_the_symbol_rate(index, seed):
+    """Its bandwidth holds many multiples of the symbol rate, and any may be the strongest line."""
+    samples_per_symbol = 4 * (index + 1.2) + 0.37
+    iq = wide_fsk(300, samples_per_symbol, index, seed)
+    found = symbol_rate([iq], 1e5, 25e3, 20.0)
+    assert found is not None and found.keying == "frequency"
+    assert found.rate_hz == pytest.approx(1e5 / samples_per_symbol, rel=0.01)
+
+
+def test_silence_around_short_bursts_is_no_keying():
+    rng = np.random.default_rng(4)
+    line = (0.01 * rng.standard_normal((2, 40_000))).T.copy().view(complex)[:, 0]
+    for start in (3000, 14_000, 30_000):
+        line[start : start + 2600] += wide_fsk(250, 10.4, 1.2, start)[:2600]
+    parts = sent(line.astype(np.complex64), 1e5, 25e3)
+    assert [len(part) for part in parts] == pytest.approx([2600] * 3, abs=30)
+    symbols, measured = keying([line.astype(np.complex64)], 1e5, 25e3, 20.0)
+    assert symbols.rate_hz == pytest.approx(1e5 / 10.4, rel=0.01)
+    assert measured["keying"] == "frequency"
+
+
+def test_a_code_with_pauses_stays_in_one_piece():
+    code = np.repeat([1, 0, 1, 1, 0, 0, 1, 0] * 40, 12) * (1 + 0j)
+    assert len(sent(code.astype(np.complex64), 1e5, 2e4)) == 1
+    assert sent(np.zeros(10, np.complex64), 1e5, 2e4) == []

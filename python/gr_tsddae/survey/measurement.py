@@ -19,6 +19,9 @@ OFDM_LAG_SIGMAS = 5.0  # or less, where it has
 LEAST_RHYTHM = 30.0  # over the spectrum around it
 MOST_OFDM_LAGS = 12
 LEAST_SYMBOLS = 12
+LEAST_SAMPLES = 64  # of a piece that is measured
+SILENCE = 0.1  # of the level of what is sent
+PAUSE_SYMBOLS = 64  # silent, that are no part of a code
 TAIL = 0.005  # of the power beyond either edge: 99 % lie between (ITU-R SM.328)
 
 
@@ -128,7 +131,7 @@ def keying(
     Returns:
         The symbol rate, or None, and further measurements by name.
     """
-    pieces = [piece for piece in pieces if len(piece) >= 64]
+    pieces = [part for piece in pieces for part in sent(piece, rate_hz, bandwidth_hz)]
     if not pieces:
         return None, {}
     moment = envelope_moment(pieces, snr_db)
@@ -146,6 +149,29 @@ def keying(
         if symbols.keying == "frequency":
             measured |= frequency_keying(pieces, rate_hz, symbols.rate_hz)
     return symbols, measured
+
+
+def sent(piece: np.ndarray, rate_hz: float, bandwidth_hz: float) -> list[np.ndarray]:
+    """The parts of a piece in which something is sent, each of 64 samples or more.
+
+    A spectrum does not tell to the symbol when a burst begins, and its silence around it looks
+    like keying. Where most of a piece is silent, long pauses within it are left out, too.
+    """
+    if len(piece) < LEAST_SAMPLES:
+        return []
+    symbol = rate_hz / bandwidth_hz
+    power = np.square(piece.real) + np.square(piece.imag)
+    level = ndimage.uniform_filter1d(power, min(len(power), max(1, round(16 * symbol)))).max()
+    power = ndimage.uniform_filter1d(power, max(1, round(2 * symbol)))
+    on = np.flatnonzero(power > SILENCE * level)
+    if not len(on):
+        return [piece]
+    if len(on) > 0.5 * len(piece):
+        parts = [piece[on[0] : on[-1] + 1]]
+    else:
+        breaks = np.flatnonzero(np.diff(on) > PAUSE_SYMBOLS * symbol) + 1
+        parts = [piece[run[0] : run[-1] + 1] for run in np.split(on, breaks)]
+    return [part for part in parts if len(part) >= LEAST_SAMPLES]
 
 
 def frequency_keying(

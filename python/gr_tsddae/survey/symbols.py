@@ -8,6 +8,7 @@ have lines at multiples, too: the times between their changes tell which is the 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -148,18 +149,21 @@ def _frequency_keyed(
     span = (0.04 * bandwidth_hz, 1.3 * bandwidth_hz)
     delay = max(1, round(0.25 * rate_hz / bandwidth_hz))
     frequencies = [_frequency(piece, delay) for piece in pieces]
-    step = 2 * delay
-    moves = (
-        lambda f: np.abs(f[step:] - f[:-step]),
-        lambda f: np.square(f[step:] - f[:-step]),
-        np.square,
-    )
+    # Tones far apart for their symbols are steady for long: averaged, they change more clearly.
+    steps = [step for step in (2 * delay, 8 * delay) if step < min(map(len, frequencies)) // 4]
+    moves = [np.square]
+    for step in steps:
+        moves += [
+            functools.partial(_moved, step=step),
+            functools.partial(_moved_squared, step=step),
+        ]
     best = _strongest([_line(frequencies, move, rate_hz, span) for move in moves])
     pair = _square_pair(pieces, rate_hz, bandwidth_hz)
     if best is None:
         return None if pair is None else SymbolRate(pair.rate_hz, pair.lock_db, "offset")
     blip = round(0.75 * rate_hz / bandwidth_hz)
-    changes = [_changes(f > np.median(f), blip) for f in frequencies]
+    low, high = np.quantile(np.concatenate(frequencies), (0.1, 0.9))
+    changes = [_changes(f, low, high, blip) for f in frequencies]
     found_hz, error = _folded(best.rate_hz, changes, rate_hz, span)
     if error < UNIT_ERROR:
         return SymbolRate(found_hz, best.lock_db, "frequency")
@@ -188,8 +192,7 @@ def _on_off(pieces: list[np.ndarray], rate_hz: float, bandwidth_hz: float) -> Sy
     levels = _two_levels(np.concatenate(envelopes))
     if levels is None:
         return None
-    middle = sum(levels) / 2
-    changes = [_changes(e > middle, 3) for e in envelopes]
+    changes = [_changes(e, *levels, 3) for e in envelopes]
     if sum(len(c) for c in changes) < 12:
         return None
     span = (0.02 * bandwidth_hz, 1.3 * bandwidth_hz)
@@ -218,6 +221,16 @@ def _two_levels(envelope: np.ndarray) -> tuple[float, float] | None:
     return (low, high) if apart > TWO_LEVELS and low < 0.35 * high else None
 
 
+def _moved(frequency: np.ndarray, step: int) -> np.ndarray:
+    """How far the frequency, averaged over half a step, moves within a step."""
+    smooth = ndimage.uniform_filter1d(frequency, max(1, step // 2))
+    return np.abs(smooth[step:] - smooth[:-step])
+
+
+def _moved_squared(frequency: np.ndarray, step: int) -> np.ndarray:
+    return np.square(_moved(frequency, step))
+
+
 def _power(x: np.ndarray) -> np.ndarray:
     return np.square(x.real) + np.square(x.imag)
 
@@ -229,10 +242,15 @@ def _frequency(x: np.ndarray, delay: int) -> np.ndarray:
     return np.clip(turn, low - 0.2 * (high - low), high + 0.2 * (high - low))
 
 
-def _changes(flags: np.ndarray, blip: int) -> np.ndarray:
-    """Samples between changes of a flag; what lasts less than half of `blip` samples is noise."""
-    flags = ndimage.uniform_filter1d(flags.astype(np.float32), blip | 1) > 0.5
-    return np.diff(np.flatnonzero(np.diff(flags)))
+def _changes(line: np.ndarray, low: float, high: float, blip: int) -> np.ndarray:
+    """Times in samples between changes from one level to another, to a fraction of a sample.
+
+    What lasts less than half of `blip` samples is noise.
+    """
+    line = np.clip((2 * line - low - high) / max(high - low, 1e-30), -1, 1)
+    line = ndimage.uniform_filter1d(line, blip | 1)
+    at = np.flatnonzero(np.diff(line > 0))
+    return np.diff(at + line[at] / (line[at] - line[at + 1]))
 
 
 def _folded(
