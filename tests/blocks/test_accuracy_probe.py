@@ -183,10 +183,10 @@ def test_no_last_window_is_lost_however_slow_the_network(rml, model, monkeypatch
         source = rml_source("rml2016.10a", str(rml), order="by_class_and_snr", windows_per_key=5)
         flowgraph = Flowgraph(source, model | {"sample_rate_hz": 2e3, "decision_interval_s": 0.3})
         recognizer = flowgraph.classifier.worker._recognizer
-        fast = recognizer.window_probabilities
+        fast = recognizer.judge
         monkeypatch.setattr(
             recognizer,
-            "window_probabilities",
+            "judge",
             lambda w, f=fast, s=pause: (time.sleep(s), f(w))[1],
         )
         flowgraph.run()
@@ -309,14 +309,14 @@ def test_live_reports_and_a_stop_in_the_middle(rml, model, tmp_path, monkeypatch
 
 def test_a_slow_classifier_is_heard_to_its_end(rml, model, monkeypatch):
     """When it is stopped it has a backlog, and takes longer for it than anyone would listen."""
-    quick = classifier_worker.SharedRecognizer.window_probabilities
+    quick = classifier_worker.SharedRecognizer.judge
 
     def slow(self, windows):
         time.sleep(2 * message_block.QUIET_S)
         return quick(self, windows)
 
     flowgraph = Flowgraph(rml_source("rml2016.10a", str(rml), repeat=True), model)
-    monkeypatch.setattr(classifier_worker.SharedRecognizer, "window_probabilities", slow)
+    monkeypatch.setattr(classifier_worker.SharedRecognizer, "judge", slow)
     flowgraph.start()
     deadline = time.monotonic() + 60
     while not flowgraph.classifier.counters()["windows_classified"]:

@@ -195,10 +195,8 @@ def test_slow_network_drops_and_counts_but_never_stalls_the_stream(arguments, mo
         batch_windows=4, **arguments,
     )  # fmt: skip
     recognizer = flowgraph.classifier.worker._recognizer
-    fast = recognizer.window_probabilities
-    monkeypatch.setattr(
-        recognizer, "window_probabilities", lambda w: (time.sleep(0.05), fast(w))[1]
-    )
+    fast = recognizer.judge
+    monkeypatch.setattr(recognizer, "judge", lambda w: (time.sleep(0.05), fast(w))[1])
     flowgraph.start()
     time.sleep(1.0)
     flowgraph.stop()
@@ -233,14 +231,14 @@ def test_stop_in_the_middle_of_a_batch(arguments, monkeypatch):
         **arguments,
     )  # fmt: skip
     recognizer = flowgraph.classifier.worker._recognizer
-    fast, inside = recognizer.window_probabilities, threading.Event()
+    fast, inside = recognizer.judge, threading.Event()
 
     def slow(windows):
         inside.set()
         time.sleep(0.3)
         return fast(windows)
 
-    monkeypatch.setattr(recognizer, "window_probabilities", slow)
+    monkeypatch.setattr(recognizer, "judge", slow)
     flowgraph.start()
     assert inside.wait(10)
     flowgraph.stop()
@@ -266,7 +264,7 @@ def test_an_exception_in_the_worker_is_counted_and_the_stream_goes_on(
         vector_source(noise(64 * L)), overflow="block", batch_windows=16, **arguments
     )
     recognizer = flowgraph.classifier.worker._recognizer
-    fine, calls = recognizer.window_probabilities, []
+    fine, calls = recognizer.judge, []
 
     def sometimes(windows):
         calls.append(1)
@@ -274,7 +272,7 @@ def test_an_exception_in_the_worker_is_counted_and_the_stream_goes_on(
             raise MemoryError("no room")
         return fine(windows)
 
-    monkeypatch.setattr(recognizer, "window_probabilities", sometimes)
+    monkeypatch.setattr(recognizer, "judge", sometimes)
     flowgraph.run()
     counters = flowgraph.counters()
     assert counters["windows_dropped"] == 16

@@ -140,7 +140,7 @@ def test_a_stop_while_the_last_windows_of_a_file_are_worked_on_loses_no_decision
     flowgraph.connect(source, judge)
     flowgraph.msg_connect(judge, "decisions", publisher, "decisions")
     recognizer, worker = judge.worker._recognizer, judge.worker
-    fast, told, stopped = recognizer.window_probabilities, threading.Event(), threading.Event()
+    fast, told, stopped = recognizer.judge, threading.Event(), threading.Event()
     on_system = worker._on_system
 
     def slow(windows):
@@ -152,7 +152,7 @@ def test_a_stop_while_the_last_windows_of_a_file_are_worked_on_loses_no_decision
         told.set()
         on_system(message)
 
-    monkeypatch.setattr(recognizer, "window_probabilities", slow)
+    monkeypatch.setattr(recognizer, "judge", slow)
     monkeypatch.setattr(worker, "_on_system", ended)
     flowgraph.start()
     assert told.wait(30)
