@@ -12,7 +12,7 @@ from scipy.special import softmax
 
 from gr_tsddae import Recognizer, zoo
 from gr_tsddae.inference.engines.engine import openvino_is_there
-from gr_tsddae.inference.rejection import SCORES, rejection_of
+from gr_tsddae.inference.rejection import SCORES, EnergyAndDistance, rejection_of
 from gr_tsddae.iq.windows import SCALINGS, to_rows
 from gr_tsddae.labels import NOISE, UNKNOWN
 
@@ -101,6 +101,33 @@ def test_a_model_without_rejection_has_no_scores(model_folder):
     assert scores is None
     assert np.array_equal(probabilities, recognizer.window_probabilities(windows(3)))
     assert recognizer.predict(windows(1)[0]).decision.score is None
+
+
+def test_energy_and_distance_is_kept_in_a_card(model_folder, tmp_path):
+    random = np.random.default_rng(1)
+    model = zoo.load(model_folder)
+    label = np.repeat(np.arange(len(model.card.classes)), 40)
+    logits = random.standard_normal((len(label), len(model.card.classes)))
+    logits[np.arange(len(label)), label] += 6
+    score = EnergyAndDistance.fit(logits, label)
+    assert score(logits).mean() == pytest.approx(0, abs=0.1)
+    assert score(np.zeros_like(logits[:1])) > score(logits).max()  # no class stands out
+    rejection = {"score": score.NAME, "threshold": 1.0, "reference": score.reference()}
+    zoo.save(tmp_path / "x", dataclasses.replace(model.card, rejection=rejection), model.network)
+    read = rejection_of(zoo.read_card(tmp_path / "x"))
+    assert read.score(logits) == pytest.approx(score(logits), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [None, {}, {"means": "x"}, 5, {"means": [[1.0]], "whiten": [[1.0]], "energy": [0, 1],
+     "distance": [0, 1]}],
+)  # fmt: skip
+def test_a_card_without_the_reference_of_its_score(model_folder, reference):
+    rejection = {"score": "energy_and_distance", "threshold": 1.0, "reference": reference}
+    card = dataclasses.replace(zoo.read_card(model_folder), rejection=rejection)
+    with pytest.raises(zoo.ModelCorruptError, match=r"amc-untrained: rejection\.reference"):
+        rejection_of(card)
 
 
 def test_a_score_of_a_later_version(model_folder):

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from gr_tsddae import Recognizer, nets, zoo
-from gr_tsddae.inference.rejection import SCORES
+from gr_tsddae.inference.rejection import SCORES, ClassDistance, EnergyAndDistance
 from gr_tsddae.synth.air import outliers
 from gr_tsddae.train.__main__ import parse
-from gr_tsddae.train.measure.strangeness import ClassDistance, all_scores, outputs
+from gr_tsddae.train.measure.strangeness import all_scores, outputs
 from gr_tsddae.train.unknown import UnknownConfig, unknown
 
 L = 64
@@ -40,7 +40,7 @@ def test_the_card_gets_a_threshold_that_keeps_known_windows(air_model):
     card = zoo.load(air_model).card
     assert card.rejection == said and card.weights_sha256 == before.weights_sha256
     assert dataclasses.replace(card, rejection={}) == before
-    assert (said["score"], said["recall"]) == ("energy", 0.9)
+    assert (said["score"], said["recall"]) == ("energy_and_distance", 0.9)
     assert set(said["rejected"]) == set(outliers.JUDGES)
     assert 0 <= said["never_learned"]["oscr"] <= said["never_learned"]["auroc"] <= 1
     recognizer = Recognizer(air_model, device="cpu", precision="float32", engine="eager")
@@ -88,7 +88,7 @@ def test_class_distance_against_the_definition():
     inner = np.concatenate([features[label == k] - m for k, m in zip((0, 4), means, strict=True)])
     precision = np.linalg.inv(np.cov(inner.T))
     wanted = [min((x - m) @ precision @ (x - m) for m in means) for x in some]
-    assert ClassDistance(features, label)(some) == pytest.approx(wanted, rel=0.02)
+    assert ClassDistance.fit(features, label)(some) == pytest.approx(wanted, rel=0.02)
 
 
 def test_every_score_of_every_set(air_model):
@@ -100,7 +100,7 @@ def test_every_score_of_every_set(air_model):
     ]
     found = all_scores((sets[0], np.arange(30) % 3), *sets[1:])
     layers = {"class distance, layer 1", "class distance, layer 2"}
-    assert set(found) == {*SCORES, *layers}
+    assert set(found) == {*SCORES, EnergyAndDistance.NAME, *layers}
     for scores in found.values():
         assert [len(each) for each in scores] == [7, 9]
         assert all(np.isfinite(each).all() for each in scores)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.formats.capture import Capture
@@ -24,6 +25,7 @@ SYMBOLS_PASSBAND = 1 / 1.5  # of the sample rate, for models that want samples p
 RATE_TOLERANCE = 0.03  # those models know errors ten times as large
 TAUGHT_PASSBAND = 0.9  # of the sample rate, at most, for models taught from recordings
 LEAST_BINS = 3  # of the survey's fine spectrum: what is narrower counts as that wide
+LEAST_PROBABILITY = 1e-4  # of a window: none alone excludes a class
 NARROW_BINS = 8  # what is narrower may count as wider, so that a window fits into it
 
 
@@ -78,7 +80,8 @@ def recognise(
     noise_share = wanted.passband_hz / max(emission.bandwidth_hz, 1e-9)
     weights = window_weights(windows, emission.snr_db, noise_share)
     window_probabilities, scores = recognizer.judge(windows)
-    probabilities = weights @ window_probabilities
+    # A geometric mean: windows of one signal that disagree a little still name it together.
+    probabilities = softmax(weights @ np.log(np.maximum(window_probabilities, LEAST_PROBABILITY)))
     known, measured = True, emission.measured
     if scores is not None:
         score = float(weights @ scores)

@@ -15,6 +15,7 @@ import torch
 
 from gr_tsddae import zoo
 from gr_tsddae.inference.metrics import rounded, unknown_metrics
+from gr_tsddae.inference.rejection import EnergyAndDistance
 from gr_tsddae.synth.air import outliers
 from gr_tsddae.synth.air.recipe import SENDERS, Draw, draw_windows
 from gr_tsddae.train.measure.strangeness import Outputs, all_scores, outputs
@@ -42,7 +43,9 @@ class UnknownConfig:
     """
 
     model: str
-    score: Literal["energy", "max_probability", "max_logit"] = "energy"
+    score: Literal["energy", "max_probability", "max_logit", "energy_and_distance"] = (
+        "energy_and_distance"
+    )
     recall: float = 0.95
     windows: int = 100
     snr_db: tuple[float, float] = (5.0, 30.0)
@@ -88,6 +91,9 @@ def unknown(config: UnknownConfig) -> dict[str, Any]:
         beside = unknown_metrics(of_known, right, of_learned)
         log.info("%-26s %s; %s", name, _percent(measured), _percent(beside))
     rejection = _rejection(config, scores[config.score], right, kind)
+    if config.score == EnergyAndDistance.NAME:
+        fit = EnergyAndDistance.fit(fitted.logits, label)
+        rejection["reference"] = fit.reference()
     if config.write:
         zoo.save(model.folder, dataclasses.replace(card, rejection=rejection), model.network)
         log.info("wrote %s", model.folder / zoo.CARD_FILE)

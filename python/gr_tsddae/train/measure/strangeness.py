@@ -8,11 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from gr_tsddae.inference.rejection import SCORES
+from gr_tsddae.inference.rejection import SCORES, ClassDistance, EnergyAndDistance
 from gr_tsddae.nets.tsnet import TSNet
 from gr_tsddae.train.measure.predict import logits
-
-SHRINKAGE = 1e-3  # of a covariance, towards equal variances: some features hardly vary
 
 
 class Outputs(NamedTuple):
@@ -52,32 +50,6 @@ def outputs(network: nn.Module, rows: torch.Tensor, *, scaling: str) -> Outputs:
     return Outputs(found.numpy(), features)
 
 
-class ClassDistance:
-    """The smallest Mahalanobis distance to the mean of a class, with one covariance for all.
-
-    Source: Lee et al., "A simple unified framework for detecting out-of-distribution samples and
-    adversarial attacks", NeurIPS 2018.
-
-    Args:
-        features: Of labelled windows, (B, E).
-        label: Their classes, (B,).
-    """
-
-    def __init__(self, features: np.ndarray, label: np.ndarray):
-        features = features.astype(np.float64)
-        names, place = np.unique(label, return_inverse=True)
-        self._means = np.stack([features[place == k].mean(0) for k in range(len(names))])
-        covariance = np.cov((features - self._means[place]).T)
-        size = len(covariance)
-        covariance += SHRINKAGE * np.trace(covariance) / size * np.eye(size)
-        self._whiten = np.linalg.cholesky(np.linalg.inv(covariance))  # (E, E)
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Compute the squared distance of windows' features: (B, E) -> (B,)."""
-        white, means = features @ self._whiten, self._means @ self._whiten
-        return np.square(white[:, None] - means).sum(2).min(1)
-
-
 def all_scores(fitted: tuple[Outputs, np.ndarray], *others: Outputs) -> dict[str, list[np.ndarray]]:
     """Compute every score of several sets of windows.
 
@@ -91,7 +63,9 @@ def all_scores(fitted: tuple[Outputs, np.ndarray], *others: Outputs) -> dict[str
     """
     found = {name: [score(each.logits) for each in others] for name, score in SCORES.items()}
     known, label = fitted
+    combined = EnergyAndDistance.fit(known.logits, label)
+    found[combined.NAME] = [combined(each.logits) for each in others]
     for number, features in known.features.items():
-        distance = ClassDistance(features, label)
+        distance = ClassDistance.fit(features, label)
         found[f"class distance, layer {number}"] = [distance(o.features[number]) for o in others]
     return found
