@@ -43,6 +43,7 @@ class Recipe:
     snr_offset_db: float = 0.0
     class_gain_db: Mapping[str, float] = field(default_factory=dict)
     empty_classes: frozenset[str] = frozenset()
+    twice: ClassVar[frozenset[str]] = frozenset()
     classes: ClassVar[Sequence[str]] = CLASSES
     bandwidth_multiple: ClassVar[None] = None
 
@@ -70,10 +71,12 @@ class AirRecipe:
     Attributes:
         levels_db: lowest and highest SNR in the occupied bandwidth.
         outlier_share: windows of no class, which a classifier learns to be unsure about.
+        twice: classes that random draws hold twice as often as the others: the hard ones.
     """
 
     levels_db: tuple[float, float] = (-5.0, 30.0)
     outlier_share: float = 0.0
+    twice: frozenset[str] = frozenset()
     classes: ClassVar[Sequence[str]] = air.CLASSES
     empty_classes: ClassVar[frozenset[str]] = frozenset()
     samples_per_symbol: ClassVar[None] = None
@@ -121,8 +124,14 @@ RECIPES: dict[str, Recipe | AirRecipe] = {
     ),
     # Every signal of the air, at four times its occupied bandwidth.
     "air": AirRecipe(),
-    # The same, with signals of no class among them.
-    "air-open": AirRecipe(levels_db=(0.0, 30.0), outlier_share=0.08),
+    # The same to learn from: signals of no class are among them, and none that only noise hides.
+    "air-open": AirRecipe(
+        levels_db=(0.0, 36.0),
+        outlier_share=0.08,
+        twice=frozenset(
+            ("4-FSK", "GFSK", "QPSK", "OQPSK", "pi/4-DQPSK", "8PSK", "QAM16", "QAM64", "OFDM")
+        ),
+    ),
 }
 
 
@@ -226,7 +235,9 @@ def named(recipe: str) -> list[Recipe | AirRecipe]:
 def draw_random(
     recipe: str, count: int, *, window_samples: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Draw windows of random classes and levels, all classes alike, levels uniform.
+    """Draw windows of random classes and levels, levels uniform.
+
+    All classes are alike, unless a recipe says otherwise.
 
     Classes that are empty in a recipe are not drawn from it: `noise` covers them.
 
@@ -251,6 +262,7 @@ def draw_random(
         mine = slice(turn, None, len(recipes))
         size = len(label[mine])
         drawn = [i for i, name in enumerate(each.classes) if name not in each.empty_classes]
+        drawn += [i for i, name in enumerate(each.classes) if name in each.twice]
         pick = torch.randint(len(drawn), (size,), generator=generator, device=device)
         low, high = each.levels_db
         label[mine] = torch.tensor(drawn, device=device)[pick]

@@ -170,6 +170,7 @@ def conclude(
     owed = [card.licence for card in (base, teacher) if card]
     zoo.round_as_stored(network)
     if isinstance(source, SyntheticSource):
+        balance(network, source)
         shift_noise_prior(
             network, source.classes.index(NOISE), config.noise_prior, source.noise_share
         )
@@ -208,6 +209,16 @@ def conclude(
 
 
 @torch.no_grad()
+def balance(network: nn.Module, source: SyntheticSource, *, undo: bool = False) -> None:
+    """Make a classifier expect all classes alike, where training drew some of them twice as often.
+
+    By Bayes' rule, as `shift_noise_prior` does.
+    """
+    for name in source.twice:
+        network.head[-1].bias[source.classes.index(name)] -= math.log(0.5 if undo else 2)
+
+
+@torch.no_grad()
 def shift_noise_prior(network: nn.Module, noise: int, prior: float, training_share: float) -> None:
     """Make a classifier expect class `noise` as often as `prior`, not as in training.
 
@@ -228,5 +239,6 @@ def undo_noise_prior(network: nn.Module, card: zoo.Card) -> None:
     with contextlib.suppress(LookupError, TypeError, ValueError, ArithmeticError):
         data, prior = card.training["data"], card.training["noise_prior"]
         if data["kind"] == SYNTH:
-            share = SyntheticSource(DataConfig(recipe=data["recipe"])).noise_share
-            shift_noise_prior(network, card.classes.index(NOISE), share, prior)
+            source = SyntheticSource(DataConfig(recipe=data["recipe"]))
+            balance(network, source, undo=True)
+            shift_noise_prior(network, card.classes.index(NOISE), source.noise_share, prior)

@@ -94,7 +94,7 @@ def _bits(time_bits: torch.Tensor, dice: Dice) -> torch.Tensor:
 
 def _broadcast(dice: Dice) -> Transmission:
     peak_hz = dice.uniform(40e3, 80e3)
-    bandwidth_hz = dice.uniform(90e3, 230e3)
+    bandwidth_hz = dice.log_uniform(55e3, 230e3)
     rate_hz = OVERSAMPLING * bandwidth_hz
     time_s = dice.samples() / rate_hz
     low_hz = dice.uniform(30, 80)

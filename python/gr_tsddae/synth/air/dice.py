@@ -80,12 +80,15 @@ class Transmission:
         bandwidth: occupied bandwidth in cycles per sample, (B, 1), where that of the whole emission
             is known and a stretch of N samples would not tell it; else None, and it is measured.
         varies: whether stretches occupy less than the whole emission, and may be measured so.
+        narrowest: least share of its bandwidth that a survey measures: where the strong middle of
+            a spectrum is narrow, weak sides sink into the floor.
         bursts: whether transmitters of the class send bursts whose edges a window may hold.
     """
 
     iq: torch.Tensor
     bandwidth: torch.Tensor | None = None
     varies: bool = False
+    narrowest: float = 1.0
     bursts: bool = True
 
 

@@ -10,6 +10,8 @@ from gr_tsddae.synth.air.linear import with_preamble
 
 OVERSAMPLING = 7.0  # of frequency keying: sample rate over bandwidth, about
 MOST_UNITS = 1024  # symbols, or units of a code, that a row can hold
+# Bursts of sensors begin with alternating bits, for as long as a window or longer.
+PREAMBLES = {"share": 0.25, "longest": 0.3}
 GAUSSIAN = math.sqrt(math.log(2)) / (2 * math.pi)  # standard deviation of the pulse times BT
 
 
@@ -46,7 +48,7 @@ def frequency_keyed(
 
 
 def _data(tones: int, dice: Dice) -> torch.Tensor:
-    data = with_preamble(dice.integers(tones, MOST_UNITS), dice)
+    data = with_preamble(dice.integers(tones, MOST_UNITS), dice, **PREAMBLES)
     if tones > 2:
         return data
     return torch.where(dice.chance(0.1), _manchester(data), data)
@@ -84,7 +86,7 @@ def gfsk(dice: Dice) -> Transmission:
 def ook(dice: Dice) -> Transmission:
     """Send on-off keying: plain bits, Manchester, pulse width, pulse distance, Morse-like."""
     u = torch.arange(MOST_UNITS, device=dice.device)
-    bits = with_preamble(dice.integers(2, MOST_UNITS), dice)
+    bits = with_preamble(dice.integers(2, MOST_UNITS), dice, **PREAMBLES)
     period = dice.pick((3, 3, 4)).long()
     turn = u % period
     of_period = bits.gather(1, (u // period))
@@ -107,7 +109,7 @@ def ook(dice: Dice) -> Transmission:
     level = smooth(held(code, samples_per_unit, dice), samples_per_unit * dice.uniform(0.01, 0.3))
     residue = torch.where(dice.chance(0.3), dice.uniform(0.02, 0.35), dice.uniform(0, 0.02))
     level = residue + (1 - residue) * level.clamp(0, 1.2)
-    return Transmission(level * oscillator(level, samples_per_unit, dice))
+    return Transmission(level * oscillator(level, samples_per_unit, dice), narrowest=0.6)
 
 
 def oscillator(level: torch.Tensor, samples_per_unit: torch.Tensor, dice: Dice) -> torch.Tensor:
@@ -137,7 +139,9 @@ def pulses(dice: Dice) -> Transmission:
     phases = dice.uniform(0, 2 * math.pi, 64)
     message = (time / 60).long().clamp(max=63)
     turned = phases.gather(1, message) * dice.chance(0.1)
-    return Transmission(level * torch.polar(torch.ones_like(turned), turned), bursts=False)
+    return Transmission(
+        level * torch.polar(torch.ones_like(turned), turned), narrowest=0.3, bursts=False
+    )
 
 
 def _messages(

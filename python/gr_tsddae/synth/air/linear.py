@@ -33,13 +33,22 @@ def symbols_of(alphabet: torch.Tensor, dice: Dice) -> torch.Tensor:
     return alphabet[with_preamble(index, dice)]
 
 
-def with_preamble(index: torch.Tensor, dice: Dice) -> torch.Tensor:
-    """Repeat the first 1, 2 or 4 symbols over a short stretch, in some rows: (B, S) -> (B, S)."""
+def with_preamble(
+    index: torch.Tensor, dice: Dice, *, share: float = 0.12, longest: float = 0.12
+) -> torch.Tensor:
+    """Repeat the first 1, 2 or 4 symbols over a stretch, in some rows: (B, S) -> (B, S).
+
+    Args:
+        index: symbols, (B, S).
+        dice: of the batch.
+        share: of the rows.
+        longest: length of the stretch over that of a row, at most.
+    """
     place = torch.arange(index.shape[1], device=index.device)
     period = dice.pick((1, 2, 2, 4)).long()
-    length = dice.uniform(8, 0.12 * index.shape[1])
+    length = dice.uniform(8, longest * index.shape[1])
     start = dice.uniform(0, index.shape[1])
-    inside = ((place - start).remainder(index.shape[1]) < length) & dice.chance(0.12)
+    inside = ((place - start).remainder(index.shape[1]) < length) & dice.chance(share)
     return torch.where(inside, index.gather(1, place % period), index)
 
 
@@ -87,7 +96,7 @@ def oqpsk(dice: Dice) -> Transmission:
     f = torch.fft.fftfreq(SOURCE_SAMPLES, 1 / SAMPLES_PER_SYMBOL, device=dice.device)
     # A half sine over one symbol: two sinc functions, half a symbol rate apart.
     half_sine = torch.sinc(f - 0.5) + torch.sinc(f + 0.5)
-    response = torch.where(dice.chance(0.3), half_sine, responses(dice, rectangular=0.03))
+    response = torch.where(dice.chance(0.1), half_sine, responses(dice, rectangular=0.03))
     rows = [2.0 * with_preamble(dice.integers(2, SYMBOLS), dice).float() - 1 for _ in range(2)]
     late = torch.polar(torch.ones_like(f), -math.pi * f)
     spectrum = spread(rows[0], response) + 1j * spread(rows[1], response) * late

@@ -78,6 +78,8 @@ def receive(
         bandwidth = torch.maximum(bandwidth, LEAST_STRETCH * sent.bandwidth)
         bandwidth = sent.bandwidth * (bandwidth / sent.bandwidth).clamp(max=1.0) ** part
         centre = torch.zeros_like(centre)
+    if sent.narrowest < 1:
+        bandwidth = bandwidth * dice.log_uniform(sent.narrowest, 1.0)
     centre = torch.where(present, centre, 0.0)
     bandwidth = torch.where(present, bandwidth, 1 / 7)
     # The window's place in the source: step of its samples, first sample, error of the centre.

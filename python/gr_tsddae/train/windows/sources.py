@@ -90,6 +90,7 @@ class SyntheticSource:
         self.about = {
             "source": "gr_tsddae.synth, made while training; no recording, no released dataset"
         }
+        self.twice = recipes[0].twice
         # Recipes take turns. Each draws its classes equally often, but for those it holds none of.
         shares = [1 / (len(each.classes) - len(each.empty_classes)) for each in recipes]
         self.noise_share = sum(shares) / len(shares)
