@@ -12,9 +12,9 @@ import torch
 from tqdm import tqdm
 
 from gr_tsddae.command import Parser, number
-from gr_tsddae.files import print_any_text
+from gr_tsddae.files import creating, print_any_text
 from gr_tsddae.labels import NOISE
-from gr_tsddae.synth import CLASSES, RECIPES, draw, recordings
+from gr_tsddae.synth import CLASSES, RECIPES, air, draw, recordings
 from gr_tsddae.synth.modulators_2018 import CLASSES_2018, draw_2018
 from gr_tsddae.synth.recording_files import write_iq, write_npz, write_sigmf
 from gr_tsddae.synth.rml_files import sum_one, write_rml2016, write_rml2018
@@ -104,6 +104,14 @@ def parser() -> argparse.ArgumentParser:
         (4096, "windows per class and SNR"),
     )
     add_snrs(command, (-20, 30, 2))
+
+    command = add(
+        "air",
+        "any signal of the air at four times its bandwidth: an .npz of 19 classes",
+        "OUT.npz",
+        (50, "windows per class and SNR"),
+    )
+    add_snrs(command, (0, 30, 10))
 
     command = add("techrec", "TechRec: a folder of LTE, DVB-T and Wi-Fi .bin", "OUT_DIR", None)
     command.add_argument("--seconds", type=number, default=0.2, help="duration of each recording")
@@ -217,6 +225,34 @@ def _rml2018(arguments: argparse.Namespace, generator: torch.Generator) -> None:
     )
 
 
+def _air(arguments: argparse.Namespace, generator: torch.Generator) -> None:
+    keys = [(name, snr_db) for name in air.CLASSES for snr_db in _levels_db(arguments)]
+    count = len(keys) * arguments.windows
+    rows = np.empty((count, 2, LONG_SAMPLES), np.float32)
+    with _progress(count, "windows") as bar:
+        for number, (name, snr_db) in enumerate(keys):
+            first = number * arguments.windows
+            for size in _batches(arguments.windows):
+                drawn = draw(
+                    RECIPES["air"],
+                    torch.full((size,), air.CLASSES.index(name)),
+                    torch.full((size,), float(snr_db)),
+                    window_samples=LONG_SAMPLES,
+                    generator=generator,
+                )
+                rows[first : first + size] = drawn.numpy()
+                first += size
+                bar.update(size)
+    names, snrs_db = zip(*keys, strict=True)
+    with creating(arguments.out, rows.nbytes) as partial, partial.open("wb") as file:
+        np.savez(
+            file,
+            X=rows,
+            y=np.repeat(names, arguments.windows),
+            snr=np.repeat(snrs_db, arguments.windows),
+        )
+
+
 def _techrec(arguments: argparse.Namespace, generator: torch.Generator) -> None:
     if not 0 < arguments.seconds <= recordings.MAX_RECORDING_S:
         raise ValueError(
@@ -278,7 +314,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Write one data set; 0 when it is there."""
     print_any_text()
     arguments = parser().parse_args(arguments)
-    write = {"rml2018": _rml2018, "techrec": _techrec, "icarus": _icarus}.get(
+    write = {"rml2018": _rml2018, "air": _air, "techrec": _techrec, "icarus": _icarus}.get(
         arguments.kind, _rml2016
     )
     try:
