@@ -2,16 +2,16 @@
 """AMC-Net: the spectrum is corrected, then convolutions at three scales, then attention.
 
 Source: Jiawei Zhang, Tiantian Wang, Zhixi Feng, Shuyuan Yang, "AMC-Net: an effective network for
-automatic modulation classification", ICASSP 2023, arXiv:2304.00445. Widths (36, 64, 128, 256), 2
-heads and dropout 0.5 as in the network that the TS-DDAE authors publish for this row.
+automatic modulation classification", ICASSP 2023, arXiv:2304.00445. The widths (36, 64, 128, 256),
+the 2 heads and the dropout of 0.5 are those of the network that the TS-DDAE authors publish for
+this row.
 
-Parameters: 466,016 for 128 samples and 11 classes, counted here; no figure to check it against was
-found.
+Parameters: 466,016 for 128 samples and 11 classes, counted here. No published figure was found.
 
-Left open: what the attention's tokens are. Here, as in the published network, a token is a channel
-and its vector the samples, and each head's results are averaged over what it keeps of them, which
-gives heads * 256 features. Keys have no bias, since the softmax would cancel it. A row of zeros,
-which cannot be scaled to length 1, stays zero.
+Left open: what the attention's tokens are. Here, as in the published network, a token is a channel,
+and its samples are the token's vector. What a head gives for a channel is averaged, so there are
+heads * 256 features. Keys have no bias, since the softmax would cancel it. A row of zeros cannot be
+scaled to length 1, and stays zero.
 
 Deviations: none known in shape. Correction and attention see a whole window as one vector, so the
 network is built for one length.

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CNN2: four convolutions over both rows, each halving time.
 
-Source: the TS-DDAE paper cites O'Shea, Roy, Clancy, "Over-the-air deep learning based radio signal
-classification", IEEE JSTSP 2018, whose only convolutional network without shortcuts is the one
-that its table calls VGG. The network the field calls CNN2, with 256-128-64-64 channels, which is
-also the one in that paper's published code, is by Kürşat Tekbıyık, Ali Rıza Ekti, Ali Görçin,
-Güneş Karabulut Kurt, Cihat Keçeci, "Robust and fast automatic modulation classification with CNN
-under multipath fading channels", VTC 2020. It is the one built here.
+Source: Kürşat Tekbıyık, Ali Rıza Ekti, Ali Görçin, Güneş Karabulut Kurt, Cihat Keçeci, "Robust and
+fast automatic modulation classification with CNN under multipath fading channels", VTC 2020. The
+field calls this network CNN2; it has 256-128-64-64 channels. The TS-DDAE paper publishes it in its
+code, but cites O'Shea, Roy, Clancy, "Over-the-air deep learning based radio signal classification",
+IEEE JSTSP 2018, for it. The only convolutional network without shortcuts there is called VGG.
 
 Parameters: 858,123 for 128 samples and 11 classes, exactly the figure of the survey of Zhang et
 al., Digital Signal Processing 2022.

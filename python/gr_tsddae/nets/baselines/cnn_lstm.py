@@ -6,10 +6,10 @@ Nathan E. West, Tim O'Shea, "Deep architectures for modulation recognition", DyS
 
 Parameters: 215,063 for 11 classes, at any length; there is no published figure to hold it against.
 
-Left open: all sizes. Here three convolutions of 64 channels with kernel 8, each halving time, and
-two LSTM layers of 100 units, whose last state are the features.
+Left open: all sizes. Here there are three convolutions of 64 channels with kernel 8, each of which
+halves time, and two LSTM layers of 100 units. The last state of the LSTM is the features.
 
-Deviations: with a source that gives no sizes, none can be named.
+Deviations: none can be named, because the source gives no sizes.
 """
 
 from dataclasses import dataclass

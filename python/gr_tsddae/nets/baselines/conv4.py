@@ -5,8 +5,8 @@ Source: Jake Snell, Kevin Swersky, Richard Zemel, "Prototypical networks for few
 NIPS 2017, with one dimension in the place of an image's two: each block is a convolution of 64
 channels with kernel 3, BatchNorm, ReLU, and pooling by 2.
 
-Parameters: 43,403 for 128 samples and 11 classes; on its own, with a linear classifier, the network
-has not been published for signals.
+Parameters: 43,403 for 128 samples and 11 classes, with a linear classifier. No such network for
+signals has been published.
 
 Left open: nothing of the shape.
 

@@ -7,11 +7,11 @@ neural networks", ICCC 2017.
 Parameters: 151,179 for 11 classes and 152,856 for 24, at any length. The survey of Zhang et al.,
 Digital Signal Processing 2022, has 151.2 and 152.9 thousand.
 
-Left open: the number of units; 128 is the survey's. No dropout is mentioned there, so there is
-none.
+Left open: the number of units. Here there are 128, as in the survey. It mentions no dropout, so
+there is none.
 
-Deviations: the published code of the TS-DDAE paper makes the units as many as the samples, which is
-this network at 128 and one of 1024 units at 1024. Here they stay 128.
+Deviations: in the published code of the TS-DDAE paper, the GRU has as many units as the window has
+samples: 128 for 128 samples, and 1024 for 1024. Here it always has 128.
 """
 
 from dataclasses import dataclass

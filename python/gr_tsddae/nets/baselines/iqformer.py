@@ -9,13 +9,13 @@ et al., "SwiftFormer", 2023.
 Parameters: 355,049 for 11 classes at any window length, which is what the layers of the authors'
 published network add up to by hand.
 
-Left open: sizes, layers per stage and the spectrogram follow that network. Its spectrogram has one
-column per sample (hop 1) and is made of row I alone: 31 samples under a Blackman window, 128 bins,
-the lowest 32 of them.
+Left open: sizes, layers per stage and the spectrogram. All follow that network. Its spectrogram has
+one column per sample (hop 1) and is made of row I alone. A column is the lowest 32 of 128 bins of
+31 samples under a Blackman window.
 
-Deviations: the published spectrogram is the real part of the transform, left over where a complex
-array was read as a real one; this one is the magnitude, as a spectrogram is. The factor on the
-attention's scores is left out, because the normalisation behind it cancels it.
+Deviations: the published program reads a complex array as a real one, so its spectrogram is the
+real part of the transform. Here the spectrogram is the magnitude. The factor on the attention's
+scores is left out, because the normalisation after it cancels it.
 """
 
 from dataclasses import dataclass

@@ -3,14 +3,14 @@
 
 Source: Thien Huynh-The, Cam-Hao Hua, Quoc-Viet Pham, Dong-Seong Kim, "MCNet: an efficient CNN
 architecture for robust automatic modulation classification", IEEE Communications Letters 2020.
-Widths of the layers as in the survey of Zhang et al., Digital Signal Processing 2022.
+The widths of the layers are those of the survey of Zhang et al., Digital Signal Processing 2022.
 
 Parameters: 121,611 for 11 classes and 126,616 for 24, at any length. The survey's table prints
-121,511 for 11, which must be a slip: its 121,226 for 10 classes and 126,616 for 24 are exactly
-those of this network, and a class has 385.
+121,511 for 11 classes, which must be a slip: a class has 385 parameters, and the table's 121,226
+for 10 classes and 126,616 for 24 are exactly those of this network.
 
-Left open: padding at the edges, here the same on both sides; which pooling is on the shortcuts
-where time is halved, here 3 samples, as everywhere else.
+Left open: the padding at the edges, and the pooling of the shortcuts where time is halved. Here the
+padding is the same on both sides, and the pooling takes 3 samples, as everywhere else.
 
 Deviations: the last pooling averages all that is left of a window (1 position of 128 samples, 8 of
 1024), so the network takes any length.

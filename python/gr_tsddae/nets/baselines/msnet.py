@@ -2,17 +2,17 @@
 """MSNet: convolutions of four lengths side by side, twice.
 
 Source: Hao Zhang, Fuhui Zhou, Qihui Wu, Wei Wu, Rose Qingyang Hu, "A novel automatic modulation
-classification scheme based on multi-scale networks", IEEE TCCN 2021; widths as in the network that
-the TS-DDAE authors publish for this row.
+classification scheme based on multi-scale networks", IEEE TCCN 2021. The widths are those of the
+network that the TS-DDAE authors publish for this row.
 
-Parameters: 120,011 for 11 classes and any length, counted here; no figure to check it against was
-found.
+Parameters: 120,011 for 11 classes and any length, counted here. No published figure was found.
 
-Left open: how many modules, how wide, and how far time is shortened before the dense layers; 2
-modules of 4 x 32 channels, each halving time, and 4 positions are those of the published network.
+Left open: the number of modules, their width, and how far time is shortened before the dense
+layers. Here, as in the published network, there are 2 modules of 4 x 32 channels, each of which
+halves time, and 4 positions are left.
 
-Deviations: the paper trains in two stages with a loss of its own that draws windows of a class
-together; here, as for all networks, the loss is cross-entropy alone. Running statistics of the
+Deviations: the paper trains in two stages, with a loss of its own that draws windows of a class
+together. Here, as for all networks, the loss is cross-entropy alone. The running statistics of the
 BatchNorms move at PyTorch's rate, 0.1.
 """
 

@@ -2,15 +2,15 @@
 """ResNet: four convolutions with one shortcut around the first two.
 
 Source: Xiaoyu Liu, Diyu Yang, Aly El Gamal, "Deep neural network architectures for modulation
-classification", Asilomar 2017, which the TS-DDAE paper cites for this row. Sizes of kernels and
-layers as in the survey of Zhang et al., "Deep learning based automatic modulation recognition:
-models, datasets, and challenges", Digital Signal Processing 2022.
+classification", Asilomar 2017, which the TS-DDAE paper cites for this row. The sizes of kernels and
+layers are those of the survey of Zhang et al., "Deep learning based automatic modulation
+recognition: models, datasets, and challenges", Digital Signal Processing 2022.
 
-Parameters: 3,098,283 for 128 samples and 11 classes, 21,450,040 for 1024 and 24; both are exactly
+Parameters: 3,098,283 for 128 samples and 11 classes, 21,450,040 for 1024 and 24. Both are exactly
 the survey's figures.
 
-Left open: what is added where one channel meets 256. Here, as in the survey, every channel gets the
-window itself. Dropout 0.6 is the survey's.
+Left open: what the shortcut adds to 256 channels, since the window is one. Here, as in the survey,
+the window is added to every channel. The dropout of 0.6 is the survey's.
 
 Deviations: none known in shape. The window is flattened, so the network is built for one length.
 Features are the 128 outputs of the first dense layer, not the 20,480 before it.

@@ -4,10 +4,10 @@
 Source: Kaiming He, Xiangyu Zhang, Shaoqing Ren, Jian Sun, "Deep residual learning for image
 recognition", CVPR 2016, which the LSM article names without a version for signals.
 
-Parameters: 3,849,995 for 11 classes, at any length; an image's 11.7 million have kernels of 3 x 3,
-three channels and 1000 classes.
+Parameters: 3,849,995 for 11 classes, at any length. The network for images has 11.7 million: its
+kernels are 3 x 3, and it has three channels and 1000 classes.
 
-Left open: how an image's network is put on a window. Here the I and Q rows are its channels, and
+Left open: how a network for images takes a window. Here the I and Q rows are its channels, and
 every convolution and pooling keeps its length, stride and padding in one dimension.
 
 Deviations: one dimension instead of two, and two channels instead of three.

@@ -8,9 +8,9 @@ samples.
 Parameters: 100,811 for 128 samples and 11 classes, 159,832 for 1024 and 24, counted here; they are
 not checked against a published figure.
 
-Left open: the kernel, here 3 samples, the usual one of VGG; activation and initialisation, here
-ReLU behind convolutions as in VGG, and SELU with alpha dropout behind dense layers as the paper
-says; the rate of the latter, here 0.3. There is no normalisation inside.
+Left open: the kernel, the activation of the convolutions, and the rate of the alpha dropout. Here
+the kernel has 3 samples and ReLU follows each convolution, both as in VGG, and the rate is 0.3.
+SELU with alpha dropout follows the dense layers, as the paper says. There is no normalisation.
 
 Deviations: the paper's network is for 1024 samples, which seven halvings turn into 8. At 128
 samples they leave 1, so the first dense layer sees 64 values instead of 512. What is flattened
