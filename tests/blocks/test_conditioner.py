@@ -14,6 +14,7 @@ gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 import pmt
 from gnuradio import blocks
+from message_flowgraph import Sender, until
 
 from gr_tsddae import Recognizer, zoo
 from gr_tsddae.blocks import conditioner
@@ -352,3 +353,45 @@ def test_a_card_without_samples_per_symbol(model_folder, tmp_path):
     )
     with pytest.raises(ValueError, match="names no samples_per_symbol: give them"):
         conditioner(model=str(tmp_path), sample_rate_hz=RATE_HZ, symbol_rate_hz=100e3)
+
+
+def test_messages_tune_it_to_another_signal_and_rate():
+    """A tone at 300 kHz, and 500 Hz beside the centre of where a message tunes to."""
+    flowgraph = gr.top_block()
+    iq = tone(303.5e3, 2_400_000)
+    flowgraph.source = blocks.vector_source_c(iq.astype(np.complex64).tolist(), True)
+    flowgraph.throttle = blocks.throttle(gr.sizeof_gr_complex, RATE_HZ)
+    flowgraph.block = conditioner(
+        model="", samples_per_symbol=8, sample_rate_hz=RATE_HZ, symbol_rate_hz=100e3,
+        offset_hz=300e3, retunable=True,
+    )  # fmt: skip
+    flowgraph.sink = blocks.vector_sink_c()
+    flowgraph.connect(flowgraph.source, flowgraph.throttle, flowgraph.block, flowgraph.sink)
+    flowgraph.sender = Sender(ports=("tune",))
+    flowgraph.msg_connect(flowgraph.sender, "tune", flowgraph.block, "control")
+    flowgraph.start()
+    try:
+        until(lambda: len(flowgraph.sink.data()) > 20_000)
+        for wrong in ({"symbol_rate_hz": 1e6}, {"symbol_rate_hz": 10.0}, {"offset_hz": 5e6}):
+            flowgraph.sender.say(wrong, "tune")
+        flowgraph.sender.say({"offset_hz": 303e3, "symbol_rate_hz": 2e3}, "tune")
+        until(lambda: flowgraph.block.output_rate_hz == pytest.approx(16e3))
+        before = len(flowgraph.sink.data())
+        until(lambda: len(flowgraph.sink.data()) > before + 40_000)
+    finally:
+        flowgraph.stop()
+        flowgraph.wait()
+    out = np.array(flowgraph.sink.data(), np.complex64)
+    first, last = out[4096:8192], out[-8192:]
+    for piece, rate_hz, expected_hz in ((first, 800e3, 3.5e3), (last, 16e3, 500.0)):
+        power_db = spectrum_db(piece)
+        top = int(power_db.argmax())
+        found_hz = np.fft.fftfreq(len(piece), 1 / rate_hz)[top]
+        assert found_hz == pytest.approx(expected_hz, abs=1.5 * rate_hz / len(piece))
+        assert power_db[top] == pytest.approx(0, abs=1.5)
+    rates = [
+        pmt.to_double(tag.value)
+        for tag in flowgraph.sink.tags()
+        if pmt.eq(tag.key, pmt.intern("rx_rate"))
+    ]
+    assert rates == pytest.approx([800e3, 16e3])

@@ -15,6 +15,7 @@ a gain of 1 keeps the meaning of the classifier's power gate.
 
 import logging
 import math
+from typing import Any
 
 import pmt
 from gnuradio import blocks, filter, gr
@@ -23,6 +24,7 @@ from gnuradio.filter import firdes
 
 from gr_tsddae import zoo
 from gr_tsddae.blocks.receiver.retagger import Retagger
+from gr_tsddae.blocks.receiver.tune_control import TuneControl
 from gr_tsddae.zoo.input_rate import PASSBAND, wanted_rate_hz
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ ATTENUATION_DB = 60.0
 LARGEST_DECIMATION = 4096
 NARROWEST_BAND = 0.01  # of the output rate; it takes 2000 taps
 RESAMPLER_FILTERS = 32
+LARGEST_RATIO = 100  # of the resampler; its filter must fit into GNU Radio's buffers
 DC_TIME_CONSTANT_S = 0.05  # a notch of 3 Hz
 
 
@@ -55,6 +58,8 @@ class conditioner(gr.hier_block2):
         samples_per_symbol: samples per symbol of the output; 0: the number in the model's card.
         remove_dc: whether to take out the receiver's own carrier at its centre.
         center_frequency_hz: the receiver's centre while no rx_freq tag was seen; 0: unknown.
+        retunable: whether to have a message port `control`, whose messages change the offset and
+            the rate. `symbol_rate_hz`, or `bandwidth_hz`, is then the highest that may come.
 
     Raises:
         gr_tsddae.zoo.ModelError: If the card is needed and cannot be read.
@@ -71,6 +76,7 @@ class conditioner(gr.hier_block2):
         samples_per_symbol: float = 0.0,
         remove_dc: bool = False,
         center_frequency_hz: float = 0.0,
+        retunable: bool = False,
     ):
         if not 0 < sample_rate_hz < math.inf:
             raise ValueError(f"sample_rate_hz is {sample_rate_hz}: it must be above 0")
@@ -86,6 +92,7 @@ class conditioner(gr.hier_block2):
                 "a lower rate"
             )
         offset_hz = self._checked_offset(offset_hz)
+        asked_bandwidth_hz = bandwidth_hz
         bandwidth_hz = self._checked_bandwidth(bandwidth_hz)
         center_frequency_hz = _checked_center(center_frequency_hz)
         gr.hier_block2.__init__(
@@ -97,7 +104,7 @@ class conditioner(gr.hier_block2):
         # Children stay referenced here: GNU Radio does not keep Python blocks alive.
         self.rotator = blocks.rotator_cc(self._phase_increment(offset_hz), True)
         self.decimator = self._make_decimator(decimation)
-        self.resampler = self._make_resampler(decimation)
+        self.resampler = self._make_resampler(decimation, retunable)
         self.band = filter.fir_filter_ccf(1, self._band_taps(bandwidth_hz))
         self.retagger = Retagger(
             input_rate_hz=self._sample_rate_hz,
@@ -118,6 +125,13 @@ class conditioner(gr.hier_block2):
         self.connect(first, *[stage for stage in stages if stage is not None], self)
         self._decimation = decimation
         self._note_delay()
+        if retunable:
+            self._multiple = self._output_rate_hz / (
+                float(asked_bandwidth_hz) if self._by_bandwidth else float(symbol_rate_hz)
+            )
+            self.control = TuneControl(self.tune)
+            self.message_port_register_hier_in("control")
+            self.msg_connect(self, "control", self.control, "control")
 
     # Setters are called from GUI slots, where an exception ends the process. So a bad value is
     # logged, and the old value stays.
@@ -149,6 +163,43 @@ class conditioner(gr.hier_block2):
         except (ValueError, TypeError) as error:
             log.error("centre frequency not changed: %s", error)
 
+    def tune(self, wanted: dict[str, Any]) -> None:
+        """Tune to another signal, whose place and width another block has measured.
+
+        Args:
+            wanted: any of offset_hz, symbol_rate_hz and occupied_bandwidth_hz, in Hz. What is
+                absent, or what the model does not go by, changes nothing.
+
+        Raises:
+            ValueError: If an entry is out of its range; then nothing changes.
+        """
+        name = "occupied_bandwidth_hz" if self._by_bandwidth else "symbol_rate_hz"
+        offset_hz, width_hz = wanted.get("offset_hz"), wanted.get(name)
+        if offset_hz is not None:
+            offset_hz = self._checked_offset(offset_hz)
+        if width_hz is not None:
+            self._change_rate(name, float(width_hz))
+        if offset_hz is not None:
+            self.set_offset_hz(offset_hz)
+
+    def _change_rate(self, name: str, width_hz: float) -> None:
+        most_hz = self._sample_rate_hz / self._decimation / self._multiple
+        least_hz = most_hz / LARGEST_RATIO
+        if not least_hz <= width_hz <= most_hz * (1 + 1e-9):
+            raise ValueError(
+                f"{name} is {width_hz:g}: this Conditioner, as it was started, can follow "
+                f"{least_hz:g} to {most_hz:g}; start it with a "
+                f"{'higher' if width_hz > most_hz else 'lower'} value"
+            )
+        self._output_rate_hz = self._multiple * width_hz
+        rate_hz = self._sample_rate_hz / self._decimation
+        self.resampler.set_rate(self._output_rate_hz / rate_hz)
+        self.resampler.set_taps(self._resampler_taps(rate_hz))
+        passed_hz = self._checked_bandwidth(width_hz if self._by_bandwidth else 0.0)
+        self.band.set_taps(self._band_taps(passed_hz))
+        self.retagger.set_output_rate_hz(self._output_rate_hz)
+        self._note_delay()
+
     @property
     def output_rate_hz(self) -> float:
         """Give the output's samples per second, as the model wants them."""
@@ -168,15 +219,19 @@ class conditioner(gr.hier_block2):
         stop_hz = rate_hz / decimation - pass_hz  # folds back onto the edge of the usable band
         return filter.fir_filter_ccf(decimation, _low_pass(1, rate_hz, pass_hz, stop_hz))
 
-    def _make_resampler(self, decimation: int) -> filter.pfb_arb_resampler_ccf | None:
+    def _make_resampler(
+        self, decimation: int, retunable: bool
+    ) -> filter.pfb_arb_resampler_ccf | None:
         rate_hz = self._sample_rate_hz / decimation
         ratio = self._output_rate_hz / rate_hz
-        if abs(ratio - 1) < 1e-9:
+        if abs(ratio - 1) < 1e-9 and not retunable:
             return None
+        return filter.pfb_arb_resampler_ccf(ratio, self._resampler_taps(rate_hz), RESAMPLER_FILTERS)
+
+    def _resampler_taps(self, rate_hz: float) -> list[float]:
         pass_hz = USABLE_BAND / 2 * min(rate_hz, self._output_rate_hz)
         stop_hz = min(rate_hz, self._output_rate_hz) - pass_hz  # images, or aliases
-        taps = _low_pass(RESAMPLER_FILTERS, RESAMPLER_FILTERS * rate_hz, pass_hz, stop_hz)
-        return filter.pfb_arb_resampler_ccf(ratio, taps, RESAMPLER_FILTERS)
+        return _low_pass(RESAMPLER_FILTERS, RESAMPLER_FILTERS * rate_hz, pass_hz, stop_hz)
 
     def _band_taps(self, bandwidth_hz: float) -> list[float]:
         pass_hz = bandwidth_hz / 2

@@ -53,12 +53,18 @@ class Retagger(gr.sync_block):
         self._tagged_hz: float | None = None
         self._warned: set[str] = set()  # keys
         self._news = False  # the nominal frequency changed
+        self._rate_news = False  # the output rate changed
         self.delay_s = 0.0  # delay of the filters before this block
 
     def set_center_frequency_hz(self, value: float) -> None:
         """Change the centre from the next samples on, unless the source tags it."""
         self._nominal_hz = value
         self._news = True
+
+    def set_output_rate_hz(self, value: float) -> None:
+        """Tell of another output rate with the next samples."""
+        self._output_rate_hz = value
+        self._rate_news = True
 
     def start(self) -> bool:
         self._tagged_hz = None  # another run may have another source
@@ -78,7 +84,8 @@ class Retagger(gr.sync_block):
         news, self._news = self._news, False  # first, since more news may come meanwhile
         tags = self.get_tags_in_window(0, 0, count)
         at_first = [tag.key for tag in tags if tag.offset == first]
-        if first == 0 and not any(pmt.eq(key, RX_RATE) for key in at_first):
+        rate_news, self._rate_news = self._rate_news or first == 0, False
+        if rate_news and not any(pmt.eq(key, RX_RATE) for key in at_first):
             self._say(first, RX_RATE, pmt.from_double(self._output_rate_hz))
         told = self._tagged_hz is not None or any(pmt.eq(key, RX_FREQ) for key in at_first)
         if (first == 0 or news) and not told:
