@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -91,11 +92,17 @@ def test_recording(meta):
     assert f"| {meta.stem} |" in (RECORDINGS / "README.md").read_text()
     with open_capture(meta, verify=True) as capture:
         assert capture.annotations
-        previous_end = 0
-        for annotation in capture.annotations:  # truth without overlaps or gaps
-            assert annotation.first_sample == previous_end
-            previous_end = annotation.first_sample + annotation.sample_count
-        assert previous_end == capture.sample_count
+        covered = np.zeros(capture.sample_count, bool)
+        spans = [
+            (note.first_sample, note.first_sample + note.sample_count, note.band_hz)
+            for note in capture.annotations
+        ]
+        for first, end, _ in spans:  # truth without gaps
+            covered[first:end] = True
+        assert covered.all()
+        for (_, end, band), (first, _, other) in combinations(sorted(spans), 2):
+            apart = band and other and (band[1] <= other[0] or other[1] <= band[0])
+            assert end <= first or apart  # and without overlaps
         assert np.isfinite(capture.read(0, capture.sample_count)).all()
 
 
