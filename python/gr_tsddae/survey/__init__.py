@@ -8,6 +8,6 @@
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.stream import Survey, survey_capture
 
-DEFAULT_MODEL = "amc-nano"  # names emissions where no other model is asked for
+DEFAULT_MODEL = "air-small"  # names emissions where no other model is asked for
 
 __all__ = ["DEFAULT_MODEL", "Emission", "Survey", "survey_capture"]
