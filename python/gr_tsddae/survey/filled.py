@@ -44,6 +44,7 @@ USUAL_S = np.array(
     [3.2e-6, 12.8e-6, 1 / 60e3, 1 / 30e3, 1 / 15e3, 112e-6, 224e-6, 448e-6, 896e-6, 1e-3]
 )
 USUAL_ERROR = 5e-3
+BURST_SAMPLES = 16
 SHORTEST_LAG = 24  # samples: a receiver's filter makes neighbours alike
 WHITENED_SHARE = 1 / 24  # of the band, over which a spectrum is made flat
 LEAST_SYMBOL_SHARE = 0.5  # of the band: slower keying is that of a narrower emission
@@ -154,6 +155,10 @@ def is_structured(samples: np.ndarray, free: np.ndarray, rate_hz: float, step: f
     size = len(samples)
     if size < 16 * SHORTEST_LAG or np.mean(np.square(np.abs(samples))) < step**2:
         return False
+    # Short strong bursts weigh no more than what lasts.
+    power = np.square(samples.real) + np.square(samples.imag)
+    power = ndimage.uniform_filter1d(power, BURST_SAMPLES)
+    samples = samples * np.sqrt(np.minimum(1, np.median(power) / np.maximum(power, 1e-30)))
     spectrum = fft.fft(samples * signal.windows.tukey(size, 0.25).astype(np.float32))
     at = np.arange(size) * len(free) // size
     inside = fft.ifftshift(free[at])

@@ -14,6 +14,7 @@ from gr_tsddae.survey.symbols import SymbolRate, chirp_rate, envelope_moment, sy
 
 NOISE_SHARE = 1e-3  # of the power: what noise beyond an emission may add to it
 LEAST_OFDM_MOMENT = 1.6  # the envelope of many carriers is that of noise
+MOST_OFDM_MOMENT = 3.3  # and that of pulses is much wilder
 OFDM_SIGMAS = 8.0  # of chance, that the likeness of prefix and end must exceed,
 OFDM_LAG_SIGMAS = 5.0  # or less, where it has
 LEAST_RHYTHM = 30.0  # over the spectrum around it
@@ -131,18 +132,21 @@ def keying(
     Returns:
         The symbol rate, or None, and further measurements by name.
     """
-    pieces = [part for piece in pieces for part in sent(piece, rate_hz, bandwidth_hz)]
-    if not pieces:
+    parts = [part for piece in pieces for part in sent(piece, rate_hz, bandwidth_hz)]
+    if not parts:
         return None, {}
+    several, longest, pieces = len(parts) > len(pieces), max(pieces, key=len), parts
     moment = envelope_moment(pieces, snr_db)
     measured: dict[str, Any] = {"envelope_moment": round(moment, 3)}
+    if several:
+        measured["burst_s"] = round(float(np.median([len(part) for part in parts])) / rate_hz, 6)
     symbols = symbol_rate(pieces, rate_hz, bandwidth_hz, snr_db)
     if symbols is None:
         chirp = chirp_rate(pieces, rate_hz, bandwidth_hz)
         if chirp is not None:
             measured["chirp_hz_per_s"] = round(chirp, 1)
-        if moment > LEAST_OFDM_MOMENT:
-            measured |= multicarrier(max(pieces, key=len), rate_hz, bandwidth_hz)
+        if LEAST_OFDM_MOMENT < moment < MOST_OFDM_MOMENT:
+            measured |= multicarrier(longest, rate_hz, bandwidth_hz)
     else:
         measured["symbol_rate_lock_db"] = round(symbols.lock_db, 1)
         measured["keying"] = symbols.keying

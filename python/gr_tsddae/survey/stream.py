@@ -19,6 +19,7 @@ from gr_tsddae.survey import detection, filled, measurement
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.history import History
 from gr_tsddae.survey.isolation import Isolator
+from gr_tsddae.survey.pulses import pulse_box, with_pulses
 from gr_tsddae.survey.spectrum import (
     LONG_RATIO,
     SLAB_FRAMES,
@@ -182,6 +183,9 @@ class Survey:
         if self._on_frames is not None:
             self._on_frames(coarse, first_frame * grid.hop_samples)
         boxes = self._detect(level_samples, coarse, fine)
+        pulses = pulse_box(level_samples[: grid.slab_samples], coarse / self._floor)
+        if pulses is not None:
+            boxes = with_pulses(boxes, pulses)
         sums = [
             np.maximum(
                 coarse[box.active, box.low : box.high].sum(0) / self._floor[box.low : box.high]
@@ -358,7 +362,7 @@ class Survey:
             snr_db=band.snr_db,
             bursts=bursts,
             symbol_rate_hz=symbols.rate_hz if symbols else None,
-            measured=measured | measurement.burst_timing(bursts),
+            measured=measurement.burst_timing(bursts) | measured,
         )
 
     def _keying(

@@ -163,7 +163,7 @@ class Tracker:
             union = max(track.high, box.high) - min(track.low, box.low)
             if shared <= 0:
                 continue
-            alike = abs(10 * np.log10(density / max(track.density, 1e-9))) < ALIKE_DB
+            alike = abs(10 * np.log10(max(density, 1e-9) / max(track.density, 1e-9))) < ALIKE_DB
             # Short bursts of one emitter look more or less wide, but their middle stays.
             apart = abs(track.low + track.high - box.low - box.high) / 2
             centred = alike and apart <= CENTRED_SHARE * min(track.width, box.width)

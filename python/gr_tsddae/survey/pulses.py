@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wide pulses that are shorter than a frame of the spectrum, as those of transponders.
+
+A frame dilutes such a pulse, and shows of it only the densest part. It is found in time instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import fft, ndimage
+
+from gr_tsddae.survey.detection import Box
+
+SMOOTH_SAMPLES = 16
+LEAST_TIMES_NOISE = 8.0  # power of a pulse
+CLOSED_SAMPLES = 64  # of silence within a pulse
+LEAST_PULSES, MOST_PULSES = 2, 64  # of which a band is measured
+MOST_ON = 0.5  # of the time: what is on for longer is no pulse
+LEAST_BAND = 0.15  # of the whole band: frames show a narrower emission well
+ALIKE = 0.25  # of the width, by which centres of one emitter's pulses differ at most
+TAIL = 0.02  # of a pulse's power beyond either edge
+INSIDE = 0.8  # of a box that is seen of the pulses,
+WIDE = 0.3  # of their width, beyond which it is, even where it lasts: pulses may be many
+
+
+def pulse_box(samples: np.ndarray, ratio: np.ndarray) -> Box | None:
+    """The box of the pulses of one emitter in a slab.
+
+    Args:
+        samples: complex64 (N,), without DC.
+        ratio: power over floor of frames half a frame apart, float32 (T, F).
+
+    Returns:
+        None where there are not several alike.
+    """
+    frames, bins = ratio.shape
+    power = np.square(samples.real) + np.square(samples.imag)
+    smooth = ndimage.uniform_filter1d(power, SMOOTH_SAMPLES)
+    noise = float(np.median(smooth))
+    on = np.flatnonzero(smooth > LEAST_TIMES_NOISE * noise)
+    if not SMOOTH_SAMPLES < len(on) < MOST_ON * len(samples):
+        return None
+    runs = np.split(on, np.flatnonzero(np.diff(on) > CLOSED_SAMPLES) + 1)
+    runs = [(int(run[0]), int(run[-1]) + 1) for run in runs]
+    runs = [(start, stop) for start, stop in runs if SMOOTH_SAMPLES < stop - start < bins]
+    if len(runs) < LEAST_PULSES:
+        return None
+    bands = np.array(
+        [_band(samples[start:stop], noise, bins) for start, stop in runs[:MOST_PULSES]]
+    )
+    low, high = np.median(bands, axis=0)
+    width = high - low
+    alike = np.abs(bands.mean(1) - (low + high) / 2) < ALIKE * width
+    if width < LEAST_BAND * bins or alike.sum() < max(LEAST_PULSES, 0.5 * len(bands)):
+        return None
+    active = np.zeros(frames, bool)
+    for start, stop in runs:
+        active[max(0, 2 * start // bins - 1) : 2 * stop // bins + 1] = True
+    low, high = int(low), int(np.ceil(high))
+    return Box(low, high, active, ratio[:, low:high].sum(1) - (high - low))
+
+
+def _band(pulse: np.ndarray, noise: float, bins: int) -> tuple[float, float]:
+    """Edges, in bins, of what holds nearly all power of a pulse."""
+    spectrum = fft.fftshift(fft.fft(pulse, bins))
+    power = np.square(spectrum.real) + np.square(spectrum.imag) - noise * len(pulse)
+    total = np.maximum.accumulate(np.cumsum(power))
+    low, high = np.searchsorted(total / total[-1], [TAIL, 1 - TAIL])
+    return float(low), float(high + 1)
+
+
+def with_pulses(boxes: Sequence[Box], pulses: Box) -> list[Box]:
+    """Boxes and that of pulses, without what frames show of these: a dense part, or a wide one."""
+    kept = []
+    for box in boxes:
+        shared = min(box.high, pulses.high) - max(box.low, pulses.low)
+        together = (box.active & pulses.active).sum()
+        if shared < INSIDE * box.width or (
+            together < INSIDE * box.active.sum() and box.width < WIDE * pulses.width
+        ):
+            kept.append(box)
+        else:
+            pulses.active |= box.active
+    return [*kept, pulses]

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pulses that are much shorter than a frame of the spectrum, as those of transponders."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gr_tsddae.survey.pulses import pulse_box
+from gr_tsddae.survey.truth.scenes import survey_samples
+
+RATE_HZ = 2e6
+
+
+def messages(per_second: float, samples: int = 500_000, seed: int = 1) -> tuple[np.ndarray, int]:
+    """Pulse-position messages of 120 us at random times, in noise, and how many there are."""
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((2, samples)) * 0.02
+    iq, count, at = rows[0] + 1j * rows[1], 0, 0
+    while True:
+        at += int(rng.exponential(RATE_HZ / per_second)) + 300
+        if at + 240 > samples:
+            return iq.astype(np.complex64), count
+        bits = rng.integers(0, 2, 112)
+        level = np.zeros(240)
+        level[[0, 2, 7, 9]] = 1
+        level[16:] = np.stack((bits, 1 - bits), 1).ravel()
+        turn_rad = 2 * np.pi * (rng.random() + rng.uniform(-0.02, 0.02) * np.arange(240))
+        iq[at : at + 240] += level * rng.uniform(0.2, 1) * np.exp(1j * turn_rad)
+        count += 1
+
+
+@pytest.mark.parametrize("per_second", [40, 200, 1500])
+def test_messages_of_transponders_are_one_emission_and_no_ofdm(per_second):
+    iq, _ = messages(per_second)
+    found = survey_samples(iq, RATE_HZ)
+    assert len(found) == 1
+    assert found[0].bandwidth_hz > 1.5e6
+    assert "ofdm_useful_s" not in found[0].measured
+
+
+def test_sparse_messages_are_bursts_of_their_own_length():
+    iq, count = messages(40, 1_000_000, 3)
+    found = survey_samples(iq, RATE_HZ)
+    assert len(found) == 1
+    assert count / 2 <= found[0].measured["bursts"] <= count
+    assert sum(stop - start for start, stop in found[0].bursts) < 0.1
+
+
+def test_noise_and_what_lasts_are_no_pulses():
+    rng = np.random.default_rng(1)
+    noise = (rng.standard_normal((100_000, 2)) @ [1, 1j]).astype(np.complex64)
+    ratio = np.ones((256, 512), np.float32)
+    assert pulse_box(noise, ratio) is None
+    assert pulse_box(noise + 10, ratio) is None
+
+
+def test_pulses_of_a_narrow_emission_are_left_to_the_spectrum():
+    rng = np.random.default_rng(1)
+    iq = (rng.standard_normal((100_000, 2)) @ [1, 1j]).astype(np.complex64)
+    window = np.hanning(400) * 30
+    for start in range(1000, 90_000, 5000):
+        iq[start : start + 400] += window
+    assert pulse_box(iq, np.ones((256, 512), np.float32)) is None
