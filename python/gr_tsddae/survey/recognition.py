@@ -52,6 +52,7 @@ def recognise(
     least: float,
     *,
     since_s: float = 0.0,
+    most_samples: int = MOST_SAMPLES,
 ) -> Emission:
     """Ask a model about an emission.
 
@@ -64,6 +65,7 @@ def recognise(
         least: Confidence under which the label is "unknown". It is "unknown" as well where the
             model tells unknown signals, and this is one.
         since_s: What lies before is no longer there to be cut out.
+        most_samples: Samples of all windows that the model is asked about; at least one window.
 
     Returns:
         The emission with label, confidence and probabilities. Where the model needs a symbol rate
@@ -74,7 +76,9 @@ def recognise(
     if wanted is None:
         return emission
     bursts = [(max(start, since_s), stop) for start, stop in emission.bursts if stop > since_s]
-    windows = _windows(emission, bursts, recognizer.window_samples, wanted, cutter, since_s)
+    length = recognizer.window_samples
+    most = max(1, most_samples // length)
+    windows = _windows(emission, bursts, length, wanted, cutter, since_s, most)
     if not len(windows):
         return emission
     noise_share = wanted.passband_hz / max(emission.bandwidth_hz, 1e-9)
@@ -147,10 +151,10 @@ def _windows(
     wanted: Wanted,
     cutter: Isolator,
     since_s: float,
+    most: int,
 ) -> np.ndarray:
     """Cut windows of an emission, complex64 (n, length); those without any signal are left out."""
     window_s = length / wanted.rate_hz
-    most = max(1, MOST_SAMPLES // length)
     found = []
     places = pieces(bursts, window_s, most, partly_filled=wanted.partly_filled, since_s=since_s)
     for start_s, count in places:

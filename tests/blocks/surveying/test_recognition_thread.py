@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 
@@ -10,7 +11,13 @@ import pytest
 
 from gr_tsddae.blocks.surveying import recognition
 from gr_tsddae.blocks.surveying.known import AGAIN_S, Known
-from gr_tsddae.blocks.surveying.recognition import MOST_WAITING, Question, Recognition
+from gr_tsddae.blocks.surveying.recognition import (
+    FIRST_SAMPLES,
+    MOST_SAMPLES,
+    MOST_WAITING,
+    Question,
+    Recognition,
+)
 from gr_tsddae.blocks.surveying.stretch import Stretch
 from gr_tsddae.inference.decision import Origin
 from gr_tsddae.survey.emission import Emission
@@ -39,9 +46,11 @@ class Model:
         self.fails: set[int] = set()
         self.answers: list[tuple[int, bool]] = []
         self.errors: list[str] = []
+        self.samples: list[int] = []
         monkeypatch.setattr(recognition, "recognise", self)
 
-    def __call__(self, emission, *_, since_s):
+    def __call__(self, emission, *_, since_s, most_samples):
+        self.samples.append(most_samples)
         self.begun.set()
         assert self.may.wait(10)
         if emission.id in self.fails:
@@ -83,6 +92,17 @@ def test_what_has_no_answer_yet_goes_first(model):
     thread.finish(give_up=False)
     assert model.answers == [(0, True), (2, True), (4, True), (1, True), (3, True)]
     assert (thread.asked, thread.skipped) == (5, 0)
+
+
+def test_the_first_answer_comes_soon_and_later_ones_rest_on_more(model):
+    model.may.set()
+    thread = model.thread(patient=True)
+    thread.ask(question(1))
+    thread.ask(question(2, answered=True))
+    thread.ask(dataclasses.replace(question(3), ends=True))
+    thread.finish(give_up=False)
+    assert len(model.samples) == 3
+    assert sorted(model.samples) == [FIRST_SAMPLES, MOST_SAMPLES, MOST_SAMPLES]
 
 
 def test_a_newer_question_replaces_an_older_one(model):
@@ -150,12 +170,12 @@ def test_what_waits_at_the_end_can_be_given_up(model):
     assert model.answers == [(0, True), (1, False)]
 
 
-def test_an_emission_is_asked_about_again_when_it_lasted_twice_as_long_or_much_longer():
+def test_an_emission_is_asked_about_again_when_it_lasted_three_times_as_long_or_much_longer():
     known = Known(1, STRETCH, emission())
     assert known.is_to_be_asked()
     known.asked_s = 1.0
     assert not known.is_to_be_asked()
-    known.emission = emission(stop_s=2.0)
+    known.emission = emission(stop_s=3.0)
     assert known.is_to_be_asked()
     known.asked_s = 100.0
     known.emission = emission(stop_s=100 + AGAIN_S)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gr_tsddae.blocks.surveying.stretch import Stretch
 from gr_tsddae.survey.emission import Emission
 
-AGAIN_RATIO = 2.0  # an emission is recognised anew when it has lasted so many times as long,
+AGAIN_RATIO = 3.0  # an emission is recognised anew when it has lasted so many times as long,
 AGAIN_S = 10.0  # or for so much longer
 ANSWERS = ("label", "confidence", "probabilities", "candidates", "reasons")
 
@@ -46,7 +46,9 @@ class Known:
         if self.answer is None:
             return self.emission
         return dataclasses.replace(
-            self.emission, **{name: getattr(self.answer, name) for name in ANSWERS}
+            self.emission,
+            measured=self.answer.measured | self.emission.measured,  # a score of the model, too
+            **{name: getattr(self.answer, name) for name in ANSWERS},
         )
 
     def is_news(self, answer: Emission) -> bool:

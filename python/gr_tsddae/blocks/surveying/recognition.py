@@ -15,9 +15,10 @@ from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.history import History
 from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.survey.naming import Signal, named
-from gr_tsddae.survey.recognition import recognise
+from gr_tsddae.survey.recognition import MOST_SAMPLES, recognise
 
 MOST_WAITING = 64
+FIRST_SAMPLES = 1 << 13  # that the model is asked about at first: an answer soon, then a better one
 MOST_LATE_S = 2.0  # a question keeps the samples of its time in memory
 
 
@@ -143,9 +144,11 @@ class Recognition:
             if self._cutter is None or self._cutter[0] is not stretch:
                 block_samples = max(4096, stretch.survey.grid.slab_samples)
                 self._cutter = stretch, Isolator(self._read, rate_hz, block_samples)
+            quick = question.known.answer is None and not question.ends
             found = recognise(
                 found, question.recognizer, self._cutter[1], rate_hz, question.least_confidence,
                 since_s=history.first_sample / rate_hz,
+                most_samples=FIRST_SAMPLES if quick else MOST_SAMPLES,
             )  # fmt: skip
         return named(stretch.placed(found), self._signals, sample_rate_hz=rate_hz)
 
