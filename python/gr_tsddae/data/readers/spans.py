@@ -121,8 +121,10 @@ _Part = tuple[int, int, "tuple[float, float] | None", list[Span]]
 
 def _parts(capture: Capture, spans: Sequence[Span]) -> tuple[list[_Part], int]:
     """List each narrow span by itself, and what has the whole band, by tuning; count torn ones."""
-    narrow = [span for span in spans if _is_narrow(capture, span)]
-    wide, torn_samples = _without_conflicts([span for span in spans if span not in narrow])
+    narrow, others = [], []
+    for span in spans:
+        (narrow if _is_narrow(capture, span) else others).append(span)
+    wide, torn_samples = _without_conflicts(others)
     parts: list[_Part] = []
     for begin, until in tunings_of(capture):
         for neighbours in _in_one_band(_within(narrow, begin, until)):
