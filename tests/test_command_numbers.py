@@ -3,7 +3,7 @@
 
 import pytest
 
-from gr_tsddae.command import NumberError, Parser, number, sentence
+from gr_tsddae.command import NumberError, Parser, exit_status, number, sentence
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,16 @@ def test_errors_name_the_option_as_it_is_typed():
     assert sentence(ValueError("give dtype= one of cf32")) == "give --dtype one of cf32"
     assert sentence(ValueError("but dtype='ci8' was given")) == "but --dtype 'ci8' was given"
     assert sentence(ValueError("options.sample_rate_hz")) == "options.sample_rate_hz"
+
+
+def test_the_exit_status_tells_what_happened(capsys):
+    def fail():
+        raise OSError("sample_rate_hz=5.0 is too low\nfor this")
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    assert (exit_status(str), exit_status(fail), exit_status(interrupt)) == (0, 1, 130)
+    assert capsys.readouterr() == ("", "error: --rate 5.0 is too low for this\n")
+    with pytest.raises(ZeroDivisionError):  # a fault of the program keeps its traceback
+        exit_status(lambda: 1 / 0)

@@ -21,7 +21,7 @@ MOST_FILES = 16
 ALLOWED = {
     "files": set(),
     "labels": set(),
-    "command": {"iq"},
+    "command": {"iq", "files"},
     "plugins": set(),
     "iq": {"files"},
     "nets": {"iq", "plugins"},

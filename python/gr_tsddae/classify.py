@@ -7,7 +7,6 @@ Only a signal that has to be cut out of a wider band first needs GNU Radio.
 import argparse
 import contextlib
 import importlib.util
-import logging
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from gr_tsddae.classify_live import classify_live
-from gr_tsddae.command import Parser, add_recording_options, number, open_recording, sentence
+from gr_tsddae.command import Parser, add_recording_options, exit_status, number, open_recording
 from gr_tsddae.condition import (
     add_signal_options,
     check_signal_options,
     condition_capture,
 )
-from gr_tsddae.files import json_text, print_any_text
+from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decision, Origin, check_threshold
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
@@ -31,7 +30,6 @@ from gr_tsddae.iq.formats.live import STANDARD_INPUT
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.iq.sigmf.model_annotation import merged
 from gr_tsddae.iq.windows import cut
-from gr_tsddae.zoo import ModelError
 
 DECISIONS_PER_CAPTURE = 60  # as many as a person reads; --interval asks for more or fewer
 LONGEST_INTERVAL_S = 0.01  # so that a burst of 20 ms is not averaged away
@@ -348,16 +346,7 @@ def _check_picture(png: Path | None, capture: Capture) -> None:
 
 def main() -> int:
     """Run the command; return 0, or 1 after one line about the error."""
-    print_any_text()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    try:
-        run(parser().parse_args())
-    except (CaptureError, ModelError, ValueError, OSError, RuntimeError, ImportError) as error:
-        print("error:", sentence(error), file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return exit_status(lambda: run(parser().parse_args()))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 """What all command lines share: numbers, the recording to read, and errors that name the option."""
 
 import argparse
+import logging
 import re
 import sys
+from collections.abc import Callable
 
+from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, open_capture
 from gr_tsddae.iq.formats.live import STANDARD_INPUT, open_standard_input
 
@@ -103,3 +106,20 @@ def sentence(error: Exception) -> str:
         text = re.sub(rf"(?<![\w-]){argument}=(?=['\d])", f"{option} ", text)
         text = re.sub(rf"(?<![\w.-]){argument}\b=?", option, text)
     return text
+
+
+def exit_status(run: Callable[[], object]) -> int:
+    """Run a command, and return its exit status.
+
+    It is 0, 130 after Ctrl-C, or 1 after one line about the error.
+    """
+    print_any_text()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        run()
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        print("error:", sentence(error), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -7,7 +7,6 @@ a model.
 
 import argparse
 import contextlib
-import logging
 import os
 import signal
 import sys
@@ -18,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from gr_tsddae.command import Parser, add_recording_options, number, open_recording, sentence
-from gr_tsddae.files import print_any_text
+from gr_tsddae.command import Parser, add_recording_options, exit_status, number, open_recording
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
-from gr_tsddae.zoo import ModelError, find, read_card
+from gr_tsddae.zoo import find, read_card
 
 
 def condition_capture(
@@ -233,31 +231,26 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def run(arguments: argparse.Namespace) -> None:
+    """Cut out what the command line says; errors as of `condition_capture`."""
+    check_signal_options(arguments)
+    with open_recording(arguments) as capture:
+        written = condition_capture(
+            capture,
+            arguments.out,
+            symbol_rate_hz=arguments.symbol_rate or 0.0,
+            offset_hz=arguments.offset,
+            samples_per_symbol=arguments.samples_per_symbol,
+            bandwidth_hz=arguments.bandwidth or 0.0,
+            model=arguments.model,
+        )
+    with open_capture(written) as made:
+        print(f"wrote {written}: {made.duration_s:.3f} s at {made.sample_rate_hz:g} samples/s")
+
+
 def main() -> int:
     """Run the command; return 0, or 1 after one line about the error."""
-    print_any_text()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    arguments = parser().parse_args()
-    try:
-        check_signal_options(arguments)
-        with open_recording(arguments) as capture:
-            written = condition_capture(
-                capture,
-                arguments.out,
-                symbol_rate_hz=arguments.symbol_rate or 0.0,
-                offset_hz=arguments.offset,
-                samples_per_symbol=arguments.samples_per_symbol,
-                bandwidth_hz=arguments.bandwidth or 0.0,
-                model=arguments.model,
-            )
-        with open_capture(written) as made:
-            print(f"wrote {written}: {made.duration_s:.3f} s at {made.sample_rate_hz:g} samples/s")
-    except (CaptureError, ModelError, ValueError, OSError, ImportError) as error:
-        print("error:", sentence(error), file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return exit_status(lambda: run(parser().parse_args()))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,12 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib.util
-import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gr_tsddae.command import Parser, add_recording_options, number, open_recording, sentence
-from gr_tsddae.files import print_any_text
+from gr_tsddae.command import Parser, add_recording_options, exit_status, number, open_recording
 from gr_tsddae.iq.captures import Capture, CaptureError
 from gr_tsddae.iq.formats.live import LiveCapture
 from gr_tsddae.labels import match_class
@@ -26,7 +24,6 @@ from gr_tsddae.survey.naming import CLASSES, Signal, load_signals
 from gr_tsddae.survey.output import files, table
 from gr_tsddae.survey.recording import survey_recording
 from gr_tsddae.survey.truth import recordings, scenes
-from gr_tsddae.zoo import ModelError
 
 if TYPE_CHECKING:
     from gr_tsddae.inference.recognizer import Recognizer
@@ -204,22 +201,14 @@ def _write(capture: Capture, emissions: list[Emission], arguments: argparse.Name
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 0 when it said something, 1 with one clear line when it could not."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    print_any_text()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        if words[:1] == ["evaluate"] and any(w.startswith("--recordings") for w in words):
-            recordings.run(recordings.parser().parse_args(words[1:]))
-        elif words[:1] == ["evaluate"]:
-            scenes.run(scenes.parser().parse_args(words[1:]))
-        else:
-            run(parser().parse_args(words))
-    except (CaptureError, ModelError, ValueError, OSError, RuntimeError, ImportError) as error:
-        print("error:", sentence(error), file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    make_parser, act = parser, run
+    if words[:1] == ["evaluate"]:
+        words = words[1:]
+        on_recordings = any(word.startswith("--recordings") for word in words)
+        module = recordings if on_recordings else scenes
+        make_parser, act = module.parser, module.run
+    return exit_status(lambda: act(make_parser().parse_args(words)))
 
 
 if __name__ == "__main__":
