@@ -33,6 +33,7 @@ from dongle import Dongle
 from gr_tsddae import blocks as tsddae
 from gr_tsddae.bench.machine import describe, memory_mib
 from gr_tsddae.files import write_json
+from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.synth.scene import SCENES, make_scene
 from gr_tsddae.synth.scene.files import write_scene
 
@@ -202,7 +203,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--rate", type=float, default=2.4e6)
-    parser.add_argument("--model", default="amc-nano")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--recipe", default="mixed", choices=sorted(SCENES))
     parser.add_argument("--seed", type=int, default=5000)
     parser.add_argument("--dongle", action="store_true", help="by rtl_tcp and osmosdr")

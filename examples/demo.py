@@ -27,7 +27,7 @@ from gr_tsddae import blocks as tsddae
 from gr_tsddae.iq.captures import Capture, open_capture
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.report.timeline import plot_timeline
-from gr_tsddae.survey import Emission
+from gr_tsddae.survey import DEFAULT_MODEL, Emission
 from gr_tsddae.survey.output.picture import draw
 
 SURVEYED = "fsk-radiosondes"
@@ -247,7 +247,8 @@ class EmissionPrinter(gr.basic_block):
         print(
             f"{emission.stop_s:9.3f} s  emission {emission.id} {said['kind']:<6}"
             f"{emission.center_hz / 1e3:+9.3f} kHz, {emission.bandwidth_hz / 1e3:6.3f} kHz wide, "
-            f"SNR {emission.snr_db:3.0f} dB, {symbol_rate:>7}  {' or '.join(emission.candidates)}",
+            f"SNR {emission.snr_db:3.0f} dB, {symbol_rate:>7}  {emission.label:<8} "
+            f"{' or '.join(emission.candidates)}",
             flush=True,
         )
         if said["kind"] == "ended":
@@ -292,9 +293,8 @@ def main() -> int:
     parser.add_argument("--model", default="amc-nano", help="name or folder")
     parser.add_argument(
         "--survey-model",
-        default="none",
-        help="model that names what the survey finds (default: none, since the amc models do not "
-        "know the modulation of these signals)",
+        default=DEFAULT_MODEL,
+        help=f"names what the survey finds; none: only measure (default: {DEFAULT_MODEL})",
     )
     parser.add_argument("--all", action="store_true", help="also signals that are no class of it")
     parser.add_argument("--speed", type=float, default=2.0, help="times real time (default: 2)")
