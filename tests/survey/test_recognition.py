@@ -215,6 +215,20 @@ def test_an_emission_that_the_model_does_not_know_is_unknown():
         assert found.measured["unknown_score"] == pytest.approx(score)
 
 
+def test_a_measured_prefix_is_ofdm_where_the_model_is_not_sure():
+    rng = np.random.default_rng(12)
+    iq = noise(rng, 100_000)
+    found = emission(-20e3, 20e3, [(0.0, 0.2)])
+    found.measured["ofdm_prefix_s"] = 5e-6
+    listener = Listener(bandwidth_multiple=4.0)
+    assert recognise(found, listener, cutter(iq), RATE_HZ, 0.95).label == UNKNOWN
+    listener.classes = ("quiet", "OFDM")
+    proven = recognise(found, listener, cutter(iq), RATE_HZ, 0.95)
+    assert (proven.label, proven.measured["label_by"]) == ("OFDM", "cyclic prefix")
+    listener.classes = ("OFDM", "loud")
+    assert recognise(found, listener, cutter(iq), RATE_HZ, 0.8).label == "loud"
+
+
 def test_weights_are_of_signal_and_end_at_a_strong_window():
     rng = np.random.default_rng(7)
     windows = np.stack([noise(rng, L, level) for level in [0.1, 1, 1, 1, 1, 30]])

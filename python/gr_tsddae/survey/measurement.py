@@ -10,16 +10,22 @@ from typing import Any
 import numpy as np
 from scipy import fft, ndimage, signal
 
-from gr_tsddae.survey.symbols import SymbolRate, chirp_rate, envelope_moment, symbol_rate
+from gr_tsddae.survey.symbols import (
+    MOST_SAMPLES,
+    SymbolRate,
+    chirp_rate,
+    envelope_moment,
+    symbol_rate,
+)
 
 NOISE_SHARE = 1e-3  # of the power: what noise beyond an emission may add to it
 LEAST_OFDM_MOMENT = 1.6  # the envelope of many carriers is that of noise
 MOST_OFDM_MOMENT = 3.3  # and that of pulses is much wilder
 OFDM_SIGMAS = 8.0  # of chance, that the likeness of prefix and end must exceed,
 OFDM_LAG_SIGMAS = 5.0  # or less, where it has
-LEAST_RHYTHM = 30.0  # over the spectrum around it
+LEAST_RHYTHM = 25.0  # over the spectrum around it
 MOST_OFDM_LAGS = 12
-LEAST_SYMBOLS = 12
+LEAST_SYMBOLS = 5
 LEAST_SAMPLES = 64  # of a piece that is measured
 SILENCE = 0.1  # of the level of what is sent
 PAUSE_SYMBOLS = 64  # silent, that are no part of a code
@@ -209,12 +215,12 @@ def multicarrier(iq: np.ndarray, rate_hz: float, bandwidth_hz: float) -> dict[st
     Returns:
         `ofdm_useful_s` and, where symbols are regular, `ofdm_prefix_s`; empty when it is not OFDM.
     """
-    iq = iq[: 1 << 17]
+    iq = iq[:MOST_SAMPLES]
     size = fft.next_fast_len(2 * len(iq))
     spectrum = fft.fft(iq, size)
     likeness = np.abs(fft.ifft(np.square(np.abs(spectrum))))[: len(iq) // 2]
     likeness /= max(float(likeness[0]), 1e-30)
-    # Fewer carriers than 16, or fewer symbols than 12, cannot be told.
+    # Fewer carriers than 16, or fewer symbols than five, cannot be told.
     first = int(16 * rate_hz / bandwidth_hz)
     line = likeness[first : len(iq) // LEAST_SYMBOLS]
     if len(line) < 64:
@@ -224,7 +230,7 @@ def multicarrier(iq: np.ndarray, rate_hz: float, bandwidth_hz: float) -> dict[st
     peaks, _ = signal.find_peaks(line, height=OFDM_LAG_SIGMAS * chance, distance=apart)
     lags = first + peaks[np.argsort(-line[peaks])][:MOST_OFDM_LAGS]
     rhythms = [(*_rhythm(iq, int(lag), rate_hz), int(lag)) for lag in lags]
-    least = max(LEAST_RHYTHM, 0.25 * max(rhythms, default=(0.0,))[0])
+    least = max(LEAST_RHYTHM, 0.5 * max(rhythms, default=(0.0,))[0])
     clear = [(lag, symbol_s) for strength, symbol_s, lag in rhythms if strength > least]
     if clear:
         lag, symbol_s = max(clear)  # pilots repeat within a symbol

@@ -18,6 +18,7 @@ from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.survey.spectrum import Grid
 from gr_tsddae.zoo.input_rate import PASSBAND
 
+PREFIX_CONFIDENCE = 0.99  # of "OFDM", where a cyclic prefix was measured: chance makes 1e-5
 MOST_SAMPLES = 1 << 15  # of an emission, that a model is asked about
 PLACES = 16  # that windows of an emission are cut from, where it is long
 BLOCK_SAMPLES = 1 << 18
@@ -70,7 +71,8 @@ def recognise(
     Returns:
         The emission with label, confidence and probabilities. Where the model needs a symbol rate
         and none was measured, or no window can be cut, the model is not asked and the label is
-        "unknown".
+        "unknown". Where the model is not sure and a cyclic prefix was measured, the label is
+        "OFDM": no other signal repeats the end of each symbol before it.
     """
     wanted = _wanted(emission, recognizer, rate_hz)
     if wanted is None:
@@ -93,9 +95,13 @@ def recognise(
         measured = measured | {"unknown_score": round(score, 3)}
     top = int(probabilities.argmax())
     confidence = float(probabilities[top])
+    label = recognizer.classes[top] if known and confidence >= least else UNKNOWN
+    if label == UNKNOWN and "ofdm_prefix_s" in measured and "OFDM" in recognizer.classes:
+        label, confidence = "OFDM", PREFIX_CONFIDENCE
+        measured = measured | {"label_by": "cyclic prefix"}
     return dataclasses.replace(
         emission,
-        label=recognizer.classes[top] if known and confidence >= least else UNKNOWN,
+        label=label,
         confidence=confidence,
         measured=measured,
         probabilities={

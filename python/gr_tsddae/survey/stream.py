@@ -369,14 +369,14 @@ class Survey:
         self, track: Track, low_hz: float, high_hz: float, snr_db: float, frame_s: float
     ) -> tuple[SymbolRate | None, dict[str, Any]]:
         """Symbol rate and kin, measured on the latest bursts that are kept; once is enough."""
-        if track.keying is not None and track.keying[0] is not None:
+        if track.keying is not None and (track.keying[0] or "ofdm_prefix_s" in track.keying[1]):
             return track.keying
         width_hz = high_hz - low_hz
         if width_hz > 4 * self.grid.fine_hz:
             pieces, out_hz = self._isolated(track, low_hz, high_hz, frame_s)
             if pieces:
                 found = measurement.keying(pieces, out_hz, width_hz, snr_db)
-                if track.keying is None or found[0] is not None:
+                if track.keying is None or found[0] is not None or "ofdm_prefix_s" in found[1]:
                     track.keying = found
         return track.keying or (None, {})
 
@@ -384,7 +384,7 @@ class Survey:
         self, track: Track, low_hz: float, high_hz: float, frame_s: float
     ) -> tuple[list[np.ndarray], float]:
         kept_from = self._history.first_sample
-        wanted_s = MOST_SAMPLES / (OVERSAMPLING * (high_hz - low_hz))
+        wanted_s = MOST_SAMPLES / min(self.rate_hz, OVERSAMPLING * (high_hz - low_hz))
         pieces: list[np.ndarray] = []
         out_hz = 0.0
         for start, stop in reversed(track.bursts):
