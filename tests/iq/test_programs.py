@@ -166,6 +166,7 @@ def test_one_channel_becomes_its_analytic_signal(tmp_path, bits, tag):
         ("2020-01-01_12-00-00_2400000SPS_137100000Hz.cu8", 2.4e6, 137.1e6, None),
         ("RTL-SDR-20200101_120000-433_92MHz-1MSps-1MHz.complex16u", 1e6, 433.92e6, None),
         ("x-f1.0e+999-s1.0e+999-t20200101.cfile", None, None, None),
+        ("doorbell_315_1MSps.cu8", 1e6, None, None),
         ("lora_125kHz.cu8", None, None, None),
         ("doorbell_433M.cu8", None, None, None),
         ("run_20200101_2400000.cu8", None, None, None),
@@ -178,6 +179,12 @@ def test_what_names_say(tmp_path, name, rate_hz, center_hz, time):
     assert any("the name of" in note for note in capture.notes) == (told != (None, None, None))
     with open_capture(tmp_path / name, sample_rate_hz=1.0, center_frequency_hz=2.0) as asked:
         assert (asked.sample_rate_hz, asked.center_frequency_hz) == (1.0, 2.0)
+
+
+def test_a_type_at_the_end_of_a_name(tmp_path):
+    capture = opened(tmp_path, "gps_10ms_ci16.iq", stored(tone(), "ci16"))
+    assert (capture.format, capture.sample_rate_hz) == ("ci16", None)
+    assert "is taken for ci16 by the end of its name" in capture.notes[0]
 
 
 def test_a_satdump_baseband_is_complex_in_spite_of_its_extension(tmp_path):

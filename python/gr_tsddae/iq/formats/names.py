@@ -15,7 +15,8 @@ from pathlib import Path
 
 _FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _TIME = r"(?P<date>\d{8})[_T](?P<clock>\d{6})Z?"
-_CENTER, _RATE = r"(?P<center>\d+(?:[._]\d+)?)", r"(?P<rate>\d+(?:[._]\d+)?)"
+_CENTER, _RATE = r"(?P<center>\d+(?:\.\d+)?)", r"(?P<rate>\d+(?:\.\d+)?)"
+_URH = r"-(?P<center>\d+(?:_\d+)?)(?P<center_unit>[kMG]?)Hz-(?P<rate>\d+(?:_\d+)?)"
 _HZ, _SPS = r"(?P<center_unit>[kMG]?)Hz", r"(?P<rate_unit>[kMG]?)S(?:ps|PS|/s)"
 _EXPONENT = r"\d(?:\.\d+)?(?:e[+-]?\d+)?"
 
@@ -33,7 +34,8 @@ _PATTERNS = (
     ("SDR Console", rf"^\d\d-[A-Z][a-z]{{2}}-\d{{4}} \d{{6}}[.\d]* {_CENTER}{_HZ}", None),
     ("SatDump", rf"^\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d.*_{_RATE}{_SPS}_{_CENTER}{_HZ}", None),
     ("KiwiSDR", rf"^{_TIME}_{_CENTER}_.*(?:_iq|(?P<audio>_(?:am|amn|usb|lsb|cw|cwn|nbfm)))$", None),
-    ("Universal Radio Hacker", rf"-\d{{8}}_\d{{6}}-{_CENTER}{_HZ}-{_RATE}{_SPS}", "cf32"),
+    ("Universal Radio Hacker", rf"-\d{{8}}_\d{{6}}{_URH}{_SPS}", "cf32"),
+    ("by its unit", rf"[_-]{_RATE}{_SPS}(?:[_-]|$)", None),
 )
 
 

@@ -31,6 +31,7 @@ _FORMAT_OF_SUFFIX = {
 
 SUFFIXES = tuple(_FORMAT_OF_SUFFIX)
 
+_WRITTEN = re.compile(rf"[._-]({'|'.join((*NAMES, *ALIASES))})$")  # NAME_cf32.iq
 _PORTAPACK_KEYS = ("sample_rate", "center_frequency")
 
 
@@ -54,6 +55,9 @@ def open_raw(path: Path, dtype: str | None) -> Capture:
         dtype = _FORMAT_OF_SUFFIX.get(suffix)
         if says and says.program == "SatDump":  # its .s8 and .s16 are complex all the same
             dtype = dtype and dtype.replace("r", "c")
+    if dtype is None and (written := _WRITTEN.search(path.stem)):
+        dtype = written[1]
+        notes = (f"{path} is taken for {dtype} by the end of its name",)
     if dtype is None and says and says.dtype:
         dtype = says.dtype
         notes = (f"{path} is taken for {dtype} by its name, as {says.program} makes it",)
