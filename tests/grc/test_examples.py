@@ -245,6 +245,35 @@ def test_record_teach_reload(example, home):
         assert decisions[-1]["model"] == "mine"
 
 
+def test_survey_teach_records_what_is_named_by_mouse(example, home):
+    top = example("survey_teach")
+    widget = top.display.qwidget()
+    log = widget.state.log.emissions
+    centers_hz = {"doorbell": -70e3, "sensor": 5e3, "radar": 80e3}
+
+    def on_air(name):
+        near = [
+            each for each in log.values()
+            if not each.ended and abs(each.center_hz - centers_hz[name]) < 6e3
+        ]  # fmt: skip
+        return max(near, key=lambda each: each.bandwidth_hz, default=None)
+
+    with running(top):
+        for name in centers_hz:
+            until(lambda name=name: on_air(name) is not None)
+            widget.choose(on_air(name).id)
+            widget.name.setText(name)
+            widget.record_button.click()
+            assert widget.recorded[widget.chosen.id] == name
+        until(lambda: widget.state.waterfall.newest_s > 4)
+    entries = json.loads((home / "my_band" / "band.sigmf-meta").read_text())["annotations"]
+    named = {each["core:label"]: each for each in entries if "core:generator" not in each}
+    assert set(named) == set(centers_hz)
+    for name, center_hz in centers_hz.items():
+        low_hz, high_hz = (named[name][f"core:freq_{edge}_edge"] for edge in ("lower", "upper"))
+        assert low_hz < center_hz < high_hz
+
+
 @pytest.fixture
 def denoiser_model(tmp_path, monkeypatch):
     """The shipped denoiser; where there is none, an untrained one under its name. Is it trained?"""
