@@ -112,6 +112,14 @@ def test_the_receivers_dc_is_no_emission():
     assert surveyed(iq, []) == []
 
 
+def test_a_full_scale_carrier_at_0_hz_is_an_emission():
+    iq = (0.1 * noise(500_000) + 0.9 * np.exp(0.3j)).astype(np.complex64)
+    found = [e for kind, e in surveyed(iq, []) if kind == "ended"]
+    assert len(found) == 1
+    assert abs(found[0].center_hz) < 30
+    assert found[0].bandwidth_hz < 500
+
+
 def test_an_image_is_no_emission():
     emission = make("QPSK", np.random.default_rng(3), 2.0, 30e3)
     keyed = at_rate(emission.iq, emission.rate_hz, RATE_HZ, 500_000)
@@ -130,6 +138,7 @@ def test_an_image_is_no_emission():
         ("one sample", np.ones(1), 1),
         ("full-scale tone", tone(300_000, 20_000), 3),
         ("NaN", np.full(300_000, np.nan), 0),
+        ("full-scale tone at 0 Hz", np.ones(300_000), 1),
         ("clipped noise", np.sign(noise(300_000).real) + 1j * np.sign(noise(300_000).imag), 0),
         ("impulse", np.eye(1, 300_000, 1234).ravel() + noise(300_000) * 0.001, 1),
         ("sweep", np.exp(1j * np.pi * 1e5 * (np.arange(300_000) / RATE_HZ) ** 2), 30),

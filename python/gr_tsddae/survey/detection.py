@@ -108,20 +108,26 @@ def tiles_above(ratio: np.ndarray, widths: int) -> np.ndarray:
     return found
 
 
-def detect(coarse: np.ndarray, fine: np.ndarray, floor: np.ndarray) -> list[Box]:
+def detect(
+    coarse: np.ndarray, fine: np.ndarray, floor: np.ndarray, *, dc_is_sent: bool = False
+) -> list[Box]:
     """Find what is sent in a slab.
 
     Args:
         coarse: power frames (T, F), half a frame apart.
         fine: power frames (T2, LONG_RATIO * F), half a frame apart, of the same samples.
         floor: noise power per coarse bin, (F,).
+        dc_is_sent: whether what lies at 0 Hz is a carrier, and not the receiver's own.
 
     Returns:
         Boxes, lowest frequency first.
     """
     ratio = coarse / floor
-    _hide_dc(ratio, 1)
-    mask = _active_cells(ratio, fine / _finer(floor))
+    fine_ratio = fine / _finer(floor)
+    if not dc_is_sent:
+        _hide_dc(ratio, 1)
+        _hide_dc(fine_ratio, DC_FINE_BINS)
+    mask = _active_cells(ratio, fine_ratio)
     boxes = _join(_components(mask, ratio), ratio)
     return [box for box in boxes if not _is_image(box, boxes, ratio)]
 
@@ -149,7 +155,6 @@ def _hide_dc(ratio: np.ndarray, reach: int) -> None:
 def _active_cells(ratio: np.ndarray, fine_ratio: np.ndarray) -> np.ndarray:
     """Coarse cells in which something is sent, bool (T, F)."""
     bins = ratio.shape[1]
-    _hide_dc(fine_ratio, DC_FINE_BINS)
     mask = tiles_above(ratio, max(1, min(4, int(np.log2(bins)) // 2 - 1)))
     step = LONG_RATIO  # coarse frames between two fine ones
     for row in range(len(fine_ratio)):

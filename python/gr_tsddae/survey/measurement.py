@@ -28,6 +28,7 @@ MOST_OFDM_LAGS = 12
 LEAST_SYMBOLS = 5
 LEAST_SAMPLES = 64  # of a piece that is measured
 SILENCE = 0.1  # of the level of what is sent
+LEAST_KEPT = 0.3  # of a piece, to look at all of it for OFDM
 PAUSE_SYMBOLS = 64  # silent, that are no part of a code
 TAIL = 0.005  # of the power beyond either edge: 99 % lie between (ITU-R SM.328)
 
@@ -141,7 +142,11 @@ def keying(
     parts = [part for piece in pieces for part in sent(piece, rate_hz, bandwidth_hz)]
     if not parts:
         return None, {}
-    several, longest, pieces = len(parts) > len(pieces), max(pieces, key=len), parts
+    several = len(parts) > len(pieces)
+    # A frame of OFDM has weak symbols, which are no pauses; pulses are silent most of the time.
+    kept = sum(map(len, parts)) / sum(map(len, pieces))
+    longest = max(pieces if kept > LEAST_KEPT else parts, key=len)
+    pieces = parts
     moment = envelope_moment(pieces, snr_db)
     measured: dict[str, Any] = {"envelope_moment": round(moment, 3)}
     if several:

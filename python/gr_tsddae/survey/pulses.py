@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import fft, ndimage
 
-from gr_tsddae.survey.detection import Box
+from gr_tsddae.survey.detection import SLICE_FRAMES, Box
 
 SMOOTH_SAMPLES = 16
 LEAST_TIMES_NOISE = 8.0  # power of a pulse
 CLOSED_SAMPLES = 64  # of silence within a pulse
 LEAST_PULSES, MOST_PULSES = 2, 64  # of which a band is measured
 MOST_ON = 0.5  # of the time: what is on for longer is no pulse
-LEAST_BAND = 0.15  # of the whole band: frames show a narrower emission well
+LEAST_BAND = 0.3  # of the whole band: frames show a narrower emission well
 ALIKE = 0.25  # of the width, by which centres of one emitter's pulses differ at most
 TAIL = 0.02  # of a pulse's power beyond either edge
 INSIDE = 0.8  # of a box that is seen of the pulses,
@@ -72,15 +72,20 @@ def _band(pulse: np.ndarray, noise: float, bins: int) -> tuple[float, float]:
 
 
 def with_pulses(boxes: Sequence[Box], pulses: Box) -> list[Box]:
-    """Boxes and that of pulses, without what frames show of these: a dense part, or a wide one."""
-    kept = []
+    """The box of pulses alone, where all others are what frames show of these.
+
+    That is a dense part, or a wide one that lasts where pulses are many. Beside other emissions a
+    pulse's spectrum holds theirs, too, and the boxes stay as they are.
+    """
+    near = ndimage.binary_dilation(pulses.active, iterations=2 * SLICE_FRAMES)
+    margin = pulses.width // 8
     for box in boxes:
-        shared = min(box.high, pulses.high) - max(box.low, pulses.low)
-        together = (box.active & pulses.active).sum()
+        shared = min(box.high, pulses.high + margin) - max(box.low, pulses.low - margin)
+        together = (box.active & near).sum()
         if shared < INSIDE * box.width or (
             together < INSIDE * box.active.sum() and box.width < WIDE * pulses.width
         ):
-            kept.append(box)
-        else:
-            pulses.active |= box.active
-    return [*kept, pulses]
+            return list(boxes)
+    for box in boxes:
+        pulses.active |= box.active
+    return [pulses]

@@ -37,6 +37,7 @@ TEST_S = 0.25  # between looks at whether the band is filled
 DEEPEST_FLOOR_DB = -70.0  # under the strongest bin
 ROUNDING_NOISE = 1 / 6  # of the converter's two components, in its steps squared
 STOPBAND_DB = -10.0  # of the floor in the middle: beyond is the stopband of the receiver's filter
+LEAST_CARRIER, CARRIER_RATIO = 0.1, 400.0  # of what lies at 0 Hz: amplitude, power over the rest
 LEAST_SNR_DB = 0.0
 EDGE_SHARE = 0.01  # of the band: where the receiver's filter falls
 LEAST_EDGE_SNR_DB = 6.0  # of what touches the band's edge
@@ -94,6 +95,7 @@ class Survey:
         self.grid = grid
         self._slab = 0
         self._level: np.ndarray | None = None
+        self._dc_is_sent = False  # in the latest slab
         self._is_filled = False  # by one emission
         self._test_at = 0  # slab in which this is looked at next
         self._floor = np.ones(grid.coarse_samples, np.float32)
@@ -166,7 +168,11 @@ class Survey:
         first_frame = self._slab * SLAB_FRAMES
         self._history.keep(self._slab, samples)
         inside = samples[: grid.slab_samples]
-        level_samples = samples - inside.mean()
+        mean = inside.mean()
+        rest = float(np.mean(np.square(np.abs(inside - mean))))
+        # No receiver's own DC takes a tenth of its range and drowns all that it hears.
+        self._dc_is_sent = abs(mean) > LEAST_CARRIER and abs(mean) ** 2 > CARRIER_RATIO * rest
+        level_samples = samples if self._dc_is_sent else samples - mean
         coarse = power_frames(level_samples, grid.coarse_samples, frames)
         fine_frames = max(
             0,
@@ -265,7 +271,7 @@ class Survey:
             float(np.median(floor)) * 10 ** (STOPBAND_DB / 10),
         )
         self._floor = np.maximum(floor, np.float32(lowest))
-        return detection.detect(coarse, fine, self._floor)
+        return detection.detect(coarse, fine, self._floor, dc_is_sent=self._dc_is_sent)
 
     def _learn_floor(self, coarse: np.ndarray, step: float) -> None:
         level = np.maximum(quiet_level(coarse), 1e-30)
