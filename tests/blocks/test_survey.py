@@ -51,7 +51,7 @@ def test_finds_what_the_survey_of_the_same_samples_finds(scene):
     events = alone.push(scene[: len(scene) // CHUNK_SAMPLES * CHUNK_SAMPLES]) + alone.flush()
     expected = sorted((e.emission for e in events if e.kind == "ended"), key=lambda e: e.start_s)
     found = sorted(flowgraph.ended(), key=lambda e: e["start_s"])
-    assert len(expected) == len(found) > 2
+    assert len(expected) == len(found) >= 2
     for ours, theirs in zip(found, expected, strict=True):
         for name in ("start_s", "stop_s", "snr_db", "symbol_rate_hz", "bandwidth_hz"):
             assert ours[name] == theirs.as_dict()[name], name

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -48,3 +51,16 @@ def test_emissions_are_placed_in_the_stream_in_time_and_in_frequency():
 def test_without_tags_frequencies_count_from_the_centre_and_there_is_no_time():
     told = stretch(Origin(sample_rate_hz=RATE_HZ)).describe(emission())
     assert (told["low_hz"], told["time_s"], told["center_frequency_hz"]) == (-2e3, None, None)
+
+
+def test_its_samples_leave_memory_with_it():
+    made = stretch()
+    made.push(np.zeros(200_000, np.complex64))
+    made.end()
+    survey = weakref.ref(made.survey)
+    gc.disable()
+    try:
+        del made
+        assert survey() is None
+    finally:
+        gc.enable()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -37,8 +38,11 @@ class Stretch:
     ):
         self.origin = origin
         self.first_sample = self.end_sample = first_sample
+        # Else the two would refer to each other, and a second of samples would stay in memory
+        # until Python looks for such circles.
+        this = weakref.ref(self)
         self.survey = Survey(
-            origin.sample_rate_hz, on_frames=lambda power, first: on_frames(self, power, first)
+            origin.sample_rate_hz, on_frames=lambda power, first: on_frames(this(), power, first)
         )
 
     @property
