@@ -174,7 +174,8 @@ def is_structured(samples: np.ndarray, free: np.ndarray, rate_hz: float, step: f
     if count < 256:
         return False
     smooth = np.maximum(_running_mean(power, inside, width), 1e-30)
-    flat = np.where(inside, np.minimum(power / smooth, MOST_OF_A_BIN), 0.0).astype(np.float32)
+    lowest = np.maximum(smooth, max(0.1 * level, 1e-30))  # bins below are left out
+    flat = np.where(inside, np.minimum(power / lowest, MOST_OF_A_BIN), 0.0).astype(np.float32)
     flat[inside] -= flat[inside].mean()
     if _repeats(flat, inside, rate_hz):
         return True

@@ -190,7 +190,7 @@ def judged(
         center_frequency_hz=row.center_frequency_hz,
     ) as capture:
         emissions = survey_recording(capture, recognizer, signals, threshold=threshold).emissions
-    truth = "|".join(row.labels) or UNKNOWN
+    truth = " or ".join(row.labels) or UNKNOWN
     if not emissions:
         verdict = "right" if row.labels == (NOISE,) else "nothing found"
         return Outcome(row.path, truth, verdict)
