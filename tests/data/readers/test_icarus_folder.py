@@ -66,7 +66,7 @@ def test_an_anomaly_without_sir_and_a_wrong_header_are_errors(tmp_path):
 
 def describe(folder, name, *annotations, **info):
     folder.mkdir(parents=True, exist_ok=True)
-    IQ.tofile(folder / f"{name}.sigmf-data")
+    (IQ + ord(name)).astype(np.complex64).tofile(folder / f"{name}.sigmf-data")  # no two are alike
     metadata = {
         "global": {"core:datatype": "cf32_le", "core:version": "1.2.0", **info},
         "captures": [{"core:sample_start": 0}],

@@ -102,6 +102,11 @@ def read(
         labels = {note.label for note in recording.annotations} if label is None else {label}
         classes = tuple(sorted({*classes, *labels}))
     stretches = _stretches(captures, spans, classes)
+    for number in sorted(set(range(len(classes))) - {stretch.label for stretch in stretches}):
+        raise DatasetError(
+            f"{path}: class {classes[number]!r} has no usable window: all its samples have two "
+            "labels; annotate it with frequency edges, or mend the annotations"
+        )
     torn = -(-torn_samples // max(1, window_samples))
     store, left, skipped = usable_windows(
         captures,

@@ -143,8 +143,8 @@ def without_copies(captures: Iterable[Capture], notes: Counter[str]) -> list[Cap
     training and in test. The source is kept, which has the true labels.
     """
 
-    def rank(capture: Capture) -> tuple[bool, bool, Path]:
-        return is_annotated_copy(capture.metadata), not capture.annotations, capture.path
+    def rank(capture: Capture) -> tuple[bool, bool]:
+        return is_annotated_copy(capture.metadata), not capture.annotations
 
     samples_of: dict[tuple[int, str], Capture] = {}
     for capture in sorted(captures, key=rank):
@@ -264,18 +264,20 @@ def _is_audio(file: Path) -> bool:
     return says is not None and says.is_audio
 
 
-def _is_of_others(content: dict[Any, Any], sidecar: Path) -> bool:
-    """Tell whether another program wrote a sidecar; one with a slip of the pen is a person's."""
-    near = [bool(difflib.get_close_matches(str(k), _SIDECAR_TYPES, cutoff=0.75)) for k in content]
-    if sidecar.suffix == ".json":  # decoders have keys such as "type" and "label" among others
-        return not all(near)
-    return not any(near)
+def _is_of_others(content: Any) -> bool:
+    """Tell whether another program, such as a decoder, wrote some JSON.
+
+    What has only keys of ours, or nearly, is a person's: a slip of the pen is then named.
+    """
+    if not isinstance(content, dict):
+        return True
+    return not all(difflib.get_close_matches(key, _SIDECAR_TYPES, cutoff=0.75) for key in content)
 
 
 def _sidecar(file: Path, notes: Counter[str]) -> dict[str, Any]:
     """Read the sidecar of NAME.iq: NAME.yaml (or .yml, .json), or NAME.iq.yaml.
 
-    One that has none of the keys is another program's, as a decoder's JSON is: it is passed over.
+    JSON with keys of another program, as a decoder's, is passed over and counted.
     """
     candidates = [file.with_name(file.name + suffix) for suffix in _SIDECARS]
     candidates += [file.with_suffix(suffix) for suffix in _SIDECARS]
@@ -292,9 +294,11 @@ def _sidecar(file: Path, notes: Counter[str]) -> dict[str, Any]:
         reason = " ".join(str(error).split())
         raise DatasetError(f"{sidecar} cannot be read ({reason}); mend or remove it") from error
     known = ", ".join(_SIDECAR_TYPES)
-    if not isinstance(content, dict) or _is_of_others(content, sidecar):
+    if sidecar.suffix == ".json" and _is_of_others(content):
         notes["sidecar of another program"] += 1
         return {}
+    if not isinstance(content, dict):
+        raise DatasetError(f"{sidecar} is no list of keys and values; it may give {known}")
     for key, value in content.items():
         if key not in _SIDECAR_TYPES:
             raise DatasetError(f"{sidecar} has the unknown key {key!r}; it may give {known}")

@@ -152,18 +152,14 @@ def usable_windows(
         skipped["over max_windows_per_class"] = len(cut.label) - len(kept)
         cut = cut.only(kept)
     skipped = {reason: count for reason, count in skipped.items() if count}
-    wanted = {stretch.label for stretch in stretches} | set(range(len(classes)))
-    for number in sorted(wanted - set(cut.label.tolist())):
+    for number in sorted({stretch.label for stretch in stretches} - set(cut.label.tolist())):
         named = "what has no label" if number == UNLABELLED else f"class {classes[number]!r}"
         if (everything.label == number).any():
             reasons = ", ".join(f"{reason}: {count}" for reason, count in skipped.items())
             why = f"left out in all classes: {reasons}; record it again"
         else:
-            lengths = [each.sample_count for each in stretches if each.label == number]
-            why = f"its longest stretch has {max(lengths, default=0)}; record more, or give fewer "
-            why += "window_samples"
-            if not lengths:
-                why = "all its samples have two labels; annotate with frequency edges, or mend them"
+            longest = max(each.sample_count for each in stretches if each.label == number)
+            why = f"its longest stretch has {longest}; record more, or give fewer window_samples"
         raise DatasetError(
             f"{path}: {named} has no usable window of {window_samples} samples; {why}"
         )
