@@ -113,7 +113,7 @@ def read_signals(path: Path) -> list[Signal]:
     try:
         # The loader in C is ten times as fast; PyYAML may have been built without it.
         entries = yaml.load(
-            path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+            path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         )
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise SignalsError(f"{path} is no YAML text: {' '.join(str(error).split())}") from error
