@@ -40,9 +40,7 @@ UNSEEN_FLOOR = 0.1  # of an emission's own level, where no floor is seen at all
 TEST_SAMPLES = 1 << 17  # looked at for a cyclic prefix and a symbol rate
 LEAST_PEAK = 15.0  # times what noise has on average, and the logarithm of how many were tried
 # Useful lengths of Wi-Fi, LTE, 5G, DVB-T and DVB-T2: they need less proof than any other.
-USUAL_S = np.array(
-    [3.2e-6, 12.8e-6, 1 / 60e3, 1 / 30e3, 1 / 15e3, 112e-6, 224e-6, 448e-6, 896e-6]
-)
+USUAL_S = np.array([3.2e-6, 12.8e-6, 1 / 60e3, 1 / 30e3, 1 / 15e3, 112e-6, 224e-6, 448e-6, 896e-6])
 USUAL_ERROR = 5e-3
 BURST_SAMPLES = 16
 SHORTEST_LAG = 24  # samples: a receiver's filter makes neighbours alike
