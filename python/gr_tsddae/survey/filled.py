@@ -42,7 +42,7 @@ LEAST_PEAK = 15.0  # times what noise has on average, and the logarithm of how m
 # Useful lengths of Wi-Fi, LTE, 5G, DVB-T and DVB-T2: they need less proof than any other.
 USUAL_S = np.array([3.2e-6, 12.8e-6, 1 / 60e3, 1 / 30e3, 1 / 15e3, 112e-6, 224e-6, 448e-6, 896e-6])
 USUAL_ERROR = 5e-3
-BURST_SAMPLES = 16
+BURST_SAMPLES, MOST_OF_A_BURST = 16, 3.0  # averaged, and power against the middle one
 SHORTEST_LAG = 24  # samples: a receiver's filter makes neighbours alike
 WHITENED_SHARE = 1 / 24  # of the band, over which a spectrum is made flat
 LEAST_SYMBOL_SHARE = 0.5  # of the band: slower keying is that of a narrower emission
@@ -156,7 +156,8 @@ def is_structured(samples: np.ndarray, free: np.ndarray, rate_hz: float, step: f
     # Short strong bursts weigh no more than what lasts.
     power = np.square(samples.real) + np.square(samples.imag)
     power = ndimage.uniform_filter1d(power, BURST_SAMPLES)
-    samples = samples * np.sqrt(np.minimum(1, np.median(power) / np.maximum(power, 1e-30)))
+    most = MOST_OF_A_BURST * np.median(power)
+    samples = samples * np.sqrt(np.minimum(1, most / np.maximum(power, 1e-30)))
     spectrum = fft.fft(samples * signal.windows.tukey(size, 0.25).astype(np.float32))
     at = np.arange(size) * len(free) // size
     inside = fft.ifftshift(free[at])

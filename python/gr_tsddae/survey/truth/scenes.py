@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BURST_BINS = 8  # bins of its own length that a burst is wide at least
 RESOLUTION_HZ = 1000.0  # what is narrower counts as that wide when bands are compared
-SNR_STEPS_DB = (-100, 4, 8, 12, 16, 20, 25, 100)
+SNR_STEPS_DB = (-100, 0, 5, 10, 15, 20, 25, 30, 100)
 WIDTH_STEPS_HZ = (0, 3e3, 10e3, 30e3, 100e3, 1e12)
 NO_SYMBOLS = ("LoRa", "pulses")  # whose rate is not that of a linear or FSK modulation
 LEAST_SHARED = 0.4  # of the wider band, for an emission to be the emitter's
@@ -113,14 +113,14 @@ def score(matches: Sequence[Match], extras: Sequence[Emission], least_db: float)
     loud = [m for m in matches if m.truth.snr_db >= least_db]
     found = [m for m in loud if m.found is not None]
     wide = [m for m in found if m.truth.bandwidth_hz > 0]
-    rated = [
+    keyed = [
         m
         for m in matches
         if m.found is not None
-        and m.truth.snr_db >= max(10.0, least_db)
         and m.truth.details.get("symbol_rate_hz")
         and m.truth.label not in NO_SYMBOLS
     ]
+    rated = [m for m in keyed if m.truth.snr_db >= max(10.0, least_db)]
     return {
         "emitters": len(matches),
         "extras_percent": round(100 * len(extras) / len(matches), 1) if matches else None,
@@ -133,6 +133,9 @@ def score(matches: Sequence[Match], extras: Sequence[Emission], least_db: float)
         "symbol_rate_by_class": _by(rated, lambda m: m.truth.label, _rate_is_right),
         "found_by_class": _by(loud, lambda m: m.truth.label, _is_found),
         "found_by_snr_db": _by(matches, _step(SNR_STEPS_DB, lambda t: t.snr_db), _is_found),
+        "symbol_rate_by_snr_db": _by(
+            keyed, _step(SNR_STEPS_DB, lambda t: t.snr_db), _rate_is_right
+        ),
         "found_by_bandwidth_hz": _by(
             loud, _step(WIDTH_STEPS_HZ, lambda t: t.bandwidth_hz), _is_found
         ),
