@@ -83,10 +83,18 @@ def test_outliers_are_in_the_open_recipe_alone():
     rows, label, level_db = draw_random("air-open", 400, window_samples=1024, generator=generator)
     assert 10 < (label == air.OUTLIER).sum() < 60
     assert set(label.tolist()) == {air.OUTLIER, *range(len(air.CLASSES))}
-    assert level_db.min() >= -5 and level_db.max() <= 30
+    assert level_db.min() >= 0 and level_db.max() <= 36
     assert rows.isfinite().all()
     _, label, _ = draw_random("air", 100, window_samples=256, generator=generator)
     assert label.min() >= 0
+
+
+def test_hard_classes_are_drawn_twice_as_often():
+    generator = torch.Generator().manual_seed(1)
+    _, label, _ = draw_random("air-open", 1000, window_samples=64, generator=generator)
+    count = label[label >= 0].bincount(minlength=len(air.CLASSES)).float()
+    hard = torch.tensor([name in RECIPES["air-open"].twice for name in air.CLASSES])
+    assert 1.7 < (count[hard].mean() / count[~hard].mean()).item() < 2.4
 
 
 def test_what_judges_is_never_learned():
