@@ -12,7 +12,7 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.inference.metrics import share_interval
 from gr_tsddae.synth import CLASSES
 from gr_tsddae.train import finetune as module
-from gr_tsddae.train.config import FinetuneConfig, PretrainConfig
+from gr_tsddae.train.config import DataConfig, FinetuneConfig, PretrainConfig
 from gr_tsddae.train.finetune import Classification, classifier, finetune, shift_noise_prior
 from gr_tsddae.train.measure.predict import logits, measure, predict_finite
 from gr_tsddae.train.pretrain import pretrain
@@ -329,3 +329,17 @@ def test_validation_that_gets_no_better_stops_the_run(settings, journal):
     finetune(config)
     losses = journal(config.out, "validation_loss")
     assert max(losses) == min(losses, key=losses.get) + 2 * 4
+
+
+def test_classes_that_training_drew_twice_are_expected_no_more_often():
+    """Their outputs fall by log 2, so their odds halve; the opposite brings them back."""
+    source = sources.SyntheticSource(DataConfig(recipe="air-open", window_samples=1024))
+    network = nets.create("tsnet-nano", class_count=len(source.classes), window_samples=1024)
+    bias = network.head[-1].bias
+    before = bias.detach().clone()
+    module.balance(network, source)
+    fallen = (before - bias).detach()
+    for name, fall in zip(source.classes, fallen.tolist(), strict=True):
+        assert fall == pytest.approx(math.log(2) if name in source.twice else 0, abs=1e-5)
+    module.balance(network, source, undo=True)
+    torch.testing.assert_close(bias.detach(), before)
