@@ -47,6 +47,7 @@ SHORTEST_LAG = 24  # samples: a receiver's filter makes neighbours alike
 WHITENED_SHARE = 1 / 24  # of the band, over which a spectrum is made flat
 LEAST_SYMBOL_SHARE = 0.5  # of the band: slower keying is that of a narrower emission
 MOST_OF_A_BIN = 8.0  # times its surroundings, so that no line weighs more
+LEAST_PART = 0.08  # of the mean, in all but one part
 PARTS, SPREAD = 8, 0.3  # of the band, all of which repeat themselves about equally
 
 
@@ -127,9 +128,12 @@ def is_filled(
         step: of the converter.
     """
     free = np.ones(coarse.shape[1], bool)
+    # What rises little above it may be the same, where it fills most of the band.
+    low = [box for box in boxes if box.strength <= LEAST_RISE]
+    if sum(box.width for box in low) < 0.5 * len(free):
+        low = []
     for box in boxes:
-        # What rises little above it may be the same.
-        if box.strength > LEAST_RISE:
+        if not any(box is other for other in low):
             free[max(0, box.low - 2) : box.high + 2] = False
     middle = len(free) // 2
     free[middle - 1 : middle + 2] = False
@@ -204,7 +208,9 @@ def _repeats(flat: np.ndarray, inside: np.ndarray, rate_hz: float) -> bool:
     bins = np.flatnonzero(inside)
     ripple = flat[bins] * np.exp(-2j * np.pi * (bins * lag % len(flat)) / len(flat))
     parts = np.array([abs(part.sum()) ** 2 for part in np.array_split(ripple, PARTS)])
-    return float(np.median(parts)) > SPREAD * float(parts.mean())
+    least = float(np.partition(parts, 1)[1])
+    mean = float(parts.mean())
+    return float(np.median(parts)) > SPREAD * mean and least > LEAST_PART * mean
 
 
 def _running_mean(line: np.ndarray, inside: np.ndarray, width: int) -> np.ndarray:

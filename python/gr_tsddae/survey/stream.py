@@ -96,7 +96,7 @@ class Survey:
         self._slab = 0
         self._level: np.ndarray | None = None
         self._dc_is_sent = False  # in the latest slab
-        self._is_filled = False  # by one emission
+        self._is_filled = self._seemed_filled = False  # by one emission
         self._test_at = 0  # slab in which this is looked at next
         self._floor = np.ones(grid.coarse_samples, np.float32)
         self._tracker = Tracker(grid)
@@ -249,8 +249,12 @@ class Survey:
             return self._boxes_over(floor * min(1.0, noise / float(floor.mean())), coarse, fine)
         boxes = self._boxes_over(self._floor, coarse, fine)
         if self._slab >= self._test_at:
-            self._is_filled = filled.is_filled(samples, coarse, boxes, self.rate_hz, step)
-            self._test_at = self._slab + max(1, int(TEST_S * self.rate_hz / self.grid.slab_samples))
+            seems = filled.is_filled(samples, coarse, boxes, self.rate_hz, step)
+            # Once is enough at the begin, of which short recordings have no more.
+            self._is_filled = seems and (self._seemed_filled or self._slab == 0)
+            self._seemed_filled = seems
+            wait = max(1, int(TEST_S * self.rate_hz / self.grid.slab_samples))
+            self._test_at = self._slab + (wait if seems == self._is_filled else 1)
         if self._is_filled:
             return self._boxes_over(filled.shouldered_floor(self._level), coarse, fine)
         beside = filled.beside(self._floor, boxes)
