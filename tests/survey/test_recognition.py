@@ -11,7 +11,7 @@ import pytest
 from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
-from gr_tsddae.survey.recognition import pieces, recognise, window_weights
+from gr_tsddae.survey.recognition import likeliest, pieces, recognise, window_weights
 
 RATE_HZ = 500e3
 L = 1024
@@ -213,6 +213,28 @@ def test_an_emission_that_the_model_does_not_know_is_unknown():
         found = recognise(asked, listener, cutter(iq), RATE_HZ, 0.5)
         assert (found.label, found.confidence) == (label, pytest.approx(0.9))
         assert found.measured["unknown_score"] == pytest.approx(score)
+
+
+def test_a_label_counts_where_the_model_is_sure_of_its_family_alone():
+    sure = {"FM": 0.4, "GFSK": 0.35, "2-FSK": 0.25}
+    assert likeliest(sure) == ("GFSK", pytest.approx(0.6))
+    assert likeliest({"FM": 0.7, "GFSK": 0.3})[0] == "FM"
+
+    def named(shares: dict[str, float], least: float) -> Emission:
+        listener = Listener(
+            bandwidth_multiple=4.0, answer=lambda w: np.tile(list(shares.values()), (len(w), 1))
+        )
+        listener.classes = tuple(shares)
+        iq = noise(np.random.default_rng(13), 100_000)
+        return recognise(emission(-20e3, 20e3, [(0.0, 0.2)]), listener, cutter(iq), RATE_HZ, least)
+
+    found = named(sure, 0.55)
+    assert (found.label, found.confidence) == ("GFSK", pytest.approx(0.35))
+    assert found.measured["family_confidence"] == pytest.approx(0.6)
+    assert named(sure, 0.65).label == UNKNOWN
+    # Five kinds of phase keying that are equally likely say nothing about which one it is.
+    names = ("BPSK", "QPSK", "OQPSK", "pi/4-DQPSK", "8PSK")
+    assert named(dict.fromkeys(names, 0.2), 0.6).label == UNKNOWN
 
 
 def test_a_measured_prefix_is_ofdm_where_the_model_is_not_sure():

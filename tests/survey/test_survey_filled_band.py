@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from gr_tsddae.survey import filled
-from gr_tsddae.survey.spectrum import power_frames
+from gr_tsddae.survey.detection import filled
+from gr_tsddae.survey.detection.spectrum import power_frames
 from gr_tsddae.survey.truth.scenes import survey_samples
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gr_tsddae.survey.pulses import pulse_box
+from gr_tsddae.survey.detection.pulses import pulse_box
 from gr_tsddae.survey.truth.scenes import survey_samples
 
 RATE_HZ = 2e6

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,10 @@ from scipy.special import softmax
 
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.formats.capture import Capture
-from gr_tsddae.labels import UNKNOWN
+from gr_tsddae.labels import UNKNOWN, relatives
+from gr_tsddae.survey.detection.spectrum import Grid
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
-from gr_tsddae.survey.spectrum import Grid
 from gr_tsddae.zoo.input_rate import PASSBAND
 
 PREFIX_CONFIDENCE = 0.99  # of "OFDM", where a cyclic prefix was measured: chance makes 1e-5
@@ -27,6 +27,7 @@ RATE_TOLERANCE = 0.03  # those models know errors ten times as large
 TAUGHT_PASSBAND = 0.9  # of the sample rate, at most, for models taught from recordings
 LEAST_BINS = 3  # of the survey's fine spectrum: what is narrower counts as that wide
 LEAST_PROBABILITY = 1e-4  # of a window: none alone excludes a class
+LEAST_OF_FAMILY = 0.5  # of the confidence asked for, that the label alone must have
 NARROW_BINS = 8  # what is narrower may count as wider, so that a window fits into it
 
 
@@ -63,8 +64,9 @@ def recognise(
             sample rate for all.
         cutter: Of the recording or stream the emission is in.
         rate_hz: Sample rate of the recording.
-        least: Confidence under which the label is "unknown". It is "unknown" as well where the
-            model tells unknown signals, and this is one.
+        least: Confidence under which the label is "unknown": that of the label's family, of which
+            the label itself must have half. It is "unknown" as well where the model tells unknown
+            signals, and this is one.
         since_s: What lies before is no longer there to be cut out.
         most_samples: Samples of all windows that the model is asked about; at least one window.
 
@@ -93,9 +95,13 @@ def recognise(
         score = float(weights @ scores)
         known = score <= recognizer.rejection.threshold
         measured = measured | {"unknown_score": round(score, 3)}
-    top = int(probabilities.argmax())
-    confidence = float(probabilities[top])
-    label = recognizer.classes[top] if known and confidence >= least else UNKNOWN
+    named = {name: float(p) for name, p in zip(recognizer.classes, probabilities, strict=True)}
+    label, family_confidence = likeliest(named)
+    confidence = named[label]
+    if not known or family_confidence < least or confidence < LEAST_OF_FAMILY * least:
+        label = UNKNOWN
+    elif confidence < least:
+        measured = measured | {"family_confidence": round(family_confidence, 3)}
     if label == UNKNOWN and "ofdm_prefix_s" in measured and "OFDM" in recognizer.classes:
         label, confidence = "OFDM", PREFIX_CONFIDENCE
         measured = measured | {"label_by": "cyclic prefix"}
@@ -104,10 +110,21 @@ def recognise(
         label=label,
         confidence=confidence,
         measured=measured,
-        probabilities={
-            name: float(p) for name, p in zip(recognizer.classes, probabilities, strict=True)
-        },
+        probabilities=named,
     )
+
+
+def likeliest(probabilities: Mapping[str, float]) -> tuple[str, float]:
+    """Find the best class of the best family, and the probability of that family.
+
+    A model that is sure of frequency keying may still waver between 2-FSK and GFSK.
+    """
+    family = {
+        label: sum(p for name, p in probabilities.items() if name in relatives(label))
+        for label in probabilities
+    }
+    label = max(probabilities, key=lambda name: (round(family[name], 9), probabilities[name]))
+    return label, family[label]
 
 
 class Wanted(NamedTuple):

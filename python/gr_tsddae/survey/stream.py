@@ -7,7 +7,8 @@ emissions however they arrive. Memory is bounded: a second of samples, and spect
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,21 +16,22 @@ import numpy as np
 
 from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError
-from gr_tsddae.survey import detection, filled, measurement
-from gr_tsddae.survey.emission import Emission
-from gr_tsddae.survey.history import History
-from gr_tsddae.survey.isolation import Isolator
-from gr_tsddae.survey.pulses import pulse_box, with_pulses
-from gr_tsddae.survey.spectrum import (
+from gr_tsddae.survey import measurement
+from gr_tsddae.survey.detection import filled
+from gr_tsddae.survey.detection.boxes import Box, detect
+from gr_tsddae.survey.detection.pulses import pulse_box, with_pulses
+from gr_tsddae.survey.detection.slab import Slab
+from gr_tsddae.survey.detection.spectrum import (
     LONG_RATIO,
     SLAB_FRAMES,
     Grid,
     floor_under,
-    power_frames,
-    quiet_level,
 )
+from gr_tsddae.survey.detection.tracking import Track, Tracker
+from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.history import History
+from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.survey.symbols import MOST_SAMPLES, SymbolRate
-from gr_tsddae.survey.tracking import Track, Tracker
 
 FLOOR_MEMORY = 0.7  # of the level before, per slab
 LEVEL_JUMP_DB = 1.5  # the receiver's gain was changed: the floor is learned anew
@@ -37,14 +39,13 @@ TEST_S = 0.25  # between looks at whether the band is filled
 DEEPEST_FLOOR_DB = -70.0  # under the strongest bin
 ROUNDING_NOISE = 1 / 6  # of the converter's two components, in its steps squared
 STOPBAND_DB = -10.0  # of the floor in the middle: beyond is the stopband of the receiver's filter
-LEAST_CARRIER, CARRIER_RATIO = 0.1, 400.0  # of what lies at 0 Hz: amplitude, power over the rest
 LEAST_SNR_DB = 0.0
 EDGE_SHARE = 0.01  # of the band: where the receiver's filter falls
 LEAST_EDGE_SNR_DB = 6.0  # of what touches the band's edge
 LEAST_EVIDENCE = 20.0  # standard deviations of noise
 OVERSAMPLING = 4.0  # of an isolated emission, against its bandwidth
 MOST_PIECES = 24  # bursts that are measured together
-BLOCK_SAMPLES = 1 << 16  # of a recording, read at once
+BLOCK_SAMPLES = 1 << 20  # of a recording, read at once: several slabs, for two cores
 
 
 @dataclass(frozen=True)
@@ -123,12 +124,26 @@ class Survey:
         if self._waiting < need:
             return events
         line = np.concatenate(self._pieces)
-        at = 0
-        while len(line) - at >= need:
-            events += self._look(line[at : at + need], SLAB_FRAMES)
-            at += self.grid.slab_samples
+        starts = range(0, len(line) - need + 1, self.grid.slab_samples)
+        slabs = [line[start : start + need] for start in starts]
+        for slab in self._transformed(slabs):
+            events += self._look(slab)
+        at = len(slabs) * self.grid.slab_samples
         self._pieces, self._waiting = [line[at:].copy()], len(line) - at
         return events
+
+    def _transformed(self, slabs: list[np.ndarray]) -> Iterator[Slab]:
+        """Transform slabs; another core is one ahead of those that are taken."""
+        if len(slabs) == 1:
+            yield Slab.of(slabs[0], SLAB_FRAMES, self.grid)
+            return
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(Slab.of, slabs[0], SLAB_FRAMES, self.grid)
+            for following in slabs[1:]:
+                ready = ahead.result()
+                ahead = pool.submit(Slab.of, following, SLAB_FRAMES, self.grid)
+                yield ready
+            yield ahead.result()
 
     def flush(self) -> list[Event]:
         """The stream has ended, or was interrupted: look at the rest and end all emissions.
@@ -147,7 +162,7 @@ class Survey:
                 if self._slab:  # less than a frame, after others
                     break
                 frames, here = 1, np.pad(here, (0, size - len(here)))
-            events += self._look(here, frames)
+            events += self._look(Slab.of(here, frames, self.grid))
             line = line[self.grid.slab_samples :]
         frame = self._end // hop
         for track in self._tracker.ended(frame, all_of_them=True):
@@ -162,34 +177,17 @@ class Survey:
         """The latest samples; after `flush` those before the end."""
         return self._history
 
-    def _look(self, samples: np.ndarray, frames: int) -> list[Event]:
+    def _look(self, slab: Slab) -> list[Event]:
         """One slab, and the lookahead behind it."""
         grid = self.grid
         first_frame = self._slab * SLAB_FRAMES
-        self._history.keep(self._slab, samples)
-        inside = samples[: grid.slab_samples]
-        mean = inside.mean()
-        rest = float(np.mean(np.square(np.abs(inside - mean))))
-        # No receiver's own DC takes a tenth of its range and drowns all that it hears.
-        self._dc_is_sent = abs(mean) > LEAST_CARRIER and abs(mean) ** 2 > CARRIER_RATIO * rest
-        level_samples = samples if self._dc_is_sent else samples - mean
-        coarse = power_frames(level_samples, grid.coarse_samples, frames)
-        fine_frames = max(
-            0,
-            min(
-                frames // LONG_RATIO,
-                (len(samples) - grid.fine_samples) // (grid.fine_samples // 2) + 1,
-            ),
-        )
-        fine = (
-            power_frames(level_samples, grid.fine_samples, fine_frames)
-            if fine_frames
-            else np.zeros((0, grid.fine_samples), np.float32)
-        )
+        self._history.keep(self._slab, slab.samples)
+        self._dc_is_sent = slab.dc_is_sent
+        coarse, fine = slab.coarse, slab.fine
         if self._on_frames is not None:
             self._on_frames(coarse, first_frame * grid.hop_samples)
-        boxes = self._detect(level_samples, coarse, fine)
-        pulses = pulse_box(level_samples[: grid.slab_samples], coarse / self._floor)
+        boxes = self._detect(slab)
+        pulses = pulse_box(slab.level_samples[: grid.slab_samples], coarse / self._floor)
         if pulses is not None:
             boxes = with_pulses(boxes, pulses)
         sums = [
@@ -205,7 +203,7 @@ class Survey:
         for track in heard:
             self._accumulate(track, coarse, fine, first_frame, known)
         self._slab += 1
-        self._end = first_frame * grid.hop_samples + min(len(samples), grid.slab_samples)
+        self._end = first_frame * grid.hop_samples + min(len(slab.samples), grid.slab_samples)
         return self._report(heard)
 
     def _accumulate(
@@ -236,14 +234,13 @@ class Survey:
             track.fine += fine_sum
             track.fine_frames += fine_frames
 
-    def _detect(
-        self, samples: np.ndarray, coarse: np.ndarray, fine: np.ndarray
-    ) -> list[detection.Box]:
+    def _detect(self, slab: Slab) -> list[Box]:
         """Boxes over the floor; over a lower one, where the floor itself proves to be sent."""
-        step = filled.step_of(samples)
+        samples, coarse, fine, step, noise = (
+            slab.level_samples, slab.coarse, slab.fine, slab.step, slab.most_noise
+        )  # fmt: skip
         self._least_floor = step**2 * ROUNDING_NOISE
-        self._learn_floor(coarse, step)
-        noise = filled.most_noise(samples, step)
+        self._learn_floor(slab)
         if float(self._floor.mean()) > filled.FLOOR_EXCESS * noise:
             floor = filled.shouldered_floor(self._level)
             return self._boxes_over(floor * min(1.0, noise / float(floor.mean())), coarse, fine)
@@ -260,9 +257,7 @@ class Survey:
         beside = filled.beside(self._floor, boxes)
         return boxes if beside is None else self._boxes_over(beside, coarse, fine)
 
-    def _boxes_over(
-        self, floor: np.ndarray, coarse: np.ndarray, fine: np.ndarray
-    ) -> list[detection.Box]:
+    def _boxes_over(self, floor: np.ndarray, coarse: np.ndarray, fine: np.ndarray) -> list[Box]:
         """Boxes over a floor, which goes no lower than a receiver's does.
 
         It shows only so many decibels at once, and where its filter takes the noise away, it takes
@@ -275,13 +270,12 @@ class Survey:
             float(np.median(floor)) * 10 ** (STOPBAND_DB / 10),
         )
         self._floor = np.maximum(floor, np.float32(lowest))
-        return detection.detect(coarse, fine, self._floor, dc_is_sent=self._dc_is_sent)
+        return detect(coarse, fine, self._floor, dc_is_sent=self._dc_is_sent)
 
-    def _learn_floor(self, coarse: np.ndarray, step: float) -> None:
-        level = np.maximum(quiet_level(coarse), 1e-30)
-        quieter = filled.quieter_level(coarse, floor_under(level), step)
-        if quieter is not None:
-            level = np.maximum(quieter, 1e-30)
+    def _learn_floor(self, slab: Slab) -> None:
+        level = slab.level
+        if slab.quieter is not None:
+            level = slab.quieter
         elif self._level is not None:
             jump_db = 10 * np.log10(np.median(level) / np.median(self._level))
             if abs(jump_db) < LEVEL_JUMP_DB:

@@ -14,9 +14,9 @@ import numpy as np
 from gr_tsddae.files import replacing
 from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.labels import UNKNOWN
+from gr_tsddae.survey.detection.spectrum import power_frames
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.naming import baud, class_name
-from gr_tsddae.survey.spectrum import power_frames
 
 ROWS, BINS = 600, 1024
 KNOWN_COLOUR, UNKNOWN_COLOUR = "#ff8a5c", "#ffffff"

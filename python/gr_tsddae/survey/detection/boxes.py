@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import ndimage, special
 
-from gr_tsddae.survey.spectrum import LONG_RATIO
+from gr_tsddae.survey.detection.spectrum import LONG_RATIO
 
 FALSE_ALARM = 1e-10  # of a tile of pure noise
 LEAST_RATIO = 1.4  # power over floor; the floor itself is not known better than this

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import fft, ndimage
 
-from gr_tsddae.survey.detection import SLICE_FRAMES, Box
+from gr_tsddae.survey.detection.boxes import SLICE_FRAMES, Box
 
 SMOOTH_SAMPLES = 16
 LEAST_TIMES_NOISE = 8.0  # power of a pulse

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import fft, ndimage, signal
 
-from gr_tsddae.survey.detection import Box
-from gr_tsddae.survey.spectrum import floor_under
+from gr_tsddae.survey.detection.boxes import Box
+from gr_tsddae.survey.detection.spectrum import floor_under
 
 MEDIAN_OF_NOISE = float(np.log(2))  # median power of a bin of noise, against its mean
 QUIET_SHARE = 0.6  # of the supposed floor: a frame below it shows that the floor is lower

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gr_tsddae.survey.detection import EDGE_SHARE, SLICE_FRAMES, Box
-from gr_tsddae.survey.spectrum import LONG_RATIO, Grid
+from gr_tsddae.survey.detection.boxes import EDGE_SHARE, SLICE_FRAMES, Box
+from gr_tsddae.survey.detection.spectrum import LONG_RATIO, Grid
 from gr_tsddae.survey.symbols import SymbolRate
 
 HANG_S = 0.5  # silence that ends an emission

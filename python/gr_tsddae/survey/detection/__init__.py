@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From samples to boxes in time and frequency, followed from slab to slab."""
