@@ -10,7 +10,8 @@ import argparse
 import difflib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from gr_tsddae.survey.naming import CLASSES, Signal, load_signals
 from gr_tsddae.survey.output import files, table
 from gr_tsddae.survey.recording import survey_recording
 from gr_tsddae.survey.truth import recordings, scenes
+from gr_tsddae.zoo import find
 
 if TYPE_CHECKING:
     from gr_tsddae.inference.recognizer import Recognizer
@@ -92,10 +94,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.png and importlib.util.find_spec("matplotlib") is None:
         raise RuntimeError("--png needs matplotlib: pip install matplotlib")
     signals = load_signals(arguments.signals)
-    recognizer = _recognizer(arguments)
-    classes = [*CLASSES, *(recognizer.classes if recognizer else ())]
-    only = [_known(name, classes, signals) for name in arguments.only or ()]
-    with open_recording(arguments) as capture:
+    with ThreadPoolExecutor(1) as pool, open_recording(arguments) as capture:
+        # Loading torch and a model takes seconds: another core does it while the survey begins.
+        recognizer = _recognizer(arguments, pool)
+        only = [_known(name, _classes(recognizer), signals) for name in arguments.only or ()]
         if isinstance(capture, LiveCapture):
             raise CaptureError(
                 "survey reads recordings; record the stream, or use the block Survey"
@@ -130,12 +132,28 @@ def run(arguments: argparse.Namespace) -> None:
         _write(capture, emissions, arguments)
 
 
-def _recognizer(arguments: argparse.Namespace) -> Recognizer | None:
+def _recognizer(
+    arguments: argparse.Namespace, pool: ThreadPoolExecutor
+) -> Callable[[], Recognizer] | None:
+    """Begin to load the model; what is returned waits for it.
+
+    Raises:
+        ModelNotFoundError: there is no such model.
+    """
     if arguments.model == NO_MODEL:
         return None
-    from gr_tsddae.inference.recognizer import Recognizer
+    find(arguments.model)
 
-    return Recognizer(arguments.model, device=arguments.device)
+    def load() -> Recognizer:
+        from gr_tsddae.inference.recognizer import Recognizer
+
+        return Recognizer(arguments.model, device=arguments.device)
+
+    return pool.submit(load).result
+
+
+def _classes(recognizer: Callable[[], Recognizer] | None) -> list[str]:
+    return [*CLASSES, *(recognizer().classes if recognizer else ())]
 
 
 def _known(name: str, classes: Sequence[str], signals: Sequence[Signal]) -> str:

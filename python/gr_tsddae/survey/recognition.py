@@ -21,7 +21,7 @@ from gr_tsddae.zoo.input_rate import PASSBAND
 PREFIX_CONFIDENCE = 0.99  # of "OFDM", where a cyclic prefix was measured: chance makes 1e-5
 MOST_SAMPLES = 1 << 15  # of an emission, that a model is asked about
 PLACES = 16  # that windows of an emission are cut from, where it is long
-BLOCK_SAMPLES = 1 << 18
+BLOCK_SAMPLES = 1 << 16  # of a recording, transformed at once: windows of most emissions are short
 SYMBOLS_PASSBAND = 1 / 1.5  # of the sample rate, for models that want samples per symbol
 RATE_TOLERANCE = 0.03  # those models know errors ten times as large
 TAUGHT_PASSBAND = 0.9  # of the sample rate, at most, for models taught from recordings

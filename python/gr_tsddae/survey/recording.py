@@ -32,7 +32,7 @@ class Found:
 
 def survey_recording(
     capture: Capture,
-    recognizer: Recognizer | None,
+    recognizer: Callable[[], Recognizer] | None,
     signals: Sequence[Signal],
     *,
     threshold: float,
@@ -43,7 +43,8 @@ def survey_recording(
 
     Args:
         capture: open.
-        recognizer: of the model that is asked; None: no model is asked.
+        recognizer: gives that of the model that is asked, and may wait for it; None: no model is
+            asked.
         signals: known ones, for the candidates.
         threshold: confidence under which the label is "unknown".
         wanted: tells of a measured emission whether it is to be recognised and kept.
@@ -66,9 +67,9 @@ def survey_recording(
     if recognizer is not None:
         from gr_tsddae.survey.recognition import isolator, recognise
 
-        cutter = isolator(capture)
+        cutter, ready = isolator(capture), recognizer()
         emissions = [
-            recognise(emission, recognizer, cutter, rate_hz, threshold)
+            recognise(emission, ready, cutter, rate_hz, threshold)
             for emission in tqdm(
                 emissions, unit="emission", leave=False, disable=quiet, desc="recognising"
             )

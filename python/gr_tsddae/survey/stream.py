@@ -35,7 +35,7 @@ from gr_tsddae.survey.symbols import MOST_SAMPLES, SymbolRate
 
 FLOOR_MEMORY = 0.7  # of the level before, per slab
 LEVEL_JUMP_DB = 1.5  # the receiver's gain was changed: the floor is learned anew
-TEST_S = 0.25  # between looks at whether the band is filled
+TEST_S = 1.0  # between looks at whether the band is filled
 DEEPEST_FLOOR_DB = -70.0  # under the strongest bin
 ROUNDING_NOISE = 1 / 6  # of the converter's two components, in its steps squared
 STOPBAND_DB = -10.0  # of the floor in the middle: beyond is the stopband of the receiver's filter

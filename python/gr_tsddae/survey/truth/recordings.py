@@ -189,7 +189,8 @@ def judged(
         sample_rate_hz=row.sample_rate_hz,
         center_frequency_hz=row.center_frequency_hz,
     ) as capture:
-        emissions = survey_recording(capture, recognizer, signals, threshold=threshold).emissions
+        ready = None if recognizer is None else lambda: recognizer
+        emissions = survey_recording(capture, ready, signals, threshold=threshold).emissions
     truth = " or ".join(row.labels) or UNKNOWN
     if not emissions:
         verdict = "right" if row.labels == (NOISE,) else "nothing found"
