@@ -10,6 +10,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build/cmake
+PARALLEL := -n $(shell nproc) --dist loadfile # the tests of a file stay together
 # Folders too: a file that was removed or renamed leaves its mark on them alone.
 SOURCES := $(shell find CMakeLists.txt MANIFEST.yml cmake include lib python grc models examples \
 	-name __pycache__ -prune -o \( -type f -o -type d \) -print 2>/dev/null | sed 's/ /\\ /g')
@@ -21,8 +22,8 @@ demo: setup
 
 test: setup
 	cd $(BUILD) && ctest --output-on-failure
-	tools/with_display $(BIN)/python -m pytest --ignore=tests/grc --ignore=tests/train
-	$(BIN)/python -m pytest tests/train # without what the others load: GNU Radio, OpenVINO, Qt
+	tools/with_display $(BIN)/python -m pytest $(PARALLEL) --ignore=tests/grc --ignore=tests/train
+	$(BIN)/python -m pytest $(PARALLEL) tests/train # without what the others load: GNU Radio, OpenVINO, Qt
 	tools/with_display $(BIN)/python -m pytest tests/grc # whole programs with windows, as users run them
 
 lint: setup

@@ -33,7 +33,10 @@ def timings(emission: Emission) -> list[str]:
     parts = []
     if "deviation_hz" in measured:
         parts.append(f"deviation {hertz(measured['deviation_hz'])}")
-    if "ofdm_useful_s" in measured:
+    # Without a prefix the length may be chance, or a rhythm of what the model knows.
+    if "ofdm_useful_s" in measured and (
+        "ofdm_prefix_s" in measured or emission.label in (UNKNOWN, "OFDM")
+    ):
         parts.append(f"OFDM symbols of {seconds(measured['ofdm_useful_s'])}")
     if "burst_s" in measured:
         bursts = f"{measured['bursts']} bursts of {seconds(measured['burst_s'])}"
