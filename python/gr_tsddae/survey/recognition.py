@@ -27,7 +27,7 @@ RATE_TOLERANCE = 0.03  # those models know errors ten times as large
 TAUGHT_PASSBAND = 0.9  # of the sample rate, at most, for models taught from recordings
 LEAST_BINS = 3  # of the survey's fine spectrum: what is narrower counts as that wide
 LEAST_PROBABILITY = 1e-4  # of a window: none alone excludes a class
-LEAST_OF_FAMILY = 0.5  # of the confidence asked for, that the label alone must have
+LEAST_OF_FAMILY = 2 / 3  # of the confidence asked for, that the label alone must have
 NARROW_BINS = 8  # what is narrower may count as wider, so that a window fits into it
 
 
@@ -65,7 +65,7 @@ def recognise(
         cutter: Of the recording or stream the emission is in.
         rate_hz: Sample rate of the recording.
         least: Confidence under which the label is "unknown": that of the label's family, of which
-            the label itself must have half. It is "unknown" as well where the model tells unknown
+            the label itself must have two thirds. It is "unknown" as well where the model tells unknown
             signals, and this is one.
         since_s: What lies before is no longer there to be cut out.
         most_samples: Samples of all windows that the model is asked about; at least one window.
