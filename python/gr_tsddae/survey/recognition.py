@@ -65,8 +65,8 @@ def recognise(
         cutter: Of the recording or stream the emission is in.
         rate_hz: Sample rate of the recording.
         least: Confidence under which the label is "unknown": that of the label's family, of which
-            the label itself must have two thirds. It is "unknown" as well where the model tells unknown
-            signals, and this is one.
+            the label itself must have two thirds. It is "unknown" as well where the model tells
+            unknown signals, and this is one.
         since_s: What lies before is no longer there to be cut out.
         most_samples: Samples of all windows that the model is asked about; at least one window.
 

@@ -7,18 +7,22 @@ import argparse
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gr_tsddae.command import Parser, number
+from gr_tsddae.labels import UNKNOWN, relatives
+from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.stream import BLOCK_SAMPLES, Survey
 
 if TYPE_CHECKING:
+    from gr_tsddae.inference.recognizer import Recognizer
     from gr_tsddae.synth.scene.render import Truth
 
 BURST_BINS = 8  # bins of its own length that a burst is wide at least
@@ -26,6 +30,8 @@ RESOLUTION_HZ = 1000.0  # what is narrower counts as that wide when bands are co
 SNR_STEPS_DB = (-100, 0, 5, 10, 15, 20, 25, 30, 100)
 WIDTH_STEPS_HZ = (0, 3e3, 10e3, 30e3, 100e3, 1e12)
 NO_SYMBOLS = ("LoRa", "pulses")  # whose rate is not that of a linear or FSK modulation
+NO_MODEL = "none"
+SURE = 0.9  # confidence above which a wrong label misleads
 LEAST_SHARED = 0.4  # of the wider band, for an emission to be the emitter's
 
 
@@ -106,6 +112,66 @@ def survey_samples(iq: np.ndarray, rate_hz: float) -> list[Emission]:
         events += survey.push(iq[first : first + BLOCK_SAMPLES])
     events += survey.flush()
     return [event.emission for event in events if event.kind == "ended"]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples in memory, which are read as a recording is: complex64 (N,)."""
+
+    iq: np.ndarray
+    sample_rate_hz: float
+
+    @property
+    def sample_count(self) -> int:
+        return len(self.iq)
+
+    def read(self, first: int, count: int) -> np.ndarray:
+        return self.iq[first : first + count]
+
+
+def recognised(
+    matches: Sequence[Match], samples: Samples, recognizer: Recognizer, threshold: float
+) -> list[Match]:
+    """Ask a model about each emission that was found of an emitter."""
+    from gr_tsddae.survey.recognition import isolator, recognise
+
+    cutter = isolator(samples)
+    return [
+        match
+        if match.found is None
+        else replace(
+            match,
+            found=recognise(match.found, recognizer, cutter, samples.sample_rate_hz, threshold),
+        )
+        for match in matches
+    ]
+
+
+def score_labels(matches: Sequence[Match], least_db: float) -> dict[str, Any]:
+    """How emitters of at least `least_db` that were found are labelled.
+
+    A label is wrong where it is of another family (`labels.relatives`), and not "unknown".
+    """
+    heard = [m for m in matches if m.found is not None and m.truth.snr_db >= least_db]
+    wrong = [m for m in heard if not (_is_related(m) or m.found.label == UNKNOWN)]
+    confusion: dict[str, Counter[str]] = {}
+    for one in heard:
+        confusion.setdefault(one.truth.label, Counter())[one.found.label] += 1
+    return {
+        "labelled": len(heard),
+        "class_right_percent": share([m.found.label == m.truth.label for m in heard]),
+        "family_right_percent": share([_is_related(m) for m in heard]),
+        "unknown_percent": share([m.found.label == UNKNOWN for m in heard]),
+        "wrong_percent": share([m in wrong for m in heard]),
+        "wrong_and_sure_percent": share([m in wrong and m.found.confidence > SURE for m in heard]),
+        "family_right_by_class": _by(heard, lambda m: m.truth.label, _is_related),
+        "family_right_by_snr_db": _by(heard, _step(SNR_STEPS_DB, lambda t: t.snr_db), _is_related),
+        "labels": {name: dict(confusion[name].most_common()) for name in sorted(confusion)},
+    }
+
+
+def _is_related(match: Match) -> bool:
+    return match.found.label in relatives(match.truth.label)
 
 
 def score(matches: Sequence[Match], extras: Sequence[Emission], least_db: float) -> dict[str, Any]:
@@ -197,6 +263,12 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--seconds", type=number, default=2.0, help="of each scene")
     top.add_argument("--rate", type=number, default=2.4e6, help="samples per second")
     top.add_argument("--min-snr", type=number, default=8.0, metavar="DB", help="of those scored")
+    top.add_argument(
+        "--model", default=DEFAULT_MODEL, help="that is asked what each emission is; none: no model"
+    )
+    top.add_argument(
+        "--threshold", type=float, default=0.6, help="confidence below which a label is unknown"
+    )
     top.add_argument("--json", action="store_true", help="figures as JSON on stdout")
     return top
 
@@ -205,6 +277,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Score and print."""
     if arguments.count < 1:
         raise ValueError(f"--count is {arguments.count}: at least 1 scene is needed")
+    recognizer = None
+    if arguments.model != NO_MODEL:
+        from gr_tsddae.inference.recognizer import Recognizer
+
+        recognizer = Recognizer(arguments.model)
     matches: list[Match] = []
     extras: list[Emission] = []
     cpu_s = recorded_s = 0.0
@@ -214,10 +291,15 @@ def run(arguments: argparse.Namespace) -> None:
         cpu_s += time.process_time() - began
         recorded_s += len(iq) / rate_hz
         matched, more = match(truths, emissions, RESOLUTION_HZ)
+        if recognizer is not None:
+            samples = Samples(iq, rate_hz)
+            matched = recognised(matched, samples, recognizer, arguments.threshold)
         matches += matched
         extras += more
     figures = score(matches, extras, arguments.min_snr)
     figures["cpu_s_per_s"] = round(cpu_s / recorded_s, 3)
+    if recognizer is not None:
+        figures |= score_labels(matches, arguments.min_snr)
     if arguments.json:
         json.dump(figures, sys.stdout, indent=1)
         print()
@@ -225,8 +307,12 @@ def run(arguments: argparse.Namespace) -> None:
     for name, value in figures.items():
         if isinstance(value, dict):
             print(f"{name}:")
-            for group, (percent, count) in value.items():
-                print(f"    {group:<16} {percent!s:>6} % of {count}")
+            for group, of_group in value.items():
+                if isinstance(of_group, dict):
+                    said = ", ".join(f"{label} {count}" for label, count in of_group.items())
+                    print(f"    {group:<16} {said}")
+                else:
+                    print(f"    {group:<16} {of_group[0]!s:>6} % of {of_group[1]}")
         else:
             print(f"{name:<32} {value}")
 
