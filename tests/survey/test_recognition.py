@@ -237,18 +237,24 @@ def test_a_label_counts_where_the_model_is_sure_of_its_family_alone():
     assert named(dict.fromkeys(names, 0.2), 0.6).label == UNKNOWN
 
 
-def test_a_measured_prefix_is_ofdm_where_the_model_is_not_sure():
-    rng = np.random.default_rng(12)
-    iq = noise(rng, 100_000)
-    found = emission(-20e3, 20e3, [(0.0, 0.2)])
-    found.measured["ofdm_prefix_s"] = 5e-6
-    listener = Listener(bandwidth_multiple=4.0)
-    assert recognise(found, listener, cutter(iq), RATE_HZ, 0.95).label == UNKNOWN
-    listener.classes = ("quiet", "OFDM")
-    proven = recognise(found, listener, cutter(iq), RATE_HZ, 0.95)
-    assert (proven.label, proven.measured["label_by"]) == ("OFDM", "cyclic prefix")
-    listener.classes = ("OFDM", "loud")
-    assert recognise(found, listener, cutter(iq), RATE_HZ, 0.8).label == "loud"
+def test_a_measured_prefix_makes_ofdm_likelier():
+    iq = noise(np.random.default_rng(12), 100_000)
+
+    def named(share: float, *, prefix: bool) -> Emission:
+        asked = emission(-20e3, 20e3, [(0.0, 0.2)])
+        if prefix:
+            asked.measured["ofdm_prefix_s"] = 5e-6
+        listener = Listener(
+            bandwidth_multiple=4.0, answer=lambda w: np.tile([share, 1 - share], (len(w), 1))
+        )
+        listener.classes = ("OFDM", "loud")
+        return recognise(asked, listener, cutter(iq), RATE_HZ, 0.75)
+
+    assert named(0.3, prefix=False).label == UNKNOWN
+    found = named(0.3, prefix=True)
+    assert (found.label, found.confidence) == ("OFDM", pytest.approx(9 / 9.7))
+    assert sum(found.probabilities.values()) == pytest.approx(1)
+    assert named(0.005, prefix=True).label == "loud"  # the model is sure
 
 
 def test_weights_are_of_signal_and_end_at_a_strong_window():

@@ -18,7 +18,7 @@ from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.zoo.input_rate import PASSBAND
 
-PREFIX_CONFIDENCE = 0.99  # of "OFDM", where a cyclic prefix was measured: chance makes 1e-5
+PREFIX_ODDS = 30.0  # how much likelier a cyclic prefix is measured in OFDM than elsewhere, about
 MOST_SAMPLES = 1 << 15  # of an emission, that a model is asked about
 PLACES = 16  # that windows of an emission are cut from, where it is long
 BLOCK_SAMPLES = 1 << 16  # of a recording, transformed at once: windows of most emissions are short
@@ -73,8 +73,8 @@ def recognise(
     Returns:
         The emission with label, confidence and probabilities. Where the model needs a symbol rate
         and none was measured, or no window can be cut, the model is not asked and the label is
-        "unknown". Where the model is not sure and a cyclic prefix was measured, the label is
-        "OFDM": no other signal repeats the end of each symbol before it.
+        "unknown". A measured cyclic prefix makes OFDM likelier (Bayes' rule): few other signals
+        repeat the end of each symbol before it.
     """
     wanted = _wanted(emission, recognizer, rate_hz)
     if wanted is None:
@@ -95,6 +95,11 @@ def recognise(
         score = float(weights @ scores)
         known = score <= recognizer.rejection.threshold
         measured = measured | {"unknown_score": round(score, 3)}
+    if "ofdm_prefix_s" in measured and "OFDM" in recognizer.classes:
+        probabilities = probabilities * np.where(
+            np.array(recognizer.classes) == "OFDM", PREFIX_ODDS, 1
+        )
+        probabilities /= probabilities.sum()
     named = {name: float(p) for name, p in zip(recognizer.classes, probabilities, strict=True)}
     label, family_confidence = likeliest(named)
     confidence = named[label]
@@ -102,9 +107,6 @@ def recognise(
         label = UNKNOWN
     elif confidence < least:
         measured = measured | {"family_confidence": round(family_confidence, 3)}
-    if label == UNKNOWN and "ofdm_prefix_s" in measured and "OFDM" in recognizer.classes:
-        label, confidence = "OFDM", PREFIX_CONFIDENCE
-        measured = measured | {"label_by": "cyclic prefix"}
     return dataclasses.replace(
         emission,
         label=label,
