@@ -18,6 +18,8 @@ from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.synth import CLASSES
+from gr_tsddae.synth.emission import make
+from gr_tsddae.synth.emission.parts import at_rate
 
 RATE_HZ = 100_000.0
 WINDOW = 128
@@ -277,6 +279,32 @@ def test_an_annotation_is_cut_out_in_time_and_band(run, recording):
     assert decisions[0]["center_frequency_hz"] == pytest.approx(145.8125e6)
     assert sum(d["windows"] for d in decisions) == 1_600 // 128
     check_error(run(recording, "--annotation", 1), "has 1 labelled annotations")
+
+
+@pytest.mark.parametrize("more", [(), ("--symbol-rate", "15k")])
+def test_an_annotation_is_cut_out_as_the_model_wants_it(run, tmp_path, more):
+    """30 kBd beside the centre; amc-nano wants 8 samples per symbol."""
+    sent = make("QPSK", np.random.default_rng(2), 1.0, 30e3)
+    iq = at_rate(sent.iq, sent.rate_hz, 500e3, 250_000)
+    iq *= np.exp(0.4j * np.pi * np.arange(len(iq)))  # at +100 kHz
+    noise = np.random.default_rng(3).standard_normal((len(iq), 2)) @ np.array([0.02, 0.02j])
+    (iq + noise).astype(np.complex64).tofile(tmp_path / "wide.sigmf-data")
+    box = {"core:freq_lower_edge": 80e3, "core:freq_upper_edge": 120e3, "core:label": "mine"}
+    box |= {"core:sample_start": 5_000, "core:sample_count": 200_000}
+    head = {"core:datatype": "cf32_le", "core:version": "1.2.0", "core:sample_rate": 500e3}
+    content = {"global": head, "captures": [{"core:sample_start": 0}], "annotations": [box]}
+    (tmp_path / "wide.sigmf-meta").write_text(json.dumps(content))
+    code, out, err = run(
+        tmp_path / "wide.sigmf-meta", "--annotation", 0, "--json", *more, model="amc-nano"
+    )
+    assert code == 0, err
+    told_hz = float(err.split(" is cut out at ")[1].split()[0])
+    if more:
+        assert told_hz == pytest.approx(8 * 15e3, rel=0.01)
+        return
+    assert told_hz == pytest.approx(8 * sent.truth["symbol_rate_hz"], rel=0.01)  # measured
+    labels = [decision["label"] for decision in decisions_of(out)]
+    assert labels.count("QPSK") > 0.9 * len(labels)
 
 
 def test_a_stream_is_named_while_it_comes(run, monkeypatch, tmp_path):

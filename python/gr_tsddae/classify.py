@@ -10,6 +10,7 @@ import importlib.util
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,11 @@ from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decision, Origin, check_threshold
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
-from gr_tsddae.iq.cut_out import OVERSAMPLING, band_from_center, cut_out
 from gr_tsddae.iq.formats.live import STANDARD_INPUT
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.iq.sigmf.model_annotation import merged
 from gr_tsddae.iq.windows import cut
+from gr_tsddae.zoo import find, read_card
 
 DECISIONS_PER_CAPTURE = 60  # as many as a person reads; --interval asks for more or fewer
 LONGEST_INTERVAL_S = 0.01  # so that a burst of 20 ms is not averaged away
@@ -199,7 +200,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.interval is not None and not arguments.interval > 0:
         raise ValueError(f"--interval is {arguments.interval}: it must be above 0 seconds")
     cut_out = arguments.symbol_rate is not None or arguments.bandwidth is not None
-    if arguments.offset and not cut_out:
+    if arguments.offset and not cut_out and arguments.annotation is None:
         raise ValueError(
             "--offset needs --symbol-rate or --bandwidth: together they cut the signal out"
         )
@@ -292,8 +293,8 @@ def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(open_recording(arguments))
         if arguments.annotation is not None:
-            capture = _annotated(capture, arguments.annotation)
-        if arguments.symbol_rate is not None or arguments.bandwidth is not None:
+            capture = _annotated(capture, arguments)
+        elif arguments.symbol_rate is not None or arguments.bandwidth is not None:
             check_signal_options(arguments)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tsddae-"))
             made = condition_capture(
@@ -309,8 +310,11 @@ def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
         yield capture
 
 
-def _annotated(capture: Capture, number: int) -> Capture:
-    """Cut out what an annotation marks, at 4 times the width of its band."""
+def _annotated(capture: Capture, arguments: argparse.Namespace) -> Capture:
+    """Cut out what an annotation marks, at the rate that the model wants."""
+    from gr_tsddae.survey.labelled import labelled_signal
+
+    number = arguments.annotation
     if not 0 <= number < len(capture.annotations):
         raise ValueError(
             f"--annotation is {number}: {capture.path} has {len(capture.annotations)} labelled "
@@ -318,18 +322,28 @@ def _annotated(capture: Capture, number: int) -> Capture:
         )
     if capture.sample_rate_hz is None:
         raise ValueError("--annotation needs the sample rate: add --rate")
-    note = capture.annotations[number]
-    band_hz, rate_hz = note.band_hz, capture.sample_rate_hz
-    if band_hz is None:
-        band_hz = (-rate_hz / 2, rate_hz / 2)
-    else:
-        band_hz = band_from_center(capture, note.first_sample, band_hz)
-        rate_hz = min(rate_hz, OVERSAMPLING * (band_hz[1] - band_hz[0]))
-    part = cut_out(capture, note.first_sample, note.sample_count, band_hz, rate_hz)
-    print(
-        f"note: annotation {number} ({note.label}) is cut out at {part.sample_rate_hz:g} samples/s",
-        file=sys.stderr,
+    card = read_card(find(arguments.model))
+    if arguments.samples_per_symbol:
+        card = replace(
+            card, samples_per_symbol=arguments.samples_per_symbol, bandwidth_multiple=None
+        )
+    part, symbol_rate_hz = labelled_signal(
+        capture,
+        number,
+        card,
+        symbol_rate_hz=arguments.symbol_rate,
+        bandwidth_hz=arguments.bandwidth,
+        offset_hz=arguments.offset,
     )
+    said = f"annotation {number} ({capture.annotations[number].label}) is cut out at"
+    rate = f", for {symbol_rate_hz:.6g} Bd" if symbol_rate_hz else ""
+    print(f"note: {said} {part.sample_rate_hz:g} samples/s{rate}", file=sys.stderr)
+    if card.samples_per_symbol and not symbol_rate_hz:
+        print(
+            f"warning: {card.name} wants {card.samples_per_symbol:g} samples per symbol, and no "
+            "symbol rate was measured: give --symbol-rate",
+            file=sys.stderr,
+        )
     return part
 
 

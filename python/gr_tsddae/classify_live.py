@@ -14,6 +14,7 @@ from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decider, Decision, Origin
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture
+from gr_tsddae.iq.formats.live import ended_by_ctrl_c
 from gr_tsddae.iq.sigmf.model_annotation import ModelAnnotation
 from gr_tsddae.iq.windows import cut
 
@@ -39,7 +40,9 @@ def classify_live(capture: Capture, arguments: argparse.Namespace) -> None:
         )
     recognizer = Recognizer(arguments.model, device=arguments.device)
     with contextlib.ExitStack() as stack:
-        rate_hz, blocks = capture.sample_rate_hz, _as_they_come(capture)
+        stack.enter_context(ended_by_ctrl_c())
+        rate_hz = capture.sample_rate_hz
+        blocks = (iq for _, iq in capture.blocks(_READ_SAMPLES))
         if arguments.symbol_rate is not None or arguments.bandwidth is not None:
             check_signal_options(arguments)
             rate_hz, blocks = stack.enter_context(
@@ -100,13 +103,6 @@ def decided(
             yield from decider.add(probabilities, numbers, origin, scores)
         waiting, first = waiting[count * hop_samples :], first + count * hop_samples
     yield from decider.flush()
-
-
-def _as_they_come(capture: Capture) -> Iterator[np.ndarray]:
-    first = 0
-    while len(iq := capture.read(first, _READ_SAMPLES)):
-        yield iq
-        first += len(iq)
 
 
 def _print_lines(decisions: Iterator[Decision], rate_hz: float | None) -> None:

@@ -3,6 +3,7 @@
 
 import argparse
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -111,12 +112,17 @@ def sentence(error: Exception) -> str:
 def exit_status(run: Callable[[], object]) -> int:
     """Run a command, and return its exit status.
 
-    It is 0, 130 after Ctrl-C, or 1 after one line about the error.
+    It is 0, 130 after Ctrl-C, or 1 after one line about the error. It is 1 without a line where
+    nobody reads the output any more.
     """
     print_any_text()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads the output has seen enough, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest goes nowhere
+        return 1
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         print("error:", sentence(error), file=sys.stderr)
         return 1

@@ -105,3 +105,12 @@ def test_as_a_command(path):
     missing = run("summary", "rml2016.10a", str(path) + "x")
     assert missing.returncode == 1 and missing.stderr.count("\n") == 1
     assert run("summary", "nonsense", str(path)).returncode == 2
+
+
+def test_strict_refuses_a_folder_with_a_faulty_recording(tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    np.ones(512, np.complex64).tofile(tmp_path / "a" / "good.cf32")
+    (tmp_path / "a" / "killed.cf32").write_bytes(bytes(3 + 512 * 8))
+    assert main(["summary", "captures", str(tmp_path)]) == 0
+    assert main(["summary", "captures", str(tmp_path), "--strict"]) == 1
+    assert "killed.cf32" in capsys.readouterr().err.splitlines()[-1]

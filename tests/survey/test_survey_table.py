@@ -37,6 +37,11 @@ def test_a_table_says_what_was_measured_and_what_it_may_be():
     assert "consistent with DMR; or with a name" in flat and flat.endswith("; or 2 more")
 
 
+def test_pulses_of_one_burst_have_no_number():
+    pulses = dataclasses.replace(DMR, measured={"burst_s": 0.0275})
+    assert ", bursts of 27.5 ms" in describe(pulses)
+
+
 @pytest.mark.parametrize("rate_hz", [None, 31.25, 1152000.0, 25_000_000.0])
 def test_no_line_is_too_wide(rate_hz):
     wide = dataclasses.replace(

@@ -15,6 +15,7 @@ from typing import Any
 
 import pmt
 
+from gr_tsddae.blocks.listening.content import content_of
 from gr_tsddae.blocks.listening.message_sink import MessageSink
 
 log = logging.getLogger(__name__)
@@ -258,7 +259,7 @@ def _writable(file: str) -> Path:
 
 
 def _content(message: pmt.pmt_base) -> dict[str, Any]:
-    content = pmt.to_python(message)
+    content = content_of(message)
     if not isinstance(content, dict):
         raise ValueError(f"it must be a dictionary, not {type(content).__name__}")
     return content

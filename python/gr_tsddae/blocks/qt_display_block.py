@@ -14,6 +14,7 @@ import pmt
 from gr_tsddae.blocks.display.application import require_gui
 from gr_tsddae.blocks.display.choices import Display, palette_named, possible_rate_hz
 from gr_tsddae.blocks.display.state import Inbox
+from gr_tsddae.blocks.listening.content import content_of
 from gr_tsddae.blocks.listening.message_sink import MessageSink
 
 
@@ -75,7 +76,7 @@ class qt_display(Display, MessageSink):
         return True
 
     def _hear(self, port: str, message: pmt.pmt_base) -> None:
-        self._inbox.put(port, functools.partial(pmt.to_python, message))
+        self._inbox.put(port, functools.partial(content_of, message))
 
     def _publish_selected(self, stretch: dict[str, Any]) -> None:
         wanted = ("label", "first_sample", "sample_count", "time_s")

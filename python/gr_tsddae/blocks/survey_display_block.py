@@ -14,6 +14,7 @@ import pmt
 from gr_tsddae.blocks.display.application import require_gui
 from gr_tsddae.blocks.display.choices import Display, palette_named, possible_rate_hz
 from gr_tsddae.blocks.display.state import Inbox
+from gr_tsddae.blocks.listening.content import content_of
 from gr_tsddae.blocks.listening.message_block import MessageBlock
 
 
@@ -66,10 +67,10 @@ class survey_display(Display, MessageBlock):
         self._inbox.put("spectrum", functools.partial(_spectrum_of, message))
 
     def _on_emissions(self, message: pmt.pmt_base) -> None:
-        self._inbox.put("emissions", functools.partial(pmt.to_python, message))
+        self._inbox.put("emissions", functools.partial(content_of, message))
 
     def _on_status(self, message: pmt.pmt_base) -> None:
-        self._inbox.put("status", functools.partial(pmt.to_python, message))
+        self._inbox.put("status", functools.partial(content_of, message))
 
     def _publish(self, port: pmt.pmt_base, message: dict[str, Any]) -> None:
         self.message_port_pub(port, pmt.to_pmt(message))
@@ -79,7 +80,7 @@ def _spectrum_of(message: pmt.pmt_base) -> tuple[dict[str, Any], np.ndarray]:
     """Decode a pair of metadata and a row of dB."""
     if not pmt.is_pair(message) or not pmt.is_f32vector(pmt.cdr(message)):
         raise ValueError("a pair of a dictionary and an f32vector is wanted")
-    about = pmt.to_python(pmt.car(message))
+    about = content_of(pmt.car(message))
     if not isinstance(about, dict):
         raise ValueError(f"the first of the pair is a {type(about).__name__}, not a dictionary")
     return about, np.array(pmt.f32vector_elements(pmt.cdr(message)), np.float32)

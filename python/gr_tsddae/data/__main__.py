@@ -57,6 +57,13 @@ def _add_dataset(command: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="option of the reader, its value in YAML; may be repeated",
     )
+    command.add_argument(
+        "--strict",
+        action="append_const",
+        dest="option",
+        const="strict=true",
+        help="of captures: refuse a recording that has a fault of any kind, or cannot be read",
+    )
 
 
 def _add_to_file(commands: Any) -> None:

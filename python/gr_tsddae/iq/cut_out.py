@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One band of a recording as a recording: moved to 0 Hz, filtered, decimated by a whole number."""
+"""One band of a recording as a recording: moved to 0 Hz, filtered, at a lower or higher rate."""
 
 from __future__ import annotations
 
 import math
 from copy import copy
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,7 @@ OVERSAMPLING = 4.0
 """Sample rate of a cut over the bandwidth of the signal, where the caller has no other wish."""
 
 PASSBAND = 2.0  # times the bandwidth: the floor on both sides of the signal is still seen
+_MOST_FACTOR = 8  # the smaller one of interpolation and decimation: ratios are met within 1 %
 _FLATTEST_EDGE = 1 / 16  # of the output rate; the filter's length grows with the steepness
 
 
@@ -28,7 +30,8 @@ class CutOut(Capture):
         source: The wide capture.
         source_first: Sample of `source` at which the cut begins.
         shift_hz: Frequency of the source that lies at 0 Hz here, from the source's centre.
-        decimation: Samples of the source per sample.
+        decimation: Samples of the source per `interpolation` samples.
+        interpolation: 1, or more where the rate is met more closely.
         half_band_hz: Where the filter falls to half, on either side.
     """
 
@@ -37,6 +40,7 @@ class CutOut(Capture):
     shift_hz: float = field(kw_only=True)
     decimation: int = field(kw_only=True)
     half_band_hz: float = field(kw_only=True)
+    interpolation: int = field(kw_only=True, default=1)
 
     @property
     def is_contiguous(self) -> bool:
@@ -48,9 +52,12 @@ class CutOut(Capture):
         first_sample, count = self._checked(first_sample, count)
         if not count:
             return np.zeros(0, np.complex64)
-        reach = len(self._taps) // 2
-        begin = self.source_first + first_sample * self.decimation - reach
-        end = begin + (count - 1) * self.decimation + 2 * reach + 1
+        up, down, reach = self.interpolation, self.decimation, len(self._taps) // 2
+        # Counted in steps of 1 / `up` of a source sample, from the begin of the cut.
+        first_step = first_sample * down - reach
+        last_step = (first_sample + count - 1) * down + reach
+        begin = self.source_first + first_step // up
+        end = self.source_first + last_step // up + 1
         inside = slice(max(0, begin), min(end, self.source.sample_count))
         iq = np.zeros(end - begin, np.complex128)
         iq[inside.start - begin : inside.stop - begin] = self.source.read(
@@ -58,8 +65,10 @@ class CutOut(Capture):
         )
         turns = self.shift_hz / self.source.sample_rate_hz * np.arange(begin, end)
         iq *= np.exp(-2j * np.pi * (turns % 1))
-        settled = 2 * reach // self.decimation
-        return upfirdn(self._taps, iq, 1, self.decimation)[settled:][:count].astype(np.complex64)
+        late = 2 * reach + first_step % up  # steps from the first of `iq` to the first output's end
+        taps = np.concatenate((np.zeros(-late % down), self._taps))
+        settled = -(-late // down)
+        return upfirdn(taps, iq, up, down)[settled:][:count].astype(np.complex64)
 
     def close(self) -> None:
         super().close()
@@ -70,14 +79,15 @@ class CutOut(Capture):
 
     @cached_property
     def _taps(self) -> np.ndarray:
-        """Taps of the filter, (2 n + 1,) where n is a multiple of the decimation."""
+        """Taps of the filter at the source's rate times the interpolation, (2 n + 1,)."""
         from scipy.signal import firwin
 
-        rate_hz = self.source.sample_rate_hz
-        edge_hz = max(self.half_band_hz / 2, _FLATTEST_EDGE * self.sample_rate_hz)
+        rate_hz = self.source.sample_rate_hz * self.interpolation
+        slowest_hz = min(self.sample_rate_hz, self.source.sample_rate_hz)
+        edge_hz = max(self.half_band_hz / 2, _FLATTEST_EDGE * slowest_hz)
         reach = math.ceil(1.65 * rate_hz / edge_hz)  # Hamming: 3.3 over the width of the edge
-        reach = self.decimation * math.ceil(reach / self.decimation)
-        return firwin(2 * reach + 1, min(self.half_band_hz, 0.49 * rate_hz), fs=rate_hz)
+        taps = firwin(2 * reach + 1, min(self.half_band_hz, 0.49 * rate_hz), fs=rate_hz)
+        return self.interpolation * taps
 
 
 def cut_out(
@@ -86,6 +96,9 @@ def cut_out(
     sample_count: int,
     band_hz: tuple[float, float],
     rate_hz: float,
+    *,
+    passband_hz: float | None = None,
+    exact: bool = False,
 ) -> Capture:
     """Cut a band out of some samples of a recording.
 
@@ -94,11 +107,18 @@ def cut_out(
         first_sample: Where the cut begins.
         sample_count: How many samples of the source it covers.
         band_hz: Lower and upper edge of the signal, relative to the centre of the source.
-        rate_hz: Sample rate that is wanted; the source's over a whole number comes nearest.
+        rate_hz: Sample rate that is wanted.
+        passband_hz: Width of the band that passes; 2 times that of the signal when None.
+        exact: Whether to meet the rate within 1 %, also above that of the source. Else it is the
+            source's over the nearest whole number, at most the source's.
     """
     low_hz, high_hz = band_hz
-    decimation = max(1, round(source.sample_rate_hz / rate_hz))
-    out_hz = source.sample_rate_hz / decimation
+    ratio = source.sample_rate_hz / rate_hz
+    up, down = 1, max(1, round(ratio))
+    if exact:
+        nearest = Fraction(max(ratio, 1 / ratio)).limit_denominator(_MOST_FACTOR)
+        down, up = (nearest if ratio >= 1 else 1 / nearest).as_integer_ratio()
+    out_hz = source.sample_rate_hz * up / down
     center_hz = source.center_frequency_at(first_sample)
     shift_hz = (low_hz + high_hz) / 2
     return CutOut(
@@ -106,15 +126,19 @@ def cut_out(
         data_path=source.data_path,
         format=source.format,
         sample_format=source.sample_format,
-        sample_count=-(-sample_count // decimation),
+        sample_count=-(-sample_count * up // down),
         sample_rate_hz=out_hz,
         segments=(Segment(0, None if center_hz is None else center_hz + shift_hz),),
         metadata=source.metadata,
         source=source,
         source_first=first_sample,
         shift_hz=shift_hz,
-        decimation=decimation,
-        half_band_hz=min(PASSBAND * (high_hz - low_hz) / 2, 0.45 * out_hz),
+        decimation=down,
+        interpolation=up,
+        half_band_hz=min(
+            (passband_hz or PASSBAND * (high_hz - low_hz)) / 2,
+            0.45 * min(out_hz, source.sample_rate_hz),
+        ),
     )
 
 

@@ -270,6 +270,9 @@ def main(argv: list[str] | None = None) -> int:
         type=number,
         help="centre frequency in Hz of a file that states none",
     )
+    parser.add_argument(
+        "--strict", action="store_true", help="refuse a recording that has a fault of any kind"
+    )
     parser.add_argument("--status", type=number, metavar="SECONDS",
                         help="print a line of JSON about the client at this interval")  # fmt: skip
     given = parser.parse_args(argv)
@@ -278,7 +281,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         capture = open_capture(
             given.recording, dtype=given.dtype, sample_rate_hz=given.recording_rate,
-            center_frequency_hz=given.recording_frequency,
+            center_frequency_hz=given.recording_frequency, strict=given.strict,
         )  # fmt: skip
         tell(capture)
         server = RtlTcpServer(

@@ -10,17 +10,21 @@ import argparse
 import difflib
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tqdm import tqdm
+
 from gr_tsddae.command import Parser, add_recording_options, exit_status, number, open_recording
+from gr_tsddae.files import json_text
 from gr_tsddae.iq.captures import Capture, CaptureError
-from gr_tsddae.iq.formats.live import LiveCapture
+from gr_tsddae.iq.formats.live import STANDARD_INPUT, LiveCapture
 from gr_tsddae.labels import match_class
 from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.live import survey_live
 from gr_tsddae.survey.naming import CLASSES, Signal, load_signals
 from gr_tsddae.survey.output import files, table
 from gr_tsddae.survey.recording import survey_recording
@@ -91,6 +95,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--threshold is {arguments.threshold}: choose from 0 to 1")
     if arguments.band and not arguments.band[0] < arguments.band[1]:
         raise ValueError(f"--band {arguments.band[0]:g} {arguments.band[1]:g}: LO must be below HI")
+    written = arguments.png or arguments.annotations or arguments.cut_out
+    if arguments.capture == STANDARD_INPUT and written:
+        raise ValueError(
+            "--png, --annotations and --cut-out need a recording, and - is a stream; record it"
+        )
     if arguments.png and importlib.util.find_spec("matplotlib") is None:
         raise RuntimeError("--png needs matplotlib: pip install matplotlib")
     signals = load_signals(arguments.signals)
@@ -98,10 +107,6 @@ def run(arguments: argparse.Namespace) -> None:
         # Loading torch and a model takes seconds: another core does it while the survey begins.
         recognizer = _recognizer(arguments, pool)
         only = [_known(name, _classes(recognizer), signals) for name in arguments.only or ()]
-        if isinstance(capture, LiveCapture):
-            raise CaptureError(
-                "survey reads recordings; record the stream, or use the block Survey"
-            )
         if capture.sample_rate_hz is None:
             raise CaptureError(f"{capture.path} does not say its sample rate: add --rate")
         band_hz, least_snr_db = arguments.band, arguments.min_snr
@@ -111,6 +116,17 @@ def run(arguments: argparse.Namespace) -> None:
             strong = least_snr_db is None or emission.snr_db >= least_snr_db
             return strong and (not band_hz or _is_within(emission, band_hz, absolute=absolute))
 
+        if isinstance(capture, LiveCapture):
+            live = survey_live(
+                capture,
+                recognizer,
+                signals,
+                threshold=arguments.threshold,
+                wanted=is_wanted,
+                quiet=arguments.quiet,
+            )
+            _print_live((e for e in live if _is_named(e, only)), capture, arguments)
+            return
         found = survey_recording(
             capture,
             recognizer,
@@ -119,7 +135,7 @@ def run(arguments: argparse.Namespace) -> None:
             wanted=is_wanted,
             quiet=arguments.quiet,
         )
-        emissions = [e for e in found.emissions if not only or {e.label, *e.candidates} & {*only}]
+        emissions = [e for e in found.emissions if _is_named(e, only)]
         if arguments.json:
             print(
                 files.json_document(capture, emissions, samples_not_finite=found.samples_not_finite)
@@ -130,6 +146,24 @@ def run(arguments: argparse.Namespace) -> None:
             count, whole = found.samples_not_finite, capture.sample_count
             print(f"{count} of {whole} samples are not finite: taken for 0", file=sys.stderr)
         _write(capture, emissions, arguments)
+
+
+def _is_named(emission: Emission, names: Sequence[str]) -> bool:
+    return not names or bool({emission.label, *emission.candidates} & {*names})
+
+
+def _print_live(
+    emissions: Iterable[Emission], capture: Capture, arguments: argparse.Namespace
+) -> None:
+    """Print each emission when it comes: as in the table, or as a line of JSON."""
+    absolute = capture.center_frequency_hz is not None
+    if not arguments.json:
+        print(table.header(absolute=absolute), flush=True)
+    for emission in emissions:
+        lines = table.lines_of(emission, absolute=absolute)
+        text = json_text(emission.as_dict()) if arguments.json else "\n".join(lines)
+        with tqdm.external_write_mode():  # not into the line of progress
+            print(text, flush=True)
 
 
 def _recognizer(

@@ -16,6 +16,7 @@ from gr_tsddae.labels import UNKNOWN, relatives
 from gr_tsddae.survey.detection.spectrum import Grid
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
+from gr_tsddae.zoo import Card
 from gr_tsddae.zoo.input_rate import PASSBAND
 
 PREFIX_ODDS = 30.0  # how much likelier a cyclic prefix is measured in OFDM than elsewhere, about
@@ -76,7 +77,7 @@ def recognise(
         "unknown". A measured cyclic prefix makes OFDM likelier (Bayes' rule): few other signals
         repeat the end of each symbol before it.
     """
-    wanted = _wanted(emission, recognizer, rate_hz)
+    wanted = wanted_of(emission, recognizer.card, rate_hz)
     if wanted is None:
         return emission
     bursts = [(max(start, since_s), stop) for start, stop in emission.bursts if stop > since_s]
@@ -138,9 +139,8 @@ class Wanted(NamedTuple):
     partly_filled: bool
 
 
-def _wanted(emission: Emission, recognizer: Recognizer, rate_hz: float) -> Wanted | None:
-    """Tell how the model wants the emission; None where that cannot be told."""
-    card = recognizer.card
+def wanted_of(emission: Emission, card: Card, rate_hz: float) -> Wanted | None:
+    """Tell how a model wants an emission of a stream of `rate_hz`; None where that is not known."""
     if card.bandwidth_multiple:
         width_hz = _width_hz(emission, card.window_samples / card.bandwidth_multiple, rate_hz)
         wanted_hz = width_hz * card.bandwidth_multiple

@@ -177,6 +177,11 @@ class Survey:
         """The latest samples; after `flush` those before the end."""
         return self._history
 
+    @property
+    def open_count(self) -> int:
+        """Emissions that have begun and not ended."""
+        return len(self._begun)
+
     def _look(self, slab: Slab) -> list[Event]:
         """One slab, and the lookahead behind it."""
         grid = self.grid

@@ -53,6 +53,7 @@ class TeachConfig:
         frequency_shift: While learning, shift windows by at most so many cycles per sample.
         snr_db: While learning, add white noise at these SNRs, from the lowest to the highest.
         options: Options of the reader of recordings, e.g. {dtype: ci8, sample_rate_hz: 2e6}.
+        strict: Refuse a recording that has a fault of any kind, or cannot be read.
         device: "auto" (a GPU when torch sees one), "cpu" or "cuda".
         threads: Threads of the CPU. More than one helps large networks on idle machines only.
         seed: Seed of split, weights, order and noise.
@@ -70,6 +71,7 @@ class TeachConfig:
     frequency_shift: float = 0.01
     snr_db: tuple[float, float] = (0.0, 30.0)
     options: dict[str, Any] = field(default_factory=dict)
+    strict: bool = False
     device: str = "auto"
     threads: int = 1
     seed: int = 1
@@ -119,7 +121,7 @@ def teach(config: TeachConfig) -> zoo.Card:
         shots=config.shots,
         gate_db=config.gate_db,
         noise_class=config.noise_class,
-        options=config.options,
+        options=({"strict": True} if config.strict else {}) | config.options,
         seed=config.seed,
     )
     for line in windows.lines():

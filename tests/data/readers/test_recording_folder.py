@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from gr_tsddae.data import DatasetError
-from gr_tsddae.data.readers.recording_folder import find_recordings, without_copies
+from gr_tsddae.data.readers.recording_folder import find_recordings
+from gr_tsddae.data.readers.same_samples import without_copies
 from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.iq.sigmf.opinion import PROGRAM
 

@@ -17,6 +17,7 @@ from gnuradio import gr
 from gr_tsddae.blocks.accuracy.judge import Judge
 from gr_tsddae.blocks.accuracy.page import page
 from gr_tsddae.blocks.accuracy.truth import Truth
+from gr_tsddae.blocks.listening.content import content_of
 from gr_tsddae.blocks.listening.message_block import MessageBlock
 from gr_tsddae.blocks.receiver.stream_tags import number_of_tag
 from gr_tsddae.files import write_json
@@ -131,12 +132,12 @@ class AccuracyWorker(MessageBlock):
         self._hear(message, self._decision)
 
     def _results(self, message: pmt.pmt_base) -> None:
-        about = pmt.to_python(pmt.car(message))
-        vector = np.asarray(pmt.to_python(pmt.cdr(message)), np.float32)
+        about = content_of(pmt.car(message))
+        vector = np.asarray(content_of(pmt.cdr(message)), np.float32)
         self._judge.hear_results(about, vector)
 
     def _decision(self, message: pmt.pmt_base) -> None:
-        self._judge.hear_decision(pmt.to_python(message))
+        self._judge.hear_decision(content_of(message))
 
     def _hear(self, message: pmt.pmt_base, take: Any) -> None:
         with self._lock:

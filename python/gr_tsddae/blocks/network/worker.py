@@ -17,6 +17,7 @@ import numpy as np
 import pmt
 
 from gr_tsddae.bindings import window_batch, window_batcher
+from gr_tsddae.blocks.listening.content import control_of
 from gr_tsddae.blocks.listening.message_block import MessageBlock
 from gr_tsddae.blocks.network.model_loader import ModelLoader, Network
 from gr_tsddae.blocks.network.status import WorkerStatus
@@ -197,12 +198,7 @@ class WindowWorker(MessageBlock):
     def _on_control(self, message: pmt.pmt_base) -> None:
         """Change parameters by message: a dictionary, or a pair (name . value)."""
         try:
-            wanted = pmt.to_python(message)
-            if isinstance(wanted, tuple) and len(wanted) == 2:
-                wanted = {wanted[0]: wanted[1]}
-            if not isinstance(wanted, dict):
-                raise ValueError(f"a control message must be a dictionary or a pair, not {wanted}")
-            self.try_to_set(**{str(name): value for name, value in wanted.items()})
+            self.try_to_set(**control_of(message))
         except Exception as error:  # a handler that raises would end the block's thread
             self._status.add_error("control message refused", error)
             self._status.wanted.set()

@@ -11,13 +11,15 @@ from typing import Any
 import pmt
 from gnuradio import gr
 
+from gr_tsddae.blocks.listening.content import control_of
+
 log = logging.getLogger(__name__)
 
 CONTROL = pmt.intern("control")
 
 
 class TuneControl(gr.basic_block):
-    """Message `control` in: a dictionary, which a method takes.
+    """Message `control` in: a dictionary or a pair (name . value), which a method takes.
 
     Args:
         tune: a method that takes the dictionary. Its object is not kept alive from here.
@@ -31,9 +33,7 @@ class TuneControl(gr.basic_block):
 
     def _on_control(self, message: pmt.pmt_base) -> None:
         try:
-            wanted = pmt.to_python(message)
-            if not isinstance(wanted, dict):
-                raise ValueError(f"a dictionary is wanted, not {wanted!r}")
+            wanted = control_of(message)
             tune = self._tune()
             if tune is not None:
                 tune(wanted)

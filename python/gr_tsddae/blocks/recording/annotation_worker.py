@@ -9,6 +9,7 @@ from typing import Any
 
 import pmt
 
+from gr_tsddae.blocks.listening.content import content_of
 from gr_tsddae.blocks.listening.message_block import MessageBlock
 from gr_tsddae.blocks.recording.emission_note import EmissionNote
 from gr_tsddae.iq.sigmf.annotated_recording import AnnotatedRecording
@@ -103,7 +104,7 @@ class AnnotationWorker(MessageBlock):
 
     def _on_decision(self, message: pmt.pmt_base) -> None:
         try:
-            self._annotate(pmt.to_python(message))
+            self._annotate(content_of(message))
         except Exception as error:  # an exception would end the block's thread
             self.report("decision refused", error)
 
@@ -134,7 +135,7 @@ class AnnotationWorker(MessageBlock):
 
     def _on_emission(self, message: pmt.pmt_base) -> None:
         try:
-            said = pmt.to_python(message)
+            said = content_of(message)
             name = self._names.get(said.get("id"), "") if isinstance(said, dict) else ""
             self._annotate_emission(EmissionNote(said, name))
         except Exception as error:  # an exception would end the block's thread
@@ -143,7 +144,7 @@ class AnnotationWorker(MessageBlock):
     def _on_record(self, message: pmt.pmt_base) -> None:
         """The user names an emission: its box, which may still grow, becomes the user's own."""
         try:
-            said = pmt.to_python(message)
+            said = content_of(message)
             note = EmissionNote(said, str(said["label"]).strip() if isinstance(said, dict) else "")
             if not note.by_user:
                 raise ValueError("the label is empty: the name of the emission is wanted")

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from gr_tsddae.data.dataset import DatasetError
-from gr_tsddae.data.readers.recording_folder import note_opinions, without_copies
+from gr_tsddae.data.readers.recording_folder import note_opinions
+from gr_tsddae.data.readers.same_samples import without_copies
 from gr_tsddae.iq.captures import Capture, open_capture
 from gr_tsddae.iq.formats.sample_format import SampleFormat
 from gr_tsddae.iq.sigmf.metadata import annotated_samples, read_metadata

@@ -1,22 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find the recordings in a folder, with their sidecars and labels."""
 
-import difflib
-import hashlib
-import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable
-from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from gr_tsddae.command import number
 from gr_tsddae.data.dataset import DatasetError
+from gr_tsddae.data.readers.same_samples import by_samples
+from gr_tsddae.data.readers.sidecar import read_sidecar
 from gr_tsddae.iq.captures import (
     Annotation,
     Capture,
@@ -30,17 +23,6 @@ from gr_tsddae.iq.formats.names import told_by_name
 from gr_tsddae.iq.sigmf.opinion import PROGRAM, is_annotated_copy, is_opinion
 
 log = logging.getLogger(__name__)
-
-_SIDECARS = (".yaml", ".yml", ".json")
-_SIDECAR_TYPES = {
-    "dtype": str,
-    "sample_rate_hz": number,
-    "center_frequency_hz": number,
-    "label": str,
-}
-
-
-_BLOCKS, _BLOCK_SAMPLES = 64, 4096  # of a fingerprint
 
 
 @dataclass(frozen=True)
@@ -87,103 +69,66 @@ def find_recordings(
     """
     notes: Counter[str] = Counter()
     refused: list[CaptureError] = []
-
-    def opened(file: Path) -> list[Recording]:
+    found: list[Recording] = []
+    described: set[tuple[int, int]] = set()  # files with samples that SigMF describes, and others
+    files = _files(path)
+    for file in sorted(files, key=lambda each: not _is_sigmf(each)):  # SigMF first
+        if file != path and _is_audio(file):
+            notes["file of demodulated audio"] += 1
+            continue
+        if not _is_sigmf(file):
+            if _identity(file) in described:
+                continue
+            described.add(_identity(file))
         try:
-            recording = _open(file, path, dtype, sample_rate_hz, center_frequency_hz, strict, notes)
+            each = _open(file, path, dtype, sample_rate_hz, center_frequency_hz, strict, notes)
         except CaptureError as error:
             unknown_storage = isinstance(error, CaptureFormatError) and not describes_itself(file)
             if file == path or strict or unknown_storage:
                 where = "" if file == path else f"{path} cannot be used: "
                 raise DatasetError(f"{where}{error}") from error
             refused.append(error)
-            return []
-        for fault in recording.capture.faults:
+            continue
+        found.append(each)
+        if _is_sigmf(file) and not is_annotated_copy(each.capture.metadata):
+            described.add(_identity(each.capture.data_path))
+        for fault in each.capture.faults:
             log.warning("%s", fault)
             notes["recording with a fault"] += 1
-        return [recording]
-
-    files = _files(path)
-    if audio := [file for file in files if file != path and _is_audio(file)]:
-        notes["file of demodulated audio"] = len(audio)
-        files = [file for file in files if file not in audio]
-    found = [each for file in files if _is_sigmf(file) for each in opened(file)]
-    described = {
-        _identity(each.capture.data_path)
-        for each in found
-        if not is_annotated_copy(each.capture.metadata)
-    }
-    for file in files:
-        if not _is_sigmf(file) and _identity(file) not in described:
-            described.add(_identity(file))
-            found += opened(file)
     for error in refused:
         log.warning("left out: %s", error)
     if refused:
         notes["file that cannot be read"] = len(refused)
     if refused and not found:
         raise DatasetError(f"{path} holds no recording that can be read: {refused[0]}")
-    real = [each for each in found if each.capture.sample_format.is_real]
-    if len(real) < len(found) and real:
-        notes["file of one channel beside IQ"] = len(real)
-        found = [each for each in found if each not in real]
+    iq = [each for each in found if not each.capture.sample_format.is_real]
+    if iq and len(iq) < len(found):
+        notes["file of one channel beside IQ"] = len(found) - len(iq)
+        found = iq
     recording_of = {each.capture.path: each for each in found}
-    captures = without_copies([each.capture for each in found], notes)
-    kept = [recording_of[capture.path] for capture in captures]
-    if len(kept) < len(found):
-        _check_labels(found, kept)
+    kept = []
+    for group in by_samples((each.capture for each in found), notes):
+        source, *copies = (recording_of[capture.path] for capture in group)
+        _check_labels(source, copies)
+        kept.append(source)
     return kept, notes
-
-
-def without_copies(captures: Iterable[Capture], notes: Counter[str]) -> list[Capture]:
-    """Sort recordings by path, keep one of each that share their samples, and note the others.
-
-    When this program annotates a recording, it links the samples, so both may lie in one folder.
-    People copy recordings, and export them in other formats. Samples that count twice would be in
-    training and in test. The source is kept, which has the true labels.
-    """
-
-    def rank(capture: Capture) -> tuple[bool, bool]:
-        return is_annotated_copy(capture.metadata), not capture.annotations
-
-    samples_of: dict[tuple[int, str], Capture] = {}
-    for capture in sorted(captures, key=rank):
-        kept = samples_of.setdefault(fingerprint(capture), capture)
-        if kept is not capture:
-            notes["recording whose samples are another's"] += 1
-    return sorted(samples_of.values(), key=lambda each: each.path)
-
-
-def fingerprint(capture: Capture) -> tuple[int, str]:
-    """Return what recordings of the same samples share, in whatever file they lie.
-
-    That is the number of samples, and a hash of those in up to 64 blocks spread over the recording.
-    """
-    digest, block = hashlib.sha256(), min(_BLOCK_SAMPLES, capture.sample_count)
-    with copy(capture) as opened:  # closed again, for there may be very many
-        for number in range(_BLOCKS):
-            first = (capture.sample_count - block) * number // (_BLOCKS - 1)
-            digest.update(opened.read(first, block).tobytes())
-    return capture.sample_count, digest.hexdigest()
-
-
-def _check_labels(found: Iterable[Recording], kept: Iterable[Recording]) -> None:
-    """Refuse the same samples under two labels."""
-    label_of = {fingerprint(each.capture): each for each in kept}
-    for each in found:
-        other = label_of[fingerprint(each.capture)]
-        if each.annotations or is_annotated_copy(each.capture.metadata):
-            continue
-        if each.label and other.label and each.label != other.label:
-            raise DatasetError(
-                f"{each.capture.path} and {other.capture.path} hold the same samples under two "
-                f"labels, {each.label!r} and {other.label!r}; remove one of them"
-            )
 
 
 def note_opinions(count: int, notes: Counter[str]) -> None:
     """Count annotations that are left out because this program wrote them."""
     notes[f"annotation by {PROGRAM}"] += count
+
+
+def _check_labels(source: Recording, copies: list[Recording]) -> None:
+    """Refuse the same samples under two labels."""
+    for each in copies:
+        if each.annotations or is_annotated_copy(each.capture.metadata):
+            continue
+        if each.label and source.label and each.label != source.label:
+            raise DatasetError(
+                f"{each.capture.path} and {source.capture.path} hold the same samples under two "
+                f"labels, {each.label!r} and {source.label!r}; remove one of them"
+            )
 
 
 def _identity(file: Path) -> tuple[int, int]:
@@ -234,25 +179,22 @@ def _open(
     strict: bool,
     notes: Counter[str],
 ) -> Recording:
-    beside = {} if _is_sigmf(file) else _sidecar(file, notes)
-    if dtype is None or (file != root and describes_itself(file)):
-        dtype = beside.get("dtype")
-    if sample_rate_hz is None:
-        sample_rate_hz = beside.get("sample_rate_hz")
-    if center_frequency_hz is None:
-        center_frequency_hz = beside.get("center_frequency_hz")
-    capture = open_capture(
-        file,
-        dtype=dtype,
-        sample_rate_hz=sample_rate_hz,
-        center_frequency_hz=center_frequency_hz,
-        strict=strict,
-    )
+    beside = {} if _is_sigmf(file) else read_sidecar(file, notes)
+    label = beside.pop("label", None)
+    if file != root and describes_itself(file):
+        dtype = None  # it was given for the raw ones
+    given = {
+        "dtype": dtype,
+        "sample_rate_hz": sample_rate_hz,
+        "center_frequency_hz": center_frequency_hz,
+    }
+    said = beside | {name: value for name, value in given.items() if value is not None}
+    capture = open_capture(file, **said, strict=strict)
     folders = file.relative_to(root).parts[:-1]
     labelled = [each for each in capture.annotations if each.label.strip()]
     annotations = tuple(each for each in labelled if not is_opinion(each.generator))
     note_opinions(len(labelled) - len(annotations), notes)
-    return Recording(capture, beside.get("label", folders[0] if folders else None), annotations)
+    return Recording(capture, label or (folders[0] if folders else None), annotations)
 
 
 def _is_sigmf(file: Path) -> bool:
@@ -262,50 +204,3 @@ def _is_sigmf(file: Path) -> bool:
 def _is_audio(file: Path) -> bool:
     says = told_by_name(file)
     return says is not None and says.is_audio
-
-
-def _is_of_others(content: Any) -> bool:
-    """Tell whether another program, such as a decoder, wrote some JSON.
-
-    What has only keys of ours, or nearly, is a person's: a slip of the pen is then named.
-    """
-    if not isinstance(content, dict):
-        return True
-    return not all(difflib.get_close_matches(key, _SIDECAR_TYPES, cutoff=0.75) for key in content)
-
-
-def _sidecar(file: Path, notes: Counter[str]) -> dict[str, Any]:
-    """Read the sidecar of NAME.iq: NAME.yaml (or .yml, .json), or NAME.iq.yaml.
-
-    JSON with keys of another program, as a decoder's, is passed over and counted.
-    """
-    candidates = [file.with_name(file.name + suffix) for suffix in _SIDECARS]
-    candidates += [file.with_suffix(suffix) for suffix in _SIDECARS]
-    sidecar = next((each for each in candidates if each.is_file()), None)
-    if sidecar is None:
-        return {}
-    try:
-        text = sidecar.read_text(encoding="utf-8")
-        content = json.loads(text) if sidecar.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        if sidecar.suffix == ".json":  # decoders write one object per line
-            notes["sidecar of another program"] += 1
-            return {}
-        reason = " ".join(str(error).split())
-        raise DatasetError(f"{sidecar} cannot be read ({reason}); mend or remove it") from error
-    known = ", ".join(_SIDECAR_TYPES)
-    if sidecar.suffix == ".json" and _is_of_others(content):
-        notes["sidecar of another program"] += 1
-        return {}
-    if not isinstance(content, dict):
-        raise DatasetError(f"{sidecar} is no list of keys and values; it may give {known}")
-    for key, value in content.items():
-        if key not in _SIDECAR_TYPES:
-            raise DatasetError(f"{sidecar} has the unknown key {key!r}; it may give {known}")
-        if value is None or isinstance(value, (bool, list, dict)):
-            raise DatasetError(f"{sidecar}: {key} is {value!r}; give a value, or leave it out")
-        try:
-            content[key] = _SIDECAR_TYPES[key](value)  # YAML reads 1e6 and 2.4M as text
-        except ValueError as error:
-            raise DatasetError(f"{sidecar}: {key} is {value!r}; give a number") from error
-    return content

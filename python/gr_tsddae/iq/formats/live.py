@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +41,30 @@ class LiveCapture(Capture):
         self._left_over = held[whole:]
         stored = np.frombuffer(bytearray(held[:whole]), self.sample_format.component)
         return self.sample_format.to_complex64(stored.reshape(-1, 2))
+
+    def blocks(self, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Go through the stream as it comes, until it ends; see `Capture.blocks`."""
+        first = 0
+        while len(iq := self.read(first, block_samples)):
+            yield first, iq
+            first += len(iq)
+
+
+@contextlib.contextmanager
+def ended_by_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C end the standard input, so that what came before is told of; the second kills."""
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, sys.stdin.fileno())  # a read that waits goes on here
+        os.close(nothing)
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def open_standard_input(

@@ -35,7 +35,7 @@ _PATTERNS = (
     ("SatDump", rf"^\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d.*_{_RATE}{_SPS}_{_CENTER}{_HZ}", None),
     ("KiwiSDR", rf"^{_TIME}_{_CENTER}_.*(?:_iq|(?P<audio>_(?:am|amn|usb|lsb|cw|cwn|nbfm)))$", None),
     ("Universal Radio Hacker", rf"-\d{{8}}_\d{{6}}{_URH}{_SPS}", "cf32"),
-    ("by its unit", rf"[_-]{_RATE}{_SPS}(?:[_-]|$)", None),
+    ("by its unit", rf"[_-]{_RATE}{_SPS}(?:_{_CENTER}{_HZ})?(?:[_-]|$)", None),
 )
 
 

@@ -39,7 +39,8 @@ def timings(emission: Emission) -> list[str]:
     ):
         parts.append(f"OFDM symbols of {seconds(measured['ofdm_useful_s'])}")
     if "burst_s" in measured:
-        bursts = f"{measured['bursts']} bursts of {seconds(measured['burst_s'])}"
+        count = f"{measured['bursts']} " if "bursts" in measured else ""  # none: pulses of one
+        bursts = f"{count}bursts of {seconds(measured['burst_s'])}"
         if measured.get("period_jitter", 1.0) < 0.1:
             bursts += f" every {seconds(measured['period_s'])}"
         parts.append(bursts)
@@ -64,26 +65,36 @@ def lines(emissions: Sequence[Emission]) -> Iterator[str]:
         yield "no emission found"
         return
     absolute = all(emission.band_center_hz is not None for emission in emissions)
+    yield header(absolute=absolute)
+    for emission in emissions:
+        yield from lines_of(emission, absolute=absolute)
+    if not absolute:
+        yield "Frequencies count from the centre of the recording; --center HZ makes them absolute."
+
+
+def header(*, absolute: bool) -> str:
+    """Name the columns; `absolute` tells whether frequencies do not count from the centre."""
     where = "centre MHz" if absolute else "offset MHz"
-    yield (
+    return (
         f"{'id':>4} {'from s':>10} {'to s':>10} {where:>13} {'width':>9} {'SNR dB':>7} "
         f"{'symbol rate':>14}  label"
     )
-    for emission in emissions:
-        sign = "" if absolute else "+"
-        mhz = ((emission.band_center_hz or 0.0) + emission.center_hz) / 1e6
-        rate = baud(emission.symbol_rate_hz) if emission.symbol_rate_hz else "-"
-        label = class_name(emission)
-        if emission.label != UNKNOWN:
-            label += f" {emission.confidence:.2f}"
-        yield (
-            f"{emission.id:>4} {emission.start_s:>10.4f} {emission.stop_s:>10.4f} "
-            f"{mhz:>{sign}13.6f} {hertz(emission.bandwidth_hz):>9} {emission.snr_db:>7.1f} "
-            f"{rate:>14}  {label}"
+
+
+def lines_of(emission: Emission, *, absolute: bool) -> Iterator[str]:
+    """One line of figures, and more where there is more to say."""
+    sign = "" if absolute else "+"
+    mhz = ((emission.band_center_hz or 0.0) + emission.center_hz) / 1e6
+    rate = baud(emission.symbol_rate_hz) if emission.symbol_rate_hz else "-"
+    label = class_name(emission)
+    if emission.label != UNKNOWN:
+        label += f" {emission.confidence:.2f}"
+    yield (
+        f"{emission.id:>4} {emission.start_s:>10.4f} {emission.stop_s:>10.4f} "
+        f"{mhz:>{sign}13.6f} {hertz(emission.bandwidth_hz):>9} {emission.snr_db:>7.1f} "
+        f"{rate:>14}  {label}"
+    )
+    for more in (", ".join(timings(emission)), consistency(emission)):
+        yield from textwrap.wrap(
+            more, COLUMNS, initial_indent=_INDENT, subsequent_indent=_INDENT + "  "
         )
-        for more in (", ".join(timings(emission)), consistency(emission)):
-            yield from textwrap.wrap(
-                more, COLUMNS, initial_indent=_INDENT, subsequent_indent=_INDENT + "  "
-            )
-    if not absolute:
-        yield "Frequencies count from the centre of the recording; --center HZ makes them absolute."

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m gr_tsddae.survey -`: emissions of what another program sends, told as they end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gr_tsddae.iq.captures import Capture
+from gr_tsddae.iq.formats.live import ended_by_ctrl_c
+from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.isolation import Isolator
+from gr_tsddae.survey.naming import Signal, named
+from gr_tsddae.survey.stream import Event, Survey
+
+if TYPE_CHECKING:
+    from gr_tsddae.inference.recognizer import Recognizer
+
+READ_SAMPLES = 1 << 16
+JUDGED_S = 5.0  # of the stream: a stretch in which the survey keeps up, or does not
+
+
+def survey_live(
+    capture: Capture,
+    recognizer: Callable[[], Recognizer] | None,
+    signals: Sequence[Signal],
+    *,
+    threshold: float,
+    wanted: Callable[[Emission], bool] = lambda emission: True,
+    quiet: bool = True,
+) -> Iterator[Emission]:
+    """Yield each emission of a stream when it has ended, recognised and named.
+
+    The end of the stream, and Ctrl-C, end all emissions. The last second of an emission is
+    recognised: older samples are gone. The sender waits while the survey works.
+
+    Args:
+        capture: live, of a known sample rate.
+        recognizer, signals, threshold, wanted: as for `survey_recording`.
+        quiet: whether to show no line of progress on standard error.
+    """
+    from tqdm import tqdm
+
+    rate_hz = capture.sample_rate_hz
+    survey = Survey(rate_hz)
+    cutter = Isolator(
+        lambda first, count: survey.history.read(first, count),
+        rate_hz,
+        max(4096, survey.grid.slab_samples),
+    )
+    told = 0
+
+    def finished(events: list[Event]) -> Iterator[Emission]:
+        nonlocal told
+        for event in events:
+            if event.kind != "ended" or not wanted(event.emission):
+                continue
+            emission = event.emission
+            if recognizer is not None:
+                from gr_tsddae.survey.recognition import recognise
+
+                since_s = survey.history.first_sample / rate_hz
+                emission = recognise(
+                    emission, recognizer(), cutter, rate_hz, threshold, since_s=since_s
+                )
+            told += 1
+            emission = replace(emission, id=told, band_center_hz=capture.center_frequency_hz)
+            yield named(emission, signals, sample_rate_hz=rate_hz)
+
+    quiet = quiet or not sys.stderr.isatty()
+    pace = _Pace()
+    with (
+        ended_by_ctrl_c(),
+        tqdm(unit="sample", unit_scale=True, leave=False, disable=quiet, desc="surveying") as bar,
+    ):
+        for _, iq in capture.blocks(READ_SAMPLES):
+            at_s = time.monotonic()
+            events = survey.push(iq)
+            bar.set_postfix_str(f"{survey.open_count} on the air", refresh=False)
+            bar.update(len(iq))
+            yield from finished(events)
+            pace.add(time.monotonic() - at_s, len(iq) / rate_hz)
+        yield from finished(survey.flush())
+    if survey.not_finite:
+        count, whole = survey.not_finite, survey.samples_seen
+        print(f"{count} of {whole} samples are not finite: taken for 0", file=sys.stderr)
+
+
+@dataclass
+class _Pace:
+    """Tells once that the survey does not keep up, when it was slow in two stretches in a row."""
+
+    busy_s: float = 0.0
+    stream_s: float = 0.0
+    slow: int = 0
+
+    def add(self, busy_s: float, stream_s: float) -> None:
+        self.busy_s += busy_s
+        self.stream_s += stream_s
+        if self.stream_s < JUDGED_S:
+            return
+        self.slow = self.slow + 1 if self.busy_s > self.stream_s else 0
+        if self.slow == 2:  # the first may have waited for the model
+            print(
+                f"warning: the survey of {self.stream_s:.1f} s took {self.busy_s:.1f} s; a radio "
+                "does not wait, and loses samples: lower its rate, or record first",
+                file=sys.stderr,
+            )
+        self.busy_s = self.stream_s = 0.0

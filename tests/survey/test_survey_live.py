@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m gr_tsddae.survey -`: a stream through a pipe, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gr_tsddae.survey.__main__ import main
+from gr_tsddae.synth.scene import SCENES, make_scene
+from gr_tsddae.synth.scene.files import write_scene
+
+RATE_HZ = 250e3
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    scene = make_scene(SCENES["bursts"], seconds=2, rate_hz=RATE_HZ, emitters=3, seed=11)
+    return write_scene(scene, tmp_path_factory.mktemp("scene") / "wide")
+
+
+@pytest.fixture(scope="module")
+def samples(recording):
+    return recording.with_suffix(".sigmf-data").read_bytes()
+
+
+@pytest.fixture
+def survey():
+    """Starts the command on a pipe; it is ended with the test."""
+    started = []
+
+    def start(*more: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "gr_tsddae.survey", "-", "--dtype", "cu8"]
+        given = ["--rate", str(RATE_HZ), "--center", "100M", "--model", "none", *more]
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen([*command, *given], stdin=pipe, stdout=pipe, stderr=pipe))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def in_both(emissions):
+    """What a stream and a recording must agree on; their order and numbers differ."""
+    keys = ("start_s", "stop_s", "low_hz", "high_hz", "symbol_rate_hz", "candidates")
+    return sorted([emission[key] for key in keys] for emission in emissions)
+
+
+def test_a_stream_holds_what_the_same_recording_holds(survey, recording, samples, capsys):
+    out, err = survey("--json").communicate(samples, timeout=200)
+    live = [json.loads(line) for line in out.splitlines()]
+    assert err == b""
+    assert main([str(recording), "--center", "100M", "--model", "none", "--json"]) == 0
+    filed = json.loads(capsys.readouterr().out)["emissions"]
+    assert len(live) >= 2
+    assert in_both(live) == in_both(filed)
+    assert [emission["id"] for emission in live] == list(range(1, len(live) + 1))
+
+
+def test_an_emission_is_told_when_it_has_ended_and_ctrl_c_tells_the_rest(survey, samples):
+    running = survey()
+    noise = bytes([127, 128]) * int(1.5 * RATE_HZ)  # silence ends all
+    running.stdin.write(samples + noise)
+    running.stdin.flush()
+    lines = [running.stdout.readline() for _ in range(2)]  # while the pipe is open
+    assert b"centre MHz" in lines[0] and b"1 " in lines[1]
+    running.stdin.write(samples[: len(samples) // 2])
+    running.stdin.flush()
+    time.sleep(1)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) == 0, running.stderr.read()
+    rest = running.stdout.read().splitlines()
+    # Those of the second time were on when the user ended the stream.
+    assert any(float(line.split()[1]) > 3.4 for line in rest if line[:4].strip().isdigit())
+    assert running.stderr.read() == b""
+
+
+def test_nobody_reads_the_output(survey, samples):
+    running = survey("--json")
+    running.stdout.close()
+    with contextlib.suppress(BrokenPipeError):  # it may end before it has read all
+        running.stdin.write(samples)
+        running.stdin.close()
+    assert running.wait(60) == 1
+    assert running.stderr.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-"], "give --dtype one of cf32"),
+        (["-", "--dtype", "cu8"], "does not say its sample rate: add --rate"),
+        (["-", "--dtype", "cu8", "--rate", "1M", "--png", "x.png"], "- is a stream"),
+        (["-", "--dtype", "cu8", "--rate", "1M", "--cut-out", "x"], "- is a stream"),
+    ],
+)
+def test_what_a_stream_cannot_give(arguments, words, capsys):
+    assert main([*arguments, "--model", "none"]) == 1
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
