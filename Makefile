@@ -3,6 +3,7 @@
 #   make demo       real recordings through a GNU Radio flowgraph; decisions, a PNG, annotations
 #   make test       all tests
 #   make companion  GNU Radio Companion with the blocks in it
+#   make docs       the pages of docs/ as a site, with a gallery and an API reference
 #
 # Each installs what is missing first. Other interpreters and torch builds:
 #   make setup PYTHON=/opt/radio/bin/python3 TORCH='torch==2.13.0'
@@ -15,7 +16,7 @@ PARALLEL := -n $(shell nproc) --dist loadfile # the tests of a file stay togethe
 SOURCES := $(shell find CMakeLists.txt MANIFEST.yml cmake include lib python grc models examples \
 	-name __pycache__ -prune -o \( -type f -o -type d \) -print 2>/dev/null | sed 's/ /\\ /g')
 
-.PHONY: demo test lint setup companion doctor clean
+.PHONY: demo test lint setup companion doctor docs clean
 
 demo: setup
 	$(BIN)/python examples/demo.py --out demo-out
@@ -37,6 +38,10 @@ companion: setup
 
 doctor: setup
 	$(BIN)/python -m gr_tsddae.doctor
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open build/site/index.html"
 
 setup: $(VENV)/.installed
 

@@ -23,6 +23,8 @@ class anomaly_detector(WindowBlock):
 
     grc/tsddae_anomaly_detector.block.yml gives the messages' formats.
 
+    The arguments that are not listed here are those of `WindowBlock`.
+
     Args:
         model: Name or folder of a model for "anomaly", whose score is the probability that a window
             is not normal; or of one for "denoising", whose score is its denoising error.
@@ -30,8 +32,6 @@ class anomaly_detector(WindowBlock):
         learn_s: Learn the threshold from the first so many seconds of signal, which must be normal.
             While the sample rate is unknown, from 1000 windows.
         false_alarm_rate: Share of normal windows that may pass a learned threshold.
-        hop_samples, batch_windows, max_wait_s, capacity_batches, overflow, gate_dbfs, device,
-            precision, sample_rate_hz, center_frequency_hz: See `WindowBlock`.
 
     Raises:
         gr_tsddae.zoo.ModelError: If the model cannot be loaded, or is of another task.

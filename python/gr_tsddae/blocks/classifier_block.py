@@ -14,13 +14,13 @@ class classifier(WindowBlock):
 
     grc/tsddae_classifier.block.yml gives the messages' formats.
 
+    The arguments that are not listed here are those of `WindowBlock`.
+
     Args:
         model: Name or folder of a model.
         decision_interval_s: Stretch of stream that one decision is about. Needs a sample rate;
             while that is unknown a decision spans 65536 samples.
         confidence_threshold: Decisions below it are labelled "unknown".
-        hop_samples, batch_windows, max_wait_s, capacity_batches, overflow, gate_dbfs, device,
-            precision, sample_rate_hz, center_frequency_hz: See `WindowBlock`.
         symbol_rate_hz: Of the signal looked for; 0: unknown. `status` warns when it, or the sample
             rate, is not what the model's card says it was trained on.
         engine: How the network runs, see docs/speed.md: "auto", "eager", "openvino",

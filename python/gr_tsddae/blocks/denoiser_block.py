@@ -29,13 +29,14 @@ class denoiser(WindowBlock):
 
     grc/tsddae_denoiser.block.yml gives the messages' formats.
 
+    The arguments that are not listed here are those of `WindowBlock`.
+
     Args:
         model: Name or folder of a model for "denoising".
         estimate_snr: Whether each window's SNR is estimated; else it is taken to be `snr_db`.
         snr_db: Power of the signal over that of the noise in the whole band, -50 to 49 dB.
         gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) become zeros; by
             default digital silence only; -inf: none.
-        batch_windows, max_wait_s, capacity_batches, overflow, device, precision: See `WindowBlock`.
 
     Raises:
         gr_tsddae.zoo.ModelError: If the model cannot be loaded.

@@ -22,11 +22,11 @@ class embedding(WindowBlock):
 
     grc/tsddae_embedding.block.yml gives the messages' formats.
 
+    The arguments that are not listed here are those of `WindowBlock`.
+
     Args:
         model: Name or folder of a classifier.
         embedding_size: Length of the vectors; must be the model's.
-        hop_samples, batch_windows, max_wait_s, capacity_batches, overflow, gate_dbfs, device,
-            precision: See `WindowBlock`.
 
     Raises:
         gr_tsddae.zoo.ModelError: If the model cannot be loaded.

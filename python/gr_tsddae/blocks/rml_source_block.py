@@ -25,12 +25,12 @@ class rml_source(gr.sync_block):
     Replay the windows of a dataset as one stream. The block's documentation
     (grc/tsddae_rml_source.block.yml) describes the tags.
 
+    The arguments that are not listed here are those of `gr_tsddae.data.selection.Selection`.
+
     Args:
         kind: kind of the dataset, see `gr_tsddae.data.kinds`.
         path: file or folder of the dataset. Empty: the stream ends at once, and the log says why.
         options: options of the kind's reader.
-        order, seed, classes, snr_min_db, snr_max_db, snrs_db, part, split_seed, windows_per_key:
-            see `gr_tsddae.data.selection.Selection`.
         repeat: whether to begin again at the end.
         gain: factor for the samples.
 

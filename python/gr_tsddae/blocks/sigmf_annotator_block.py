@@ -43,7 +43,9 @@ class sigmf_annotator(gr.hier_block2):
         ignore: labels that are not written: names separated by commas, or a list of names.
         minimum_confidence: what is below this confidence is not written.
         merge: whether consecutive decisions with one label become one annotation.
-        author, description, hardware: texts for people, written if they are not empty.
+        author: who recorded; written if it is not empty, as are the next two.
+        description: what was recorded.
+        hardware: the receiver.
 
     Raises:
         gr_tsddae.iq.captures.CaptureError: If the recording to annotate cannot be used.

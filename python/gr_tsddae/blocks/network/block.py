@@ -28,23 +28,22 @@ class WindowBlock(gr.hier_block2):
 
     Arguments that mean the same in every such block:
 
-        hop_samples: From one window's start to the next; 0 takes the window length.
-        batch_windows: Most windows per pass through the network; 0 takes what suits the model.
-        max_wait_s: A batch that is not full goes to the network after this time.
-        capacity_batches: Batches that may exist at once, waiting or worked on.
-        overflow: What gives when network or reader are slower than the stream: "drop_oldest" or
-            "drop_newest" lose windows (and count them), "block" makes the stream wait.
-        gate_dbfs: Windows with less power (mean |x|^2, dB re 1.0) are not looked at;
-            the default leaves out digital silence only, -inf leaves out none.
-        device: "auto", "cpu", "cuda", ...
-        precision: "auto", "float32", "bfloat16".
-        sample_rate_hz: Used while no rx_rate tag was seen; 0: unknown.
-        center_frequency_hz: Used while no rx_freq tag was seen; 0: unknown.
+    * `hop_samples`: From one window's start to the next; 0 takes the window length.
+    * `batch_windows`: Most windows per pass through the network; 0 takes what suits the model.
+    * `max_wait_s`: A batch that is not full goes to the network after this time.
+    * `capacity_batches`: Batches that may exist at once, waiting or worked on.
+    * `overflow`: What gives when network or reader are slower than the stream: "drop_oldest" or
+      "drop_newest" lose windows (and count them), "block" makes the stream wait.
+    * `gate_dbfs`: Windows with less power (mean |x|^2, dB re 1.0) are not looked at;
+      the default leaves out digital silence only, -inf leaves out none.
+    * `device`: "auto", "cpu", "cuda", ...
+    * `precision`: "auto", "float32", "bfloat16".
+    * `sample_rate_hz`: Used while no rx_rate tag was seen; 0: unknown.
+    * `center_frequency_hz`: Used while no rx_freq tag was seen; 0: unknown.
 
     Args:
         title: Of the block.
         network: What the worker runs, or how else the stream is cut.
-        hop_samples, capacity_batches, overflow, gate_dbfs, max_wait_s: See above.
         output_bytes: Size of an item of the stream out; 0: none.
 
     Raises:
