@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 BUILD := build/cmake
 PARALLEL := -n $(shell nproc) --dist loadfile # the tests of a file stay together
 # Folders too: a file that was removed or renamed leaves its mark on them alone.
-SOURCES := $(shell find CMakeLists.txt MANIFEST.yml cmake include lib python grc models examples \
+SOURCES := $(shell find CMakeLists.txt MANIFEST.yml cmake include lib python grc programs models examples \
 	-name __pycache__ -prune -o \( -type f -o -type d \) -print 2>/dev/null | sed 's/ /\\ /g')
 
 .PHONY: demo test lint setup companion doctor docs clean
@@ -33,11 +33,10 @@ lint: setup
 	clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cc')
 
 companion: setup
-	PATH="$(CURDIR)/$(BIN):$$PATH" GRC_BLOCKS_PATH="$(CURDIR)/$(VENV)/share/gnuradio/grc/blocks" \
-		$(BIN)/python "$$(command -v gnuradio-companion)" $(FLOWGRAPH)
+	$(BIN)/gnuradio-companion $(FLOWGRAPH)
 
 doctor: setup
-	$(BIN)/python -m gr_tsddae.doctor
+	$(BIN)/tsddae doctor
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

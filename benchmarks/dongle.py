@@ -18,7 +18,7 @@ STALE_S = 0.1
 
 
 class Dongle:
-    """`python -m gr_tsddae.rtl_tcp RECORDING --repeat`, inside `with`.
+    """`tsddae rtl_tcp RECORDING --repeat`, inside `with`.
 
     Args:
         recording: The recording to play, over and over.

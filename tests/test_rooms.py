@@ -22,10 +22,11 @@ ALLOWED = {
     "files": set(),
     "labels": set(),
     "command": {"iq", "files"},
+    "__main__": {"command", ""},
     "plugins": set(),
     "iq": {"files"},
-    "nets": {"iq", "plugins"},
-    "zoo": {"nets", "iq", "files", "labels"},
+    "nets": {"command", "iq", "plugins"},
+    "zoo": {"command", "nets", "iq", "files", "labels"},
     "inference": {"zoo", "nets", "iq", "labels"},
     "synth": {"command", "iq", "files", "labels"},
     "data": {"command", "iq", "files", "plugins"},
@@ -40,10 +41,11 @@ ALLOWED = {
         "files",
     },
     "survey": {"command", "inference", "iq", "files", "labels", "synth", "zoo"},
-    "doctor": {"zoo", "files"},
+    "doctor": {"command", "zoo", "files"},
     "bench": {"command", "inference", "nets", "iq", "blocks", "report", "files"},
     "train": {
-        "data", "synth", "nets", "zoo", "iq", "report", "inference", "files", "labels", "bench",
+        "bench", "command", "data", "files", "inference", "iq", "labels", "nets", "report",
+        "synth", "zoo",
     },
 }  # fmt: skip
 NEEDS_GNURADIO = {"blocks", "bindings", "condition", "doctor", "bench"}  # doctor looks for it

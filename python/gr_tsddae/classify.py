@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.classify CAPTURE`: recognise the signal of a recording, offline.
+"""`tsddae classify CAPTURE`: recognise the signal of a recording, offline.
 
 Only a signal that has to be cut out of a wider band first needs GNU Radio.
 """
@@ -148,11 +148,11 @@ def print_table(capture: Capture, decisions: list[Decision]) -> None:
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     top = Parser(
-        prog="python -m gr_tsddae.classify",
+        prog="tsddae classify",
         description="Name the signal of a recording in SigMF, raw IQ (cf32, ci16, ci8, cu8) or "
         "IQ WAV. A model needs one signal, near 0 Hz, at the rate that its card asks for: "
         "samples per symbol (amc-nano: 8), or a multiple of the bandwidth. --offset brings the "
-        "signal there, with --symbol-rate or --bandwidth. `python -m gr_tsddae.survey` finds "
+        "signal there, with --symbol-rate or --bandwidth. `tsddae survey` finds "
         "all three.",
     )
     add_recording_options(top)
@@ -207,7 +207,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.annotations and cut_out:
         raise ValueError(
             "--annotations with --symbol-rate or --bandwidth: there would be no recording to "
-            "annotate; write one with `python -m gr_tsddae.condition`, and annotate that"
+            "annotate; write one with `tsddae condition`, and annotate that"
         )
     if arguments.capture == STANDARD_INPUT:
         classify_live(open_recording(arguments), arguments)
@@ -223,7 +223,7 @@ def run(arguments: argparse.Namespace) -> None:
         recognizer = Recognizer(arguments.model, device=arguments.device)
         if arguments.bandwidth is None and (wrong := _misfit(capture, recognizer)):
             print(
-                f"warning: {wrong}; `python -m gr_tsddae.survey` finds and names all signals",
+                f"warning: {wrong}; `tsddae survey` finds and names all signals",
                 file=sys.stderr,
             )
         decisions, left_out = recognise_capture(
@@ -358,9 +358,9 @@ def _check_picture(png: Path | None, capture: Capture) -> None:
         raise ValueError(f"--png {png} is the recording itself; choose another file")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0, or 1 after one line about the error."""
-    return exit_status(lambda: run(parser().parse_args()))
+    return exit_status(lambda: run(parser().parse_args(arguments)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.classify -`: name the signal that another program sends, while it sends."""
+"""`tsddae classify -`: name the signal that another program sends, while it sends."""
 
 from __future__ import annotations
 

@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all command lines share: numbers, the recording to read, and errors that name the option."""
+"""What all command lines share: numbers, commands by name, the recording to read, errors, Tab.
+
+Nothing large is imported here, so that help and completion are there at once.
+"""
+
+from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from gr_tsddae.files import print_any_text
-from gr_tsddae.iq.captures import Capture, open_capture
-from gr_tsddae.iq.formats.live import STANDARD_INPUT, open_standard_input
+
+if TYPE_CHECKING:
+    from gr_tsddae.iq.captures import Capture
 
 _FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
 _NUMBER = re.compile(r"([+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|nan)) ?([kKMG]?)(?:Hz)?")
@@ -25,6 +34,10 @@ _OPTION_OF = {
     "bandwidth_hz": "--bandwidth",
     "samples_per_symbol": "--samples-per-symbol",
 }
+
+
+# argcomplete's: the number of words before the options, where a shell asks for completion.
+_SHELL_ASKS = "_ARGCOMPLETE"
 
 
 class NumberError(ValueError, argparse.ArgumentTypeError):
@@ -51,6 +64,83 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: object, **options: object):
         super().__init__(*args, **options)
         self._negative_number_matcher = re.compile(rf"-(?=[\d.in]){_NUMBER.pattern}$")
+
+    def parse_args(self, *args: object, **options: object) -> argparse.Namespace:
+        """Parse a command line; where a shell asks for the completion of one, answer it."""
+        if _SHELL_ASKS in os.environ:
+            import argcomplete
+
+            argcomplete.autocomplete(self)
+        return super().parse_args(*args, **options)
+
+
+def words_of(names: Iterable[str], arguments: Sequence[str] | None) -> list[str]:
+    """Return the words of a command line that begins with the name of a command.
+
+    Where a shell asks for completion, there are no words but those that it tells. A name among them
+    is returned, and that command answers for the rest; else the names are the answer.
+
+    Args:
+        names: Of all commands.
+        arguments: None takes those of the program.
+    """
+    if _SHELL_ASKS not in os.environ:
+        return list(sys.argv[1:] if arguments is None else arguments)
+    typed = os.environ["COMP_LINE"][: int(os.environ["COMP_POINT"])].split(" ")[:-1]
+    words = [word for word in typed if word][int(os.environ[_SHELL_ASKS]) :]
+    if words and words[0] in names:
+        os.environ[_SHELL_ASKS] = str(int(os.environ[_SHELL_ASKS]) + 1)
+        return words[:1]
+    asked = Parser()
+    asked.add_argument("command", choices=list(names))
+    asked.parse_args()
+    return []
+
+
+def no_such(name: str, names: Iterable[str]) -> str:
+    """Say that there is no command of a name, and which one may be meant."""
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(names)}"
+    return f"no command {name!r}; {hint}"
+
+
+def run_command(
+    program: str, commands: Mapping[str, tuple[str, str]], arguments: Sequence[str] | None = None
+) -> int:
+    """Run one of several commands; its module is imported only now.
+
+    Args:
+        program: What is typed before the command.
+        commands: Name -> module with a `main`, which takes arguments, and a summary.
+        arguments: None takes those of the program.
+
+    Returns:
+        The exit status.
+    """
+    print_any_text()
+    name, *rest = words_of(commands, arguments) or [""]
+    if name in ("", "-h", "--help"):
+        print(f"usage: {program} COMMAND ...; COMMAND --help lists its options\n")
+        width = max(map(len, commands))
+        for each, (_, summary) in commands.items():
+            print(f"  {each:<{width}}  {summary}")
+        return 0 if name else 2
+    if name not in commands:
+        print("error:", no_such(name, commands), file=sys.stderr)
+        return 2
+    try:
+        return import_module(commands[name][0]).main(rest)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("gr_tsddae"):
+            raise
+        print(
+            f"error: {program} {name} needs {error.name}, which this Python lacks; install it "
+            "(`tsddae doctor` says how)",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def add_recording_options(top: argparse.ArgumentParser) -> None:
@@ -79,6 +169,9 @@ def open_recording(arguments: argparse.Namespace) -> Capture:
     Raises:
         CaptureError: As `open_capture` does.
     """
+    from gr_tsddae.iq.captures import open_capture
+    from gr_tsddae.iq.formats.live import STANDARD_INPUT, open_standard_input
+
     if arguments.capture == STANDARD_INPUT:
         return open_standard_input(arguments.dtype, arguments.rate, arguments.center)
     capture = open_capture(

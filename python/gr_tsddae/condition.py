@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.condition CAPTURE OUT`: cut one signal out of a wide recording.
+"""`tsddae condition CAPTURE OUT`: cut one signal out of a wide recording.
 
 The Conditioner block runs over a file and writes a SigMF recording, for `classify` or for teaching
 a model.
@@ -19,7 +19,7 @@ import numpy as np
 
 from gr_tsddae.command import Parser, add_recording_options, exit_status, number, open_recording
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
-from gr_tsddae.zoo import find, read_card
+from gr_tsddae.zoo import add_model_option, find, read_card
 
 
 def condition_capture(
@@ -165,9 +165,7 @@ def _on_ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
 
 def add_signal_options(top: argparse.ArgumentParser) -> None:
     """Add the options that say where in the recording the signal is, and for which model."""
-    top.add_argument(
-        "--model", default="amc-nano", help="name or folder of the model (default: amc-nano)"
-    )
+    add_model_option(top, "amc-nano")
     top.add_argument(
         "--symbol-rate",
         type=number,
@@ -215,13 +213,13 @@ def check_signal_options(arguments: argparse.Namespace) -> None:
     if arguments.symbol_rate is not None:
         raise ValueError(f"{wants}, which --symbol-rate does not tell: give --bandwidth instead")
     if arguments.bandwidth is None:
-        raise ValueError(f"{wants}: give --bandwidth, which `python -m gr_tsddae.survey` measures")
+        raise ValueError(f"{wants}: give --bandwidth, which `tsddae survey` measures")
 
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     top = Parser(
-        prog="python -m gr_tsddae.condition",
+        prog="tsddae condition",
         description="Cut one signal out of a recording, and resample it to the rate that a model "
         "wants. The command writes SigMF. It needs GNU Radio.",
     )
@@ -248,9 +246,9 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"wrote {written}: {made.duration_s:.3f} s at {made.sample_rate_hz:g} samples/s")
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0, or 1 after one line about the error."""
-    return exit_status(lambda: run(parser().parse_args()))
+    return exit_status(lambda: run(parser().parse_args(arguments)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.doctor`: faults of an installation, each with the line that mends it."""
+"""`tsddae doctor`: faults of an installation, each with the line that mends it."""
 
 import importlib
 import importlib.metadata
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gr_tsddae.command import Parser
 from gr_tsddae.files import print_any_text
 
 BLOCK_FILE = "tsddae_classifier.block.yml"
@@ -226,9 +227,10 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
 )
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print all findings; return 0 when nothing is wrong."""
     print_any_text()
+    Parser(prog="tsddae doctor", description=__doc__).parse_args(arguments)
     marks = {True: "ok      ", False: "PROBLEM ", None: "note    "}
     problems = 0
     for check in CHECKS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.data`."""
+"""`tsddae data`."""
 
 import json
 import pickle

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.data to-file`: the recording that it writes, read by others."""
+"""`tsddae data to-file`: the recording that it writes, read by others."""
 
 import json
 import subprocess

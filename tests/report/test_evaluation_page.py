@@ -35,7 +35,7 @@ def result(classes=("a", "b", "c"), levels=(-4, 2, 10), **changes):
     )  # fmt: skip
     return {
         "model": "amc-test",
-        "command": "python -m gr_tsddae.train evaluate --model=amc-test",
+        "command": "tsddae train evaluate --model=amc-test",
         "dataset": {"kind": "npz", "path": "x.npz", "window_samples": 128, "part": "all",
                     "closed_set": True, "licence": "CC0-1.0", "renamed": {}},
         "card": {"name": "amc-test", "description": "A model.", "classes": list(classes)},

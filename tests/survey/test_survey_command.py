@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.survey`: the contract, and every form of what was found."""
+"""`tsddae survey`: the contract, and every form of what was found."""
 
 from __future__ import annotations
 

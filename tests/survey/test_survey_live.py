@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.survey -`: a stream through a pipe, in a process of its own."""
+"""`tsddae survey -`: a stream through a pipe, in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.synth`: what it writes, twice the same, and what it says when it cannot."""
+"""`tsddae synth`: what it writes, twice the same, and what it says when it cannot."""
 
 import os
 import pickle

@@ -128,7 +128,7 @@ def test_a_configuration_that_cannot_be(make, message):
 def test_an_unknown_command_and_none(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["train", "tune"])
     assert command.main() == 1
-    assert "no command 'tune'; there are: pretrain, finetune" in capsys.readouterr().err
+    assert "no command 'tune'; did you mean 'finetune'?" in capsys.readouterr().err
     monkeypatch.setattr(sys, "argv", ["train"])
     assert command.main() == 0
     assert "amc-nano" in capsys.readouterr().out

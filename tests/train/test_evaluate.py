@@ -199,8 +199,8 @@ def test_the_command_line_makes_the_same_configuration(tmp_path):
     parser = jsonargparse.ArgumentParser()
     parser.add_class_arguments(EvaluateConfig, as_group=False)
     words = shlex.split(command_line(made))
-    assert words[:4] == ["python", "-m", "gr_tsddae.train", "evaluate"]
-    assert EvaluateConfig(**vars(parser.parse_args(words[4:]))) == made
+    assert words[:3] == ["tsddae", "train", "evaluate"]
+    assert EvaluateConfig(**vars(parser.parse_args(words[3:]))) == made
 
 
 def test_the_command_writes_metrics_and_report(model_folder, tmp_path, monkeypatch, capsys):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure speed: `python -m gr_tsddae.bench COMMAND`."""
+"""Measure speed: `tsddae bench COMMAND`."""

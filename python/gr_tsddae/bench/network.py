@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Windows per second of TS-Net by size, precision, engine and batch, beside the device's limits.
 
-    python -m gr_tsddae.bench network --out DIR
+    tsddae bench network --out DIR
 
 A batch is timed from windows on the host to probabilities on the host, with scaling, spectrum and
 copies. Windows are random, never zeros. Weights are untrained, which does not change the speed.
@@ -227,7 +227,7 @@ def line(r: Result) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="python -m gr_tsddae.bench network", description=__doc__.split("\n\n")[0])
+    parser = Parser(prog="tsddae bench network", description=__doc__.split("\n\n")[0])
     add = parser.add_argument
     add("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     add("--lengths", nargs="+", type=int, default=[128], metavar="SAMPLES")

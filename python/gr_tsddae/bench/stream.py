@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A flowgraph with the classifier at a given rate: the fate of every sample, and the load.
 
-    python -m gr_tsddae.bench stream --rate-msps 20 --seconds 300 --policy drop_oldest
+    tsddae bench stream --rate-msps 20 --seconds 300 --policy drop_oldest
 
 Noise, looped, through a throttle into the classifier (or several, which share one network), and
 into a probe of the stream's own rate beside it.
 """
 
-import argparse
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from gnuradio import blocks, gr
 
 from gr_tsddae.bench.machine import available_cores, describe, memory_mib, process_age_s
 from gr_tsddae.blocks import classifier
+from gr_tsddae.command import Parser
 from gr_tsddae.files import write_json
 
 FATES = ("classified", "gated", "dropped", "flushed", "pending")
@@ -253,14 +253,12 @@ def _ms(seconds: float | None) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and perhaps write; return status 1 when the counters do not add up."""
-    parser = argparse.ArgumentParser(
-        prog="python -m gr_tsddae.bench stream", description=__doc__.splitlines()[0]
-    )
+    parser = Parser(prog="tsddae bench stream", description=__doc__.splitlines()[0])
     default = Setting()
     for name, kind, what in (
         ("rate_msps", float, "rate of the stream, MS/s; 0: as fast as possible"),
         ("seconds", float, "length of the measurement"),
-        ("model", str, "name or folder of the model"),
+        ("model", str, "name or folder of the model; `tsddae models` lists them"),
         ("classifiers", int, "classifiers on the same stream, which share one network"),
         ("batch_windows", int, "most windows per pass; 0: as suits the model"),
         ("capacity_batches", int, "full batches that may wait"),

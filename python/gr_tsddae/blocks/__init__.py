@@ -50,7 +50,7 @@ def __getattr__(name: str) -> Any:
         raise ImportError(
             f"the block {name} needs GNU Radio 3.10, which this Python cannot import ({error}). "
             "Install it (Debian, Ubuntu: apt install gnuradio gnuradio-dev), then run "
-            "`make setup` in gr-tsddae; `python -m gr_tsddae.doctor` says what is missing"
+            "`make setup` in gr-tsddae; `tsddae doctor` says what is missing"
         ) from error
     block = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = block

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Labelled windows from files: `open_dataset(kind, path)`; splits; `python -m gr_tsddae.data`.
+"""Labelled windows from files: `open_dataset(kind, path)`; splits; `tsddae data`.
 
 The way of a window: a reader (one file per format) -> `Dataset` -> `splits` -> `train/`.
 """

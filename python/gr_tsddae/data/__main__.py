@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.data`: summarise a dataset, or write it as a recording to replay."""
+"""`tsddae data`: summarise a dataset, or write it as a recording to replay."""
 
 import argparse
 import math
@@ -27,7 +27,7 @@ from gr_tsddae.files import json_text, print_any_text
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     top = Parser(
-        prog="python -m gr_tsddae.data",
+        prog="tsddae data",
         description="Describe a dataset, or write it as a recording to replay.",
     )
     commands = top.add_subparsers(dest="command", required=True)
@@ -35,8 +35,7 @@ def parser() -> argparse.ArgumentParser:
         "summary",
         help="count the classes, levels and groups of a dataset",
         description="Open a dataset as training does, and describe its content.",
-        epilog="example: python -m gr_tsddae.data summary captures my_emitters/ "
-        "--option window_samples=1024",
+        epilog="example: tsddae data summary captures my_emitters/ --option window_samples=1024",
     )
     _add_dataset(show)
     show.add_argument("--json", action="store_true", help="print JSON")
@@ -72,7 +71,7 @@ def _add_to_file(commands: Any) -> None:
         help="write a dataset as a SigMF recording, for a File Source",
         description="Write windows back to back as OUT.sigmf-data (cf32_le) and, with label, SNR "
         "and number of each window as annotations, OUT.sigmf-meta. Nothing is overwritten.",
-        epilog="example: python -m gr_tsddae.data to-file rml2016.10a RML2016.10a_dict.pkl replay "
+        epilog="example: tsddae data to-file rml2016.10a RML2016.10a_dict.pkl replay "
         "--part test --order by_snr --snr-min 0 --windows-per-key 50",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

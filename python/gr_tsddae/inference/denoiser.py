@@ -166,7 +166,7 @@ def _diffusion_of(card: zoo.Card) -> Diffusion:
     if card.task != zoo.DENOISING:
         raise zoo.ModelMismatchError(
             f"{card.name} is a model for {card.task}, not a denoiser; make one with "
-            "`python -m gr_tsddae.train pretrain --config denoise-mini`"
+            "`tsddae train pretrain --config denoise-mini`"
         )
     if card.training.get("objective", "noise") != "noise":
         raise zoo.ModelMismatchError(

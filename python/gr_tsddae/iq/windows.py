@@ -10,6 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from gr_tsddae.iq.scalings import SCALING_NAMES
+
 # Below this mean power a window counts as digital silence and keeps gain 1 (so zeros stay zeros).
 # It is 300 dB under full scale: no receiver's noise floor comes near it.
 SILENCE_POWER = 1e-30
@@ -62,7 +64,9 @@ def unit_power(rows: torch.Tensor) -> torch.Tensor:
 
 
 # A card names its scaling; a new one is a new name, never a changed meaning.
-SCALINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"unit_power": unit_power}
+SCALINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = dict(
+    zip(SCALING_NAMES, (unit_power,), strict=True)
+)
 
 
 def spectrum(rows: torch.Tensor) -> torch.Tensor:

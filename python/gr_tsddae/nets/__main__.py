@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.nets`: every network by name, with the first line of its documentation."""
+"""`tsddae nets`: every network by name, with the first line of its documentation."""
 
 import inspect
 import sys
 
 from gr_tsddae import nets
+from gr_tsddae.command import Parser
 from gr_tsddae.nets import tsnet
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Print the networks; 0 when all can be imported."""
+    Parser(prog="tsddae nets", description=__doc__).parse_args(arguments)
     try:
         for name in nets.names():
             own = name in nets.denoisers()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Serve a recording as if it were a dongle: `python -m gr_tsddae.rtl_tcp`."""
+"""Serve a recording as if it were a dongle: `tsddae rtl_tcp`."""

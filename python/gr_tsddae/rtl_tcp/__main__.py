@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.rtl_tcp RECORDING`: see `server.main`."""
+"""`tsddae rtl_tcp RECORDING`: see `server.main`."""
 
 import sys
 

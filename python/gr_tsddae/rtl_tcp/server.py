@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.rtl_tcp RECORDING`: a recording as if it came from an RTL-SDR dongle.
+"""`tsddae rtl_tcp RECORDING`: a recording as if it came from an RTL-SDR dongle.
 
 The server speaks the protocol of `rtl_tcp`. osmosdr, SDR++, gqrx and others take it for a dongle on
 the network: they tune, choose a rate, and get 8-bit samples at that rate. Where the recording has
@@ -241,7 +241,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     print_any_text()
     parser = Parser(
-        prog="python -m gr_tsddae.rtl_tcp",
+        prog="tsddae rtl_tcp",
         description="Serve a recording as rtl_tcp serves a dongle, until Ctrl-C.",
     )
     parser.add_argument(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.survey`: every signal of a wide recording, offline and without GNU Radio.
+"""`tsddae survey`: every signal of a wide recording, offline and without GNU Radio.
 
 `survey CAPTURE` finds, measures, recognises and names; `survey evaluate` scores the survey.
 """
@@ -29,7 +29,7 @@ from gr_tsddae.survey.naming import CLASSES, Signal, load_signals
 from gr_tsddae.survey.output import files, table
 from gr_tsddae.survey.recording import survey_recording
 from gr_tsddae.survey.truth import recordings, scenes
-from gr_tsddae.zoo import find
+from gr_tsddae.zoo import add_model_option, find
 
 if TYPE_CHECKING:
     from gr_tsddae.inference.recognizer import Recognizer
@@ -40,19 +40,14 @@ NO_MODEL = "none"
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = Parser(
-        prog="python -m gr_tsddae.survey",
+        prog="tsddae survey",
         description="Find, measure, recognise and name every signal of a wide recording. "
-        "`python -m gr_tsddae.survey evaluate --help` scores the survey itself.",
+        "`tsddae survey evaluate --help` scores the survey itself.",
         epilog="Frequencies are absolute where the recording or --center says the centre, and "
         "count from the centre otherwise.",
     )
     add_recording_options(top)
-    top.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        help=f"name or folder of the model that is asked what each is; none: only measure "
-        f"(default: {DEFAULT_MODEL})",
-    )
+    add_model_option(top, DEFAULT_MODEL, "none: only measure; ")
     top.add_argument(
         "--threshold", type=number, default=0.6, help="confidence below it: unknown (default: 0.6)"
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.survey -`: emissions of what another program sends, told as they end."""
+"""`tsddae survey -`: emissions of what another program sends, told as they end."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.synth`: data sets from nothing, in the layouts of the released files."""
+"""`tsddae synth`: data sets from nothing, in the layouts of the released files."""
 
 import argparse
 import dataclasses
@@ -35,7 +35,7 @@ ICARUS_WINDOWS_PER_RECORDING = 50
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     top = Parser(
-        prog="python -m gr_tsddae.synth",
+        prog="tsddae synth",
         description="Write synthetic data sets in the layouts of the released files. The same "
         "options and seed give the same file. Nothing is overwritten.",
     )

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training and evaluation: `python -m gr_tsddae.train --help`."""
+"""Training and evaluation: `tsddae train --help`."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m gr_tsddae.train COMMAND`: every command is a function of one configuration."""
+"""`tsddae train COMMAND`: every command is a function of one configuration."""
 
 import logging
 import os
@@ -10,10 +10,11 @@ from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
 
+from gr_tsddae.command import no_such, words_of
 from gr_tsddae.files import print_any_text
 from gr_tsddae.train.run.memory import keep_freed_memory
 
-PROGRAM = "python -m gr_tsddae.train"
+PROGRAM = "tsddae train"
 
 
 @dataclass(frozen=True)
@@ -106,18 +107,18 @@ COMMANDS = {
 }
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run one command, and return the exit status."""
     print_any_text()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    name, *arguments = sys.argv[1:] or ["--help"]
+    name, *arguments = words_of(COMMANDS, arguments) or ["--help"]
     if name in ("-h", "--help"):
         print(overview())
         return 0
     keep_freed_memory()
     try:
         if name not in COMMANDS:
-            raise ValueError(f"no command {name!r}; there are: {', '.join(COMMANDS)}")
+            raise ValueError(no_such(name, COMMANDS))
         name = meant(name, arguments)
         config = parse(name, arguments)  # before Lightning is imported, which takes seconds
         _imported(COMMANDS[name].function)(config)

@@ -20,7 +20,7 @@ class NetworkChoice:
     """The network.
 
     Attributes:
-        name: Name of a network, e.g. tsnet-base (the paper's) or resnet; `python -m gr_tsddae.nets`
+        name: Name of a network, e.g. tsnet-base (the paper's) or resnet; `tsddae nets`
             lists all.
         options: Changes of that network, e.g. {dropout: 0, layers: 3}. A TS-Net has width, layers,
             heads, feedforward, dropout and the other fields of TSNetConfig.
@@ -43,10 +43,10 @@ class DataConfig:
 
     Attributes:
         kind: "synth" (endless windows, made while training), or the kind of a data set file, e.g.
-            rml2016.10a or captures; `python -m gr_tsddae.data kinds` lists all.
+            rml2016.10a or captures; `tsddae data kinds` lists all.
         path: File or folder of the data set; none for synth.
-        options: Options of the data set's reader, e.g. {window_samples: 1024}; `python -m
-            gr_tsddae.data kinds` lists them.
+        options: Options of the data set's reader, e.g. {window_samples: 1024}; `tsddae data
+            kinds` lists them.
         recipe: For synth: clean, rml, as-released or live. Several recipes joined by "+" take
             turns, e.g. live+rml.
         window_samples: For synth: samples per window. A data set has its own length.

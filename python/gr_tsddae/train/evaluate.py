@@ -34,7 +34,7 @@ class EvaluateConfig:
         model: Name of a model, or its folder.
         out: Folder to write to.
         dataset: "synth" for fresh synthetic windows, or the kind of the file, e.g. rml2016.10a or
-            captures; `python -m gr_tsddae.data kinds` lists all.
+            captures; `tsddae data kinds` lists all.
         path: File or folder of the data set; not for synth.
         recipe: For synth: recipe of the windows, see gr_tsddae.synth.RECIPES.
         windows: For synth: windows per class and SNR.
@@ -197,7 +197,7 @@ def evaluate_dataset(
 
 def command_line(config: EvaluateConfig) -> str:
     """Write the command that repeats this measurement."""
-    words = ["python", "-m", "gr_tsddae.train", "evaluate"]
+    words = ["tsddae", "train", "evaluate"]
     for f in dataclasses.fields(config):
         value = getattr(config, f.name)
         default = f.default_factory() if callable(f.default_factory) else f.default

@@ -29,4 +29,6 @@ from gr_tsddae.zoo.folder import (
     round_as_stored,
     save,
     search_path,
+    user_folder,
 )
+from gr_tsddae.zoo.options import add_model_option

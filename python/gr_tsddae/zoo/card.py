@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from gr_tsddae.iq.scalings import SCALING_NAMES
 from gr_tsddae.labels import UNKNOWN
 from gr_tsddae.zoo.errors import (
     ModelCorruptError,
@@ -48,7 +49,7 @@ class Card:
         network: One of `gr_tsddae.nets.names()`.
         classes: Labels, in the order of the network's outputs; a pre-trained network has none.
         window_samples: L, complex samples per window.
-        scaling: One of `gr_tsddae.iq.windows.SCALINGS`.
+        scaling: One of `gr_tsddae.iq.scalings.SCALING_NAMES`.
         samples_per_symbol: Of the training signals; None where it has no meaning.
         bandwidth_multiple: Sample rate that the model wants, as a multiple of the signal's occupied
             (99 %) bandwidth; None where it has no meaning. A card has this or samples_per_symbol,
@@ -191,7 +192,6 @@ def check(card: Card, path: Path) -> None:
         ModelMismatchError: If this program has no such network or scaling.
     """
     from gr_tsddae import nets
-    from gr_tsddae.iq.windows import SCALINGS
 
     for name in _TEXTS:
         if not isinstance(value := getattr(card, name), str):
@@ -226,9 +226,9 @@ def check(card: Card, path: Path) -> None:
             f"{path}: window_samples is {_shown(card.window_samples)}; it must be an integer from "
             f"1 to {MAX_WINDOW_SAMPLES}"
         )
-    if card.scaling not in SCALINGS:
+    if card.scaling not in SCALING_NAMES:
         raise ModelMismatchError(
-            f"{path}: scaling {card.scaling!r} is not one of {', '.join(SCALINGS)}"
+            f"{path}: scaling {card.scaling!r} is not one of {', '.join(SCALING_NAMES)}"
         )
     if card.network not in nets.names():
         raise ModelMismatchError(
@@ -253,5 +253,5 @@ def need_classes(card: Card) -> None:
         kind = "denoiser" if card.task == DENOISING else "encoder"
         raise ModelMismatchError(
             f"{card.name} is a pre-trained {kind}: it knows no classes yet; make a classifier of "
-            "it with `python -m gr_tsddae.train finetune --init FOLDER`"
+            "it with `tsddae train finetune --init FOLDER`"
         )

@@ -44,12 +44,28 @@ class Model:
     folder: Path
 
 
+def user_folder() -> Path:
+    """Return the folder for models of a user's own, by the XDG Base Directory Specification."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    base = Path(data) if os.path.isabs(data) else Path("~/.local/share").expanduser()
+    return base / "gr-tsddae" / "models"
+
+
 def search_path() -> list[Path]:
     """List the folders that are searched for models; the first match wins."""
     own = [Path(p).expanduser() for p in os.environ.get(PATH_VARIABLE, "").split(os.pathsep) if p]
+    return [*own, user_folder(), *_shipped_folders()]
+
+
+def _shipped_folders() -> list[Path]:
     package = Path(__file__).resolve().parents[1]
     # Installed, models lie inside the package; in a checkout, beside python/.
-    return [*own, package / "models", package.parent.parent / "models"]
+    return [package / "models", package.parent.parent / "models"]
+
+
+def is_shipped(folder: Path) -> bool:
+    """Tell whether a model's folder is one of those that come with the package."""
+    return folder.parent in _shipped_folders()
 
 
 def names() -> list[str]:
@@ -79,8 +95,8 @@ def find(name_or_folder: str | os.PathLike[str]) -> Path:
                 return folder / text
     raise ModelNotFoundError(
         f"no model {text!r}: it is neither a folder with a {CARD_FILE} nor one of the models "
-        f"found here ({', '.join(names()) or 'none'}); folders of your own go into "
-        f"the environment variable {PATH_VARIABLE}"
+        f"found here ({', '.join(names()) or 'none'}); models of your own go into "
+        f"{user_folder()}, or into a folder that the environment variable {PATH_VARIABLE} names"
     )
 
 
@@ -100,6 +116,25 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
     folder = find(name_or_folder)
     card = read_card(folder)
     path = folder / WEIGHTS_FILE
+    try:
+        tensors = parse(read_weights(folder, card))
+    except SafetensorError as error:
+        raise ModelCorruptError(f"{path} is not a safetensors file: {error}") from error
+    with torch.device("meta"):  # shapes without memory, which a wrong card could ask too much of
+        _check_tensors(tensors, _built(card, folder), path, card)
+    network = _built(card, folder)
+    network.load_state_dict({name: t.to(torch.float32) for name, t in tensors.items()})
+    return Model(card, network.eval().requires_grad_(False), folder)
+
+
+def read_weights(folder: Path, card: Card) -> bytes:
+    """Read the weights of a model, and compare them with the checksum of its card.
+
+    Raises:
+        ModelNotFoundError: If there are none, or they cannot be read.
+        ModelCorruptError: If they are not those of the card.
+    """
+    path = folder / WEIGHTS_FILE
     if not path.is_file():
         raise ModelNotFoundError(f"{folder} has a card but no {WEIGHTS_FILE}")
     try:
@@ -112,15 +147,7 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
             f"{card.weights_sha256[:12]}...: the file is damaged, cut short or another "
             "model's; copy it again"
         )
-    try:
-        tensors = parse(data)
-    except SafetensorError as error:
-        raise ModelCorruptError(f"{path} is not a safetensors file: {error}") from error
-    with torch.device("meta"):  # shapes without memory, which a wrong card could ask too much of
-        _check_tensors(tensors, _built(card, folder), path, card)
-    network = _built(card, folder)
-    network.load_state_dict({name: t.to(torch.float32) for name, t in tensors.items()})
-    return Model(card, network.eval().requires_grad_(False), folder)
+    return data
 
 
 def _built(card: Card, folder: Path) -> nn.Module:

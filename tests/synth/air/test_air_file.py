@@ -1,4 +1,4 @@
-"""`python -m gr_tsddae.synth air`: a file that the reader of archives takes."""
+"""`tsddae synth air`: a file that the reader of archives takes."""
 
 import numpy as np
 import pytest

@@ -24,6 +24,7 @@ from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.naming import CLASSES, SYNONYMS, Signal, baud, hertz, load_signals
 from gr_tsddae.survey.recording import survey_recording
+from gr_tsddae.zoo import add_model_option
 
 if TYPE_CHECKING:
     from gr_tsddae.inference.recognizer import Recognizer
@@ -75,7 +76,7 @@ class Outcome:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = Parser(
-        prog="python -m gr_tsddae.survey evaluate",
+        prog="tsddae survey evaluate",
         description="Survey recordings and compare what is found with what they hold.",
     )
     top.add_argument(
@@ -89,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument(
         "--root", type=Path, metavar="DIR", help="what paths start from (default: the table's)"
     )
-    top.add_argument("--model", default=DEFAULT_MODEL, help=f"default: {DEFAULT_MODEL}")
+    add_model_option(top, DEFAULT_MODEL)
     top.add_argument("--threshold", type=number, default=0.6, help="default: 0.6")
     top.add_argument("--device", default="cpu", help="auto, cpu, cuda (default: cpu)")
     top.add_argument("--json", action="store_true", help="everything as JSON on stdout")

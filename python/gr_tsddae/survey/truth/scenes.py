@@ -20,6 +20,7 @@ from gr_tsddae.labels import UNKNOWN, relatives
 from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.stream import BLOCK_SAMPLES, Survey
+from gr_tsddae.zoo import add_model_option
 
 if TYPE_CHECKING:
     from gr_tsddae.inference.recognizer import Recognizer
@@ -247,13 +248,13 @@ def parser() -> argparse.ArgumentParser:
     from gr_tsddae.synth.scene.recipes import SCENES
 
     top = Parser(
-        prog="python -m gr_tsddae.survey evaluate",
+        prog="tsddae survey evaluate",
         description="Survey scenes and compare with their truth. `evaluate --recordings TABLE.csv` "
         "compares recordings with a table of what they hold; its --help has more.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     top.add_argument(
-        "scenes", nargs="*", type=Path, help="recordings of `python -m gr_tsddae.synth scene`; "
+        "scenes", nargs="*", type=Path, help="recordings of `tsddae synth scene`; "
         "none: scenes are drawn",
     )  # fmt: skip
     top.add_argument("--recipe", nargs="+", choices=sorted(SCENES), default=["mixed"])
@@ -263,9 +264,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--seconds", type=number, default=2.0, help="of each scene")
     top.add_argument("--rate", type=number, default=2.4e6, help="samples per second")
     top.add_argument("--min-snr", type=number, default=8.0, metavar="DB", help="of those scored")
-    top.add_argument(
-        "--model", default=DEFAULT_MODEL, help="that is asked what each emission is; none: no model"
-    )
+    add_model_option(top, DEFAULT_MODEL, "none: only measure; ")
     top.add_argument(
         "--threshold", type=float, default=0.6, help="confidence below which a label is unknown"
     )

@@ -76,7 +76,7 @@ def read_truth(meta: Path) -> list[Truth]:
     except (KeyError, IndexError, TypeError, json.JSONDecodeError) as error:
         raise ValueError(
             f"{meta} holds no truth ({type(error).__name__}: {error}); "
-            "write a scene with `python -m gr_tsddae.synth scene`"
+            "write a scene with `tsddae synth scene`"
         ) from error
 
 

@@ -58,7 +58,7 @@ class DatasetConfig:
     """A network and the data set it learns from.
 
     Attributes:
-        dataset: Kind of the file, e.g. rml2016.10a; `python -m gr_tsddae.data kinds` lists all.
+        dataset: Kind of the file, e.g. rml2016.10a; `tsddae data kinds` lists all.
         path: File or folder of the data set.
         out: Folder to write to; each training run gets a folder in it. The same command resumes.
             Several commands with the same --out, e.g. one per GPU, share the runs among them.
@@ -81,8 +81,7 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         if self.dataset == "synth":
             raise ValueError(
-                "dataset is synth, whose windows never end: write a file of them with "
-                "python -m gr_tsddae.synth"
+                "dataset is synth, whose windows never end: write a file of them with tsddae synth"
             )
         for name, settings in vars(self).items():
             trainer = getattr(settings, "trainer", None)
