@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gr_tsddae.inference.decision import Decider, Decision, Origin, check_threshold
+from gr_tsddae.inference.decision import Decider, Decision, Origin, check_threshold, pooled
 from gr_tsddae.labels import UNKNOWN
 
 CLASSES = ("a", "b", "c")
@@ -226,3 +226,12 @@ def test_a_threshold_that_is_no_probability_is_refused(threshold):
     with pytest.raises(ValueError, match="confidence_threshold"):
         check_threshold(threshold)
     assert check_threshold(0.25) == 0.25
+
+
+def test_pooled_windows_multiply_their_opinions():
+    opinions = np.array([[0.6, 0.4, 0.0], [0.2, 0.8, 0.0], [0.5, 0.1, 0.4]])
+    found = pooled(opinions, np.array([0.5, 0.5, 0.0]))
+    raised = np.sqrt([0.6 * 0.2, 0.4 * 0.8, 1e-8])  # no opinion is below 1e-4
+    assert found == pytest.approx(raised / raised.sum())
+    each = pooled(opinions, np.eye(3))
+    assert each == pytest.approx(opinions, abs=2e-4)

@@ -20,6 +20,7 @@ from gr_tsddae.train.evaluate import (
     evaluate_dataset,
 )
 from gr_tsddae.train.measure.predict import logits
+from gr_tsddae.train.windows.synthetic_set import synthetic_set
 
 HELD = ("QPSK", "BPSK", "WBFM")
 
@@ -83,6 +84,23 @@ def test_windows_are_judged_among_the_classes_the_data_holds(model_folder):
     assert open_set["classes"] == list(CLASSES) and open_set["outside_share"] == 0
     right = sum(t == f for t, f in zip(truth, first, strict=True)) / 60
     assert open_set["accuracy"] == pytest.approx(right, abs=6e-5)
+
+
+def test_emissions_of_several_windows_are_decided_as_one(tmp_path):
+    settings = {"window_samples": 1024, "windows_per_class": 8, "snrs_db": (24,)}
+    data = synthetic_set("air", seed=7, emission_windows=8, **settings)
+    asked = config(tmp_path, dataset="synth", path=None, recipe="air", emission_windows=8)
+    found = evaluate_dataset(zoo.load("air-small"), data, asked)[0]
+    assert found["windows"] == 152 and found["emissions"]["windows"] == 19
+    model = zoo.load("air-small")
+    rows = torch.from_numpy(data.rows())
+    opinion = logits(model.network, rows, scaling=model.card.scaling).log_softmax(1)
+    opinion = opinion.clamp(min=np.log(1e-4)).view(19, 8, 19).sum(1)
+    right = (opinion.argmax(1) == torch.from_numpy(data.label[::8])).double().mean().item()
+    assert found["emissions"]["accuracy"] == pytest.approx(right, abs=6e-5)
+    assert found["emissions"]["accuracy"] != found["accuracy"]
+    with pytest.raises(ValueError, match="--dataset npz does not say which windows are of one"):
+        config(tmp_path, emission_windows=8)
 
 
 def test_order_in_the_file_does_not_matter(model_folder):

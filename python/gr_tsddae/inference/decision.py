@@ -4,8 +4,11 @@
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy.special import softmax
 
 from gr_tsddae.labels import UNKNOWN
+
+LEAST_PROBABILITY = 1e-4  # of a window: none alone excludes a class
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,21 @@ class Decision:
     def as_dict(self) -> dict[str, object]:
         """Return plain Python values, for JSON and for messages."""
         return asdict(self)
+
+
+def pooled(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Pool what windows of one emission say, by the geometric mean of their probabilities.
+
+    Windows of one signal that disagree a little still name it together.
+
+    Args:
+        probabilities: Per window, (n, K).
+        weights: Of the windows, of sum 1, (n,) or (m, n) for m emissions.
+
+    Returns:
+        float64 (K,) or (m, K); rows sum to 1.
+    """
+    return softmax(weights @ np.log(np.maximum(probabilities, LEAST_PROBABILITY)), axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True)

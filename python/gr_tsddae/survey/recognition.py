@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import softmax
 
+from gr_tsddae.inference.decision import pooled
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.labels import UNKNOWN, relatives
@@ -27,7 +27,6 @@ SYMBOLS_PASSBAND = 1 / 1.5  # of the sample rate, for models that want samples p
 RATE_TOLERANCE = 0.03  # those models know errors ten times as large
 TAUGHT_PASSBAND = 0.9  # of the sample rate, at most, for models taught from recordings
 LEAST_BINS = 3  # of the survey's fine spectrum: what is narrower counts as that wide
-LEAST_PROBABILITY = 1e-4  # of a window: none alone excludes a class
 LEAST_OF_FAMILY = 2 / 3  # of the confidence asked for, that the label alone must have
 NARROW_BINS = 8  # what is narrower may count as wider, so that a window fits into it
 
@@ -89,8 +88,7 @@ def recognise(
     noise_share = wanted.passband_hz / max(emission.bandwidth_hz, 1e-9)
     weights = window_weights(windows, emission.snr_db, noise_share)
     window_probabilities, scores = recognizer.judge(windows)
-    # A geometric mean: windows of one signal that disagree a little still name it together.
-    probabilities = softmax(weights @ np.log(np.maximum(window_probabilities, LEAST_PROBABILITY)))
+    probabilities = pooled(window_probabilities, weights)
     known, measured = True, emission.measured
     if scores is not None:
         score = float(weights @ scores)

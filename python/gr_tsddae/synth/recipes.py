@@ -142,6 +142,7 @@ def draw(
     *,
     window_samples: int,
     generator: torch.Generator,
+    emission_windows: int = 1,
 ) -> torch.Tensor:
     """Draw windows of given classes and levels.
 
@@ -156,6 +157,8 @@ def draw(
         level_db: (B,), same device as `label`.
         window_samples: L.
         generator: source of all randomness, on the device of `label`.
+        emission_windows: windows in turn that are of one emission: transmitter, channel, receiver
+            and errors of measurement are the same. For recipes of the air.
 
     Returns:
         Windows, float32 (B, 2, L), mean power near 1; scale them with the model's own scaling.
@@ -167,7 +170,13 @@ def draw(
     if window_samples < 1:
         raise ValueError(f"window_samples is {window_samples}: a window needs at least 1 sample")
     if isinstance(recipe, AirRecipe):
-        return air.draw(label, level_db, window_samples=window_samples, generator=generator)
+        return air.draw(
+            label,
+            level_db,
+            window_samples=window_samples,
+            generator=generator,
+            together=emission_windows,
+        )
     check_labels(label, CLASSES, level_db=level_db)
     batch, device = len(label), label.device
     if not batch:

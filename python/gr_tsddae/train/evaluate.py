@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from scipy.sparse import csr_array
 from torch import nn
 
 from gr_tsddae import zoo
 from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, kinds, open_dataset
 from gr_tsddae.files import write_text
+from gr_tsddae.inference.decision import pooled
 from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.inference.metrics import metrics
 from gr_tsddae.train.measure.details import details, summary_lines
@@ -38,6 +40,8 @@ class EvaluateConfig:
         path: File or folder of the data set; not for synth.
         recipe: For synth: recipe of the windows, see gr_tsddae.synth.RECIPES.
         windows: For synth: windows per class and SNR.
+        emission_windows: For recipes of the air: so many windows are of one emission. Above 1,
+            decisions per emission are measured too, from the geometric mean of the probabilities.
         options: Options of the data set's reader.
         part: Measure on all of the data set, or on the test or validation set of its split, which
             training with the same split_seed never learned from.
@@ -66,6 +70,7 @@ class EvaluateConfig:
     path: Path | None = None
     recipe: str = "live"
     windows: int = 200
+    emission_windows: int = 1
     options: dict[str, Any] = field(default_factory=dict)
     part: Literal["all", "test", "validation"] = "all"
     split_seed: int = 1
@@ -89,9 +94,14 @@ class EvaluateConfig:
         if (self.path is None) != (self.dataset == "synth"):
             wanted = "takes no" if self.dataset == "synth" else "needs a"
             raise ValueError(f"--dataset {self.dataset} {wanted} --path")
-        for name in ("windows", "batch", "tsne_windows"):
+        for name in ("windows", "emission_windows", "batch", "tsne_windows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        if self.emission_windows > 1 and self.dataset != "synth":
+            raise ValueError(
+                f"emission_windows is {self.emission_windows}: --dataset {self.dataset} does not "
+                "say which windows are of one emission; only synth does"
+            )
         if self.max_windows is not None and self.max_windows < 1:
             raise ValueError(f"max_windows is {self.max_windows}: it must be at least 1, or null")
 
@@ -117,6 +127,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
 
         write_report(config.out, result, maps)
     print("\n".join(summary_lines(result)))
+    if emissions := result.get("emissions"):
+        print(
+            "\n".join(summary_lines(emissions, f"emissions of {config.emission_windows} windows"))
+        )
     print(f"wrote {config.out / ('report.html' if config.report else 'metrics.json')}")
     return result
 
@@ -170,6 +184,8 @@ def evaluate_dataset(
         best_snr_db=measured.get("best_snr_db"),
     )
     outside = ~torch.isin(outputs.argmax(1), torch.tensor(held))
+    if config.emission_windows > 1:
+        more["emissions"] = _emissions(probability, label, level, classes, dataset.group)
     result = {
         "model": card.name,
         "command": command_line(config),
@@ -195,6 +211,21 @@ def evaluate_dataset(
     return result, maps
 
 
+def _emissions(
+    probability: torch.Tensor,
+    label: np.ndarray,
+    level_db: np.ndarray | None,
+    classes: tuple[str, ...],
+    group: np.ndarray,
+) -> dict[str, Any]:
+    """Measure decisions about whole emissions, as a survey takes them."""
+    _, first, emission = np.unique(group, return_index=True, return_inverse=True)
+    count = np.bincount(emission)
+    member = csr_array((1 / count[emission], (emission, np.arange(len(emission)))))
+    together = pooled(probability.numpy(), member)
+    return metrics(together, label[first], None if level_db is None else level_db[first], classes)
+
+
 def command_line(config: EvaluateConfig) -> str:
     """Write the command that repeats this measurement."""
     words = ["tsddae", "train", "evaluate"]
@@ -218,6 +249,7 @@ def _open(config: EvaluateConfig, card: zoo.Card) -> Dataset:
             window_samples=card.window_samples,
             windows_per_class=config.windows,
             seed=SYNTH_SEED,
+            emission_windows=config.emission_windows,
         )
     return open_dataset(config.dataset, config.path, **config.options)
 

@@ -115,3 +115,20 @@ def test_recipes_of_different_classes_take_no_turns():
     with pytest.raises(ValueError, match="different classes"):
         named("air+live")
     assert len(named("air+air-open")) == 2
+
+
+def test_windows_of_one_emission_share_what_is_one_value_per_row():
+    dice = Dice(6, torch.Generator().manual_seed(1), together=3)
+    for values in (dice.uniform(), dice.integers(1000, 1), dice.pick((1, 2, 3, 5, 8))):
+        assert values.shape == (6, 1)
+        assert (values[:3] == values[0]).all() and (values[3:] == values[3]).all()
+    assert dice.uniform(count=4).unique().numel() == 24  # content is drawn per window
+
+
+@pytest.mark.parametrize("name", sorted(EVERY_SENDER))
+def test_every_sender_can_send_several_windows_of_an_emission(name):
+    sent = EVERY_SENDER[name](Dice(6, torch.Generator().manual_seed(4), together=3))
+    assert sent.iq.shape == (6, SOURCE_SAMPLES)
+    alone = EVERY_SENDER[name](Dice(6, torch.Generator().manual_seed(4), together=1))
+    again = EVERY_SENDER[name](Dice(6, torch.Generator().manual_seed(4)))
+    assert torch.equal(alone.iq, again.iq)

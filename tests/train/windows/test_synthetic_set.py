@@ -33,3 +33,14 @@ def test_synthetic_windows_do_not_depend_on_how_they_are_read():
     constant = data.label == CLASSES.index("CPFSK")
     assert spread[constant & (data.level_db == 30)].max() < 0.1
     assert spread[constant & (data.level_db == -10)].min() > 0.3
+
+
+def test_windows_of_an_emission_are_a_group():
+    settings = {"window_samples": 128, "windows_per_class": 4, "seed": 1, "snrs_db": (20,)}
+    found = synthetic_set("air", emission_windows=2, **settings)
+    assert np.array_equal(found.group, np.arange(len(found)) // 2)
+    assert np.array_equal(found.label[::2], found.label[1::2])
+    with pytest.raises(ValueError, match="4 windows per class and SNR are no whole number"):
+        synthetic_set("air", emission_windows=3, **settings)
+    with pytest.raises(ValueError, match="recipe clean draws windows alone"):
+        synthetic_set("clean", emission_windows=2, **settings)

@@ -19,10 +19,13 @@ class Dice:
     Attributes:
         batch: B.
         generator: source of all randomness.
+        together: so many rows in turn are windows of one emission. They share what is one value
+            per row: transmitter, channel, receiver, errors of measurement. B is a multiple of it.
     """
 
     batch: int
     generator: torch.Generator
+    together: int = 1
 
     @property
     def device(self) -> torch.device:
@@ -30,8 +33,9 @@ class Dice:
 
     def uniform(self, low: float = 0.0, high: float = 1.0, count: int = 1) -> torch.Tensor:
         """Draw (B, count) values from `low` to `high`."""
-        share = torch.rand(self.batch, count, generator=self.generator, device=self.device)
-        return low + (high - low) * share
+        rows, times = self._rows(count)
+        share = torch.rand(rows, count, generator=self.generator, device=self.device)
+        return low + (high - low) * share.repeat_interleave(times, 0)
 
     def log_uniform(self, low: float, high: float, count: int = 1) -> torch.Tensor:
         """Draw (B, count) values whose logarithm is uniform."""
@@ -48,9 +52,9 @@ class Dice:
 
     def integers(self, stop: int, count: int) -> torch.Tensor:
         """Draw (B, count) integers from 0 to stop - 1."""
-        return torch.randint(
-            stop, (self.batch, count), generator=self.generator, device=self.device
-        )
+        rows, times = self._rows(count)
+        drawn = torch.randint(stop, (rows, count), generator=self.generator, device=self.device)
+        return drawn.repeat_interleave(times, 0)
 
     def normal(self, count: int) -> torch.Tensor:
         """Draw (B, count) real Gaussian values of unit power."""
@@ -68,7 +72,12 @@ class Dice:
 
     def like(self, batch: int) -> Dice:
         """Give dice of the same generator for another number of windows."""
-        return Dice(batch, self.generator)
+        return Dice(batch, self.generator, self.together)
+
+    def _rows(self, count: int) -> tuple[int, int]:
+        """Tell how many rows of values are drawn, and for how many windows each of them counts."""
+        times = self.together if count == 1 else 1
+        return self.batch // times, times
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,7 @@ PREFIXES = (1 / 32, 1 / 16, 9 / 128, 1 / 8, 0.2, 1 / 4)
 
 def ofdm(dice: Dice) -> Transmission:
     """Send OFDM; a sixth of the rows is precoded, so that its envelope is a single carrier's."""
-    share = torch.randint(
-        len(USEFUL_SAMPLES), (dice.batch,), generator=dice.generator, device=dice.device
-    )
+    share = dice.integers(len(USEFUL_SAMPLES), 1).squeeze(1)
     iq = torch.empty(dice.batch, SOURCE_SAMPLES, dtype=torch.complex64, device=dice.device)
     for number, useful in enumerate(USEFUL_SAMPLES):
         rows = (share == number).nonzero().squeeze(1)

@@ -57,6 +57,7 @@ def draw_windows(
     *,
     window_samples: int,
     generator: torch.Generator,
+    together: int = 1,
 ) -> torch.Tensor:
     """Draw windows of given senders.
 
@@ -66,6 +67,7 @@ def draw_windows(
         snr_db: in the occupied bandwidth, (B,).
         window_samples: L, at most 1024.
         generator: source of all randomness.
+        together: windows in turn that are of one emission.
 
     Returns:
         Windows, float32 (B, 2, L), mean power near 1.
@@ -73,7 +75,7 @@ def draw_windows(
     rows = torch.empty(len(which), 2, window_samples, device=generator.device)
     for number in which.unique().tolist():
         mine = (which == number).nonzero().squeeze(1)
-        dice = Dice(len(mine), generator)
+        dice = Dice(len(mine), generator, together)
         window = receive(senders[number](dice), snr_db[mine, None], window_samples, dice)
         rows[mine] = to_rows(window)
     return rows
@@ -85,6 +87,7 @@ def draw(
     *,
     window_samples: int,
     generator: torch.Generator,
+    together: int = 1,
 ) -> torch.Tensor:
     """Draw windows of given classes, or of outliers to learn from.
 
@@ -93,6 +96,7 @@ def draw(
         snr_db: in the occupied bandwidth, (B,). Class `noise` has none and ignores it.
         window_samples: L, at most 1024.
         generator: source of all randomness, on the device of `label`.
+        together: windows in turn that are of one emission, and have one label.
 
     Returns:
         Windows, float32 (B, 2, L), mean power near 1.
@@ -110,4 +114,11 @@ def draw(
     strange = torch.randint(len(LEARNED), label.shape, generator=generator, device=generator.device)
     which = torch.where(label == OUTLIER, len(CLASSES) + strange, label)
     senders = [*SENDERS.values(), *LEARNED.values()]
-    return draw_windows(senders, which, snr_db, window_samples=window_samples, generator=generator)
+    return draw_windows(
+        senders,
+        which,
+        snr_db,
+        window_samples=window_samples,
+        generator=generator,
+        together=together,
+    )

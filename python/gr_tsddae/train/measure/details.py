@@ -125,8 +125,8 @@ def roc_per_level(score: ArrayLike, label: ArrayLike, level_db: ArrayLike | None
     return found
 
 
-def summary_lines(result: dict[str, Any]) -> list[str]:
-    """Format `metrics` (and `details`, where they are there) for a terminal."""
+def summary_lines(result: dict[str, Any], what: str = "windows") -> list[str]:
+    """Format `metrics` of windows, or of what they make up, and `details` where they are there."""
     lines = []
     per_snr = list(result["accuracy_per_snr"].items())
     name = result.get("level_name") or "SNR"
@@ -137,7 +137,7 @@ def summary_lines(result: dict[str, Any]) -> list[str]:
     low, high = result["accuracy_interval"]
     lines.append(
         f"accuracy {_percent(result['accuracy'])} ({100 * low:.1f} to {100 * high:.1f}) of "
-        f"{result['windows']} windows"
+        f"{result['windows']} {what}"
     )
     if per_snr:
         low, high = result["average_over_snr_interval"]

@@ -24,8 +24,17 @@ class _Block(NamedTuple):
 class _SyntheticStore:
     """A window store that draws a block when one of its windows is read, and keeps the last."""
 
-    def __init__(self, blocks: list[_Block], *, window_samples: int, seed: int, device: str):
+    def __init__(
+        self,
+        blocks: list[_Block],
+        *,
+        window_samples: int,
+        emission_windows: int,
+        seed: int,
+        device: str,
+    ):
         self._blocks, self._seed, self._device = blocks, seed, device
+        self._emission_windows = emission_windows
         self._starts = np.cumsum([0] + [len(block.label) for block in blocks])
         self.shape = (int(self._starts[-1]), 2, window_samples)
         self._kept: tuple[int, np.ndarray] | None = None
@@ -46,7 +55,12 @@ class _SyntheticStore:
             label = block.label.to(self._device)
             level = torch.full((len(label),), float(block.snr_db), device=self._device)
             rows = draw(
-                block.recipe, label, level, window_samples=self.shape[2], generator=generator
+                block.recipe,
+                label,
+                level,
+                window_samples=self.shape[2],
+                generator=generator,
+                emission_windows=self._emission_windows,
             )
             self._kept = number, rows.cpu().numpy()
         return self._kept[1]
@@ -60,6 +74,7 @@ def synthetic_set(
     seed: int,
     device: str = "cpu",
     snrs_db: tuple[int, ...] | None = None,
+    emission_windows: int = 1,
 ) -> Dataset:
     """Make a data set of a recipe, with as many windows of each class at each SNR.
 
@@ -72,26 +87,43 @@ def synthetic_set(
         seed: The same seed gives the same windows.
         device: Where windows are drawn; a GPU draws others than a CPU.
         snrs_db: Whole decibels; None takes -20, -18, ... 30, as far as the recipe reaches.
+        emission_windows: So many windows are of one emission, which is their group.
 
     Raises:
-        DatasetError: `windows_per_class` is under 1.
+        DatasetError: `windows_per_class` is under 1, or holds no whole number of emissions; or the
+            recipe knows no emissions.
         ValueError: The recipe is unknown.
     """
     if windows_per_class < 1:
         raise DatasetError(f"windows_per_class is {windows_per_class}: it must be at least 1")
+    if windows_per_class % emission_windows:
+        raise DatasetError(
+            f"{windows_per_class} windows per class and SNR are no whole number of emissions of "
+            f"{emission_windows} windows"
+        )
     blocks = []
     for each in named(recipe):
+        if emission_windows > 1 and not each.bandwidth_multiple:
+            raise DatasetError(f"recipe {recipe} draws windows alone, and no emissions of several")
         held = [i for i, name in enumerate(each.classes) if name not in each.empty_classes]
         label = torch.tensor(held).repeat_interleave(windows_per_class)
         low, high = each.levels_db
         levels = [s for s in SNRS_DB if low <= s <= high] if snrs_db is None else snrs_db
         blocks += [_Block(each, snr_db, label) for snr_db in levels]
-    store = _SyntheticStore(blocks, window_samples=window_samples, seed=seed, device=device)
+    store = _SyntheticStore(
+        blocks,
+        window_samples=window_samples,
+        emission_windows=emission_windows,
+        seed=seed,
+        device=device,
+    )
+    index = np.arange(store.shape[0])
     return Dataset(
         kind="synth",
         path=recipe,
         store=store,
-        index=np.arange(store.shape[0]),
+        index=index,
+        group=index // emission_windows if emission_windows > 1 else None,
         label=torch.cat([block.label for block in blocks]).numpy(),
         level_db=np.concatenate([np.full(len(b.label), b.snr_db) for b in blocks]),
         classes=tuple(named(recipe)[0].classes),
