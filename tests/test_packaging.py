@@ -33,7 +33,8 @@ def test_every_data_file_is_taken_along():
         for pattern in globs
         for path in (ROOT / "python").joinpath(*package.split(".")).glob(pattern)
     }
-    data = set((ROOT / "python" / "gr_tsddae").rglob("*.yaml"))
+    package = ROOT / "python" / "gr_tsddae"
+    data = {path for suffix in ("yaml", "json") for path in package.rglob(f"*.{suffix}")}
     assert len(data) > 10 and data <= taken
 
 

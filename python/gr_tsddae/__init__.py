@@ -28,5 +28,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        try:
+            return getattr(importlib.import_module(_HOMES[name]), name)
+        except ImportError as error:
+            from gr_tsddae.missing import explained
+
+            raise explained(error) from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

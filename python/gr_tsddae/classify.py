@@ -4,6 +4,8 @@
 Only a signal that has to be cut out of a wider band first needs GNU Radio.
 """
 
+from __future__ import annotations
+
 import argparse
 import contextlib
 import importlib.util
@@ -12,10 +14,10 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gr_tsddae.classify_live import classify_live
 from gr_tsddae.command import Parser, add_recording_options, exit_status, number, open_recording
 from gr_tsddae.condition import (
     add_signal_options,
@@ -24,13 +26,14 @@ from gr_tsddae.condition import (
 )
 from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decision, Origin, check_threshold
-from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.iq.formats.live import STANDARD_INPUT
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.iq.sigmf.model_annotation import merged
-from gr_tsddae.iq.windows import cut
 from gr_tsddae.zoo import find, read_card
+
+if TYPE_CHECKING:
+    from gr_tsddae.inference.recognizer import Recognizer
 
 DECISIONS_PER_CAPTURE = 60  # as many as a person reads; --interval asks for more or fewer
 LONGEST_INTERVAL_S = 0.01  # so that a burst of 20 ms is not averaged away
@@ -83,6 +86,8 @@ def recognise_capture(
         CaptureError: If no window fits into the capture, or none is finite.
     """
     from tqdm import tqdm
+
+    from gr_tsddae.iq.windows import cut
 
     window = recognizer.window_samples
     hop = window if hop_samples is None else hop_samples
@@ -210,8 +215,12 @@ def run(arguments: argparse.Namespace) -> None:
             "annotate; write one with `tsddae condition`, and annotate that"
         )
     if arguments.capture == STANDARD_INPUT:
+        from gr_tsddae.classify_live import classify_live
+
         classify_live(open_recording(arguments), arguments)
         return
+    from gr_tsddae.inference.recognizer import Recognizer
+
     with _signal(arguments) as capture:
         _check_picture(arguments.png, capture)
         interval_samples = None

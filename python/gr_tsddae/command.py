@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from gr_tsddae.files import print_any_text
+from gr_tsddae.missing import explained
 
 if TYPE_CHECKING:
     from gr_tsddae.iq.captures import Capture
@@ -216,7 +217,10 @@ def exit_status(run: Callable[[], object]) -> int:
     except BrokenPipeError:  # who reads the output has seen enough, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest goes nowhere
         return 1
-    except (ValueError, OSError, RuntimeError, ImportError) as error:
+    except ImportError as error:
+        print("error:", explained(error), file=sys.stderr)
+        return 1
+    except (ValueError, OSError, RuntimeError) as error:
         print("error:", sentence(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -8,6 +8,8 @@ the package does without GNU Radio.
 import importlib
 from typing import Any
 
+from gr_tsddae.missing import explained
+
 __all__ = [
     "accuracy_probe",
     "anomaly_detector",
@@ -52,7 +54,10 @@ def __getattr__(name: str) -> Any:
             "Install it (Debian, Ubuntu: apt install gnuradio gnuradio-dev), then run "
             "`make setup` in gr-tsddae; `tsddae doctor` says what is missing"
         ) from error
-    block = getattr(importlib.import_module(_HOMES[name]), name)
+    try:
+        block = getattr(importlib.import_module(_HOMES[name]), name)
+    except ImportError as error:
+        raise explained(error) from error
     globals()[name] = block
     return block
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gr_tsddae.files import write_bytes
+from gr_tsddae.missing import check_torch
 from gr_tsddae.zoo.card import CARD_FILE, DENOISING, FEATURES, Card, as_yaml, check, read_card
 from gr_tsddae.zoo.errors import ModelCorruptError, ModelMismatchError, ModelNotFoundError
 
@@ -110,6 +111,8 @@ def load(name_or_folder: str | os.PathLike[str]) -> Model:
         ModelError: One of its kinds, with a message for the user.
     """
     import torch
+
+    check_torch(torch.__version__)
     from safetensors import SafetensorError
     from safetensors.torch import load as parse
 

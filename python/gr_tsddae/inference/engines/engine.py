@@ -28,6 +28,7 @@ from gr_tsddae.inference.engines.compiled import CACHE_VARIABLE, CompiledTSNet, 
 from gr_tsddae.inference.engines.graphs import CAPTURING, Graphs
 from gr_tsddae.inference.engines.openvino import OpenVino
 from gr_tsddae.iq.windows import to_rows
+from gr_tsddae.missing import pip_line
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,8 @@ def resolve_engine(engine: str, device: torch.device) -> str:
         raise ValueError(f"engine 'openvino' runs on a CPU, not on {device}; use auto or graphs")
     if engine == "openvino" and not openvino_is_there():
         raise ValueError(
-            "engine 'openvino' needs the package of that name; use auto, or pip install openvino"
+            "engine 'openvino' needs the package of that name; use auto, or run: "
+            f"{pip_line('openvino')}"
         )
     return engine
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF metadata: parsed, judged by the `sigmf` library, and mended where samples allow it."""
+"""SigMF metadata: parsed, judged by the schema, and mended where samples allow it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ from gr_tsddae.iq.formats.sample_format import SampleFormat
 
 log = logging.getLogger(__name__)
 
+# Version 1.2.6 as the `sigmf` library ships it (LGPL-3.0-or-later): Debian does not have the
+# library.
+_SCHEMA = Path(__file__).with_name("schema-meta.json")
+
 # Fields that say which bytes are samples, and of what: a wrong one is not passed over.
 _DECISIVE = {
     *("core:datatype", "core:num_channels", "core:dataset", "core:metadata_only"),
@@ -38,7 +42,7 @@ def read_metadata(meta_path: Path) -> dict[str, Any]:
         Fields that are not valid, and numbers that are not finite, are left out, which is logged.
 
     Raises:
-        CaptureMissingError: If it cannot be read, or the library is not there.
+        CaptureMissingError: If it cannot be read.
         CaptureDamagedError: If it is not SigMF.
     """
     metadata, faults = parse(read_bytes(meta_path), str(meta_path))
@@ -91,11 +95,10 @@ def parse(text: bytes, where: str) -> tuple[dict[str, Any], list[str]]:
     """Parse JSON to checked metadata with `global`, `captures` and `annotations`, and its faults.
 
     Some programs leave sections out, or write annotations in the order of clicking. Both are
-    mended here. The library judges everything else; what it finds invalid is left out.
+    mended here. The schema judges everything else; what it finds invalid is left out.
 
     Raises:
         CaptureDamagedError: If it is not SigMF, or an invalid field says where samples lie.
-        CaptureMissingError: If the library is not there.
     """
     try:
         metadata = json.loads(text, parse_int=_whole)
@@ -144,15 +147,10 @@ def _is_known(datatype: Any) -> bool:
 
 
 def _validate(metadata: dict[str, Any], where: str) -> list[str]:
-    """Take out the fields that the library finds invalid, and say which they are."""
-    try:
-        import jsonschema
-        from sigmf.schema import get_schema
-    except ImportError as error:
-        raise CaptureMissingError(
-            f"reading {where} needs the sigmf package ({error}); run: pip install sigmf"
-        ) from error
-    schema = get_schema()
+    """Take out the fields that the schema finds invalid, and say which they are."""
+    import jsonschema
+
+    schema = json.loads(_SCHEMA.read_bytes())
     validator = jsonschema.validators.validator_for(schema)(schema)
     faults, unfit = [], set()  # of annotations, by number
     for error in list(validator.iter_errors(metadata)):

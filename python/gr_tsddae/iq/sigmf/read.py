@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SigMF: samples with their metadata, as a .sigmf-meta/.sigmf-data pair or a .sigmf archive.
 
-The `sigmf` library judges the metadata. Samples are read like those of any other file, also inside
+The schema of SigMF judges the metadata. Samples are read like those of any other file, also inside
 an archive, because a whole recording never fits in memory twice.
 """
 
@@ -28,6 +28,7 @@ from gr_tsddae.iq.formats.capture_errors import (
 )
 from gr_tsddae.iq.formats.sample_format import SampleFormat
 from gr_tsddae.iq.sigmf.metadata import annotated_samples, parse, read_bytes
+from gr_tsddae.missing import pip_line
 
 SUFFIXES = (".sigmf-meta", ".sigmf-data", ".sigmf")
 BLUE_SUFFIXES = (".blue", ".cdif", ".prm", ".tmp")
@@ -78,7 +79,7 @@ def open_blue(path: Path) -> Capture:
         from sigmf.convert.blue import blue_to_sigmf
     except ImportError as error:
         raise CaptureMissingError(
-            f"reading {path} needs the sigmf package ({error}); run: pip install 'sigmf>=1.3'"
+            f"reading {path} needs the sigmf package ({error}); run: {pip_line('sigmf>=1.3')}"
         ) from error
     try:
         described = blue_to_sigmf(path, create_ncd=True)
