@@ -134,11 +134,11 @@ def run_command(
     except ModuleNotFoundError as error:
         if not error.name or error.name.startswith("gr_tsddae"):
             raise
-        print(
-            f"error: {program} {name} needs {error.name}, which this Python lacks; install it "
-            "(`tsddae doctor` says how)",
-            file=sys.stderr,
-        )
+        told = explained(error)
+        if told is error:
+            told = f"{program} {name} needs {error.name}, which this Python lacks; install it "
+            told += "(`tsddae doctor` says how)"
+        print("error:", told, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

@@ -47,6 +47,4 @@ def check_torch(version: str) -> None:
         ImportError: If it is too old.
     """
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_TORCH:
-        raise ImportError(
-            f"torch {version} is too old for networks; run: {pip_line('torch>=2.4')}"
-        )
+        raise ImportError(f"torch {version} is too old for networks; run: {pip_line('torch>=2.4')}")
