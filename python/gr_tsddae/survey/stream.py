@@ -241,15 +241,15 @@ class Survey:
 
     def _detect(self, slab: Slab) -> list[Box]:
         """Boxes over the floor; over a lower one, where the floor itself proves to be sent."""
-        samples, coarse, fine, step, noise = (
-            slab.level_samples, slab.coarse, slab.fine, slab.step, slab.most_noise
+        samples, coarse, step, noise = (
+            slab.level_samples, slab.coarse, slab.step, slab.most_noise
         )  # fmt: skip
         self._least_floor = step**2 * ROUNDING_NOISE
         self._learn_floor(slab)
         if float(self._floor.mean()) > filled.FLOOR_EXCESS * noise:
             floor = filled.shouldered_floor(self._level)
-            return self._boxes_over(floor * min(1.0, noise / float(floor.mean())), coarse, fine)
-        boxes = self._boxes_over(self._floor, coarse, fine)
+            return self._boxes_over(floor * min(1.0, noise / float(floor.mean())), slab)
+        boxes = self._boxes_over(self._floor, slab)
         if self._slab >= self._test_at:
             seems = filled.is_filled(samples, coarse, boxes, self.rate_hz, step)
             # Once is enough at the begin, of which short recordings have no more.
@@ -258,11 +258,11 @@ class Survey:
             wait = max(1, int(TEST_S * self.rate_hz / self.grid.slab_samples))
             self._test_at = self._slab + (wait if seems == self._is_filled else 1)
         if self._is_filled:
-            return self._boxes_over(filled.shouldered_floor(self._level), coarse, fine)
+            return self._boxes_over(filled.shouldered_floor(self._level), slab)
         beside = filled.beside(self._floor, boxes)
-        return boxes if beside is None else self._boxes_over(beside, coarse, fine)
+        return boxes if beside is None else self._boxes_over(beside, slab)
 
-    def _boxes_over(self, floor: np.ndarray, coarse: np.ndarray, fine: np.ndarray) -> list[Box]:
+    def _boxes_over(self, floor: np.ndarray, slab: Slab) -> list[Box]:
         """Boxes over a floor, which goes no lower than a receiver's does.
 
         It shows only so many decibels at once, and where its filter takes the noise away, it takes
@@ -271,11 +271,14 @@ class Survey:
         lowest = max(
             1e-28,
             self._least_floor,
-            float(coarse.mean(0).max()) * 10 ** (DEEPEST_FLOOR_DB / 10),
+            float(slab.coarse.mean(0).max()) * 10 ** (DEEPEST_FLOOR_DB / 10),
             float(np.median(floor)) * 10 ** (STOPBAND_DB / 10),
         )
         self._floor = np.maximum(floor, np.float32(lowest))
-        return detect(coarse, fine, self._floor, dc_is_sent=self._dc_is_sent)
+        return detect(
+            slab.coarse, slab.fine, self._floor,
+            dc_is_sent=self._dc_is_sent, clipping=slab.clipping,
+        )  # fmt: skip
 
     def _learn_floor(self, slab: Slab) -> None:
         level = slab.level

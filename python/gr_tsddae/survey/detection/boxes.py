@@ -22,8 +22,12 @@ LEAST_RATIO = 1.4  # power over floor; the floor itself is not known better than
 SLICE_FRAMES = 4  # coarse frames per slice, the unit in which components are formed
 GAP_BINS = 2  # coarse bins that components may be apart and still touch
 ACTIVE_SHARE = 0.15  # of a component's time that a bin must be active to belong to it
+BURST_QUANTILE = 0.9  # of the powers of a box's frames: the power while it is on
 EDGE_SHARE = 0.005  # of an emission's power left out at either edge
-SPLATTER_DB = 12.0  # how far below its emission a short, wide flash must be to count as its
+SPLATTER_DB = 12.0  # how much denser an emission is than a flash that its keying spills
+SPILT, SPILT_BY_CLIPPING = 20.0, 4.0  # and how many times as strong as any that it spills
+FLASH_FRAMES = 2  # coarse frames that a peak of an emission's frequency or envelope lasts
+TOGETHER_FRAMES = 3  # coarse frames between begins, and ends, of the same burst
 VALLEY = 10.0  # how far the spectrum falls between two emissions, against the weaker one's peak
 VALLEY_SHARE = 0.08  # how wide the valley is, against the narrower one
 VALLEY_CELLS = 64  # averaged, so that chance digs no valleys into a short burst
@@ -109,7 +113,12 @@ def tiles_above(ratio: np.ndarray, widths: int) -> np.ndarray:
 
 
 def detect(
-    coarse: np.ndarray, fine: np.ndarray, floor: np.ndarray, *, dc_is_sent: bool = False
+    coarse: np.ndarray,
+    fine: np.ndarray,
+    floor: np.ndarray,
+    *,
+    dc_is_sent: bool = False,
+    clipping: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> list[Box]:
     """Find what is sent in a slab.
 
@@ -118,6 +127,7 @@ def detect(
         fine: power frames (T2, LONG_RATIO * F), half a frame apart, of the same samples.
         floor: noise power per coarse bin, (F,).
         dc_is_sent: whether what lies at 0 Hz is a carrier, and not the receiver's own.
+        clipping: as `coarse` and `fine`, what the converter's clipping may have added.
 
     Returns:
         Boxes, lowest frequency first.
@@ -127,8 +137,18 @@ def detect(
     if not dc_is_sent:
         _hide_dc(ratio, 1)
         _hide_dc(fine_ratio, DC_FINE_BINS)
-    mask = _active_cells(ratio, fine_ratio)
-    boxes = _join(_components(mask, ratio), ratio)
+    if clipping is None:
+        mask = _active_cells(ratio, fine_ratio)
+    else:
+        clear = [
+            power / (1 + added / beneath)
+            for power, added, beneath in zip(
+                (ratio, fine_ratio), clipping, (floor, _finer(floor)), strict=True
+            )
+        ]
+        mask = _active_cells(*clear)
+    spilt = SPILT if clipping is None else SPILT_BY_CLIPPING
+    boxes = _join(_components(mask, ratio, spilt), ratio)
     return [box for box in boxes if not _is_image(box, boxes, ratio)]
 
 
@@ -174,7 +194,7 @@ def _active_cells(ratio: np.ndarray, fine_ratio: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _components(mask: np.ndarray, ratio: np.ndarray) -> list[Box]:
+def _components(mask: np.ndarray, ratio: np.ndarray, spilt: float) -> list[Box]:
     frames, bins = mask.shape
     slices = -(-frames // SLICE_FRAMES)
     padded = np.zeros((slices * SLICE_FRAMES, bins), bool)
@@ -201,7 +221,7 @@ def _components(mask: np.ndarray, ratio: np.ndarray) -> list[Box]:
             rest[rows, columns] |= part
         cells = rest
     boxes = [box for box in boxes if _is_significant(box)]
-    boxes = [b for b in boxes if not (_is_skirt(b, boxes) or _is_splatter(b, boxes))]
+    boxes = [b for b in boxes if not (_is_skirt(b, boxes) or _is_splatter(b, boxes, spilt))]
     return sorted(boxes, key=lambda box: box.low)
 
 
@@ -271,7 +291,8 @@ def _box(ratio: np.ndarray, low: int, high: int, rows: slice, inside: np.ndarray
     low, high = low + first, low + last + 1
     power = ratio[:, low:high].sum(1) - (high - low)
     noise = np.sqrt(1.9 * (high - low))
-    typical = np.median(power[active])
+    # Bursts may be a small part of the time in which long tiles have shown them.
+    typical = np.quantile(power[active], BURST_QUANTILE)
     if typical > 8 * noise:  # strong enough to see in single frames when it begins and ends
         on = active & (power > max(0.1 * typical, 4 * noise))
         active = np.zeros(frames, bool)
@@ -280,21 +301,53 @@ def _box(ratio: np.ndarray, low: int, high: int, rows: slice, inside: np.ndarray
     return Box(low, high, active, power)
 
 
-def _is_splatter(box: Box, boxes: list[Box]) -> bool:
-    """Whether a short flash is what the keying of a much stronger emission spills."""
-    on = np.flatnonzero(box.active)
-    if len(on) > 2 * SLICE_FRAMES:
-        return False
-    span = slice(max(0, on[0] - SLICE_FRAMES), on[-1] + SLICE_FRAMES + 1)
-    density = float(box.power[span].max()) / box.width
+def _is_splatter(box: Box, boxes: list[Box], spilt: float) -> bool:
+    """Whether flashes are what the keying, peaks or clipping of a stronger emission spill."""
+    flashes = _runs(box.active, 0)
+    longest = max(stop - start for start, stop in flashes)
+    near = ndimage.binary_dilation(box.active, iterations=SLICE_FRAMES)
     for other in boxes:
         if other is box:
             continue
-        power = other.power[span] / other.width
-        top = float(power.max())
-        if top > density * 10 ** (SPLATTER_DB / 10) and power.min() < 0.3 * top:
+        power, top = box.power[box.active].max(), other.power[near].max()
+        if top < spilt * power:
+            continue
+        # Two transmitters hardly ever begin and end all their bursts together.
+        if _coincide(flashes, other, len(box.active)):
+            return True
+        gap = max(other.low - box.high, box.low - other.high)
+        if (
+            longest <= FLASH_FRAMES
+            and gap <= max(GAP_BINS, other.width)
+            and other.width >= box.width
+        ):
+            return True
+        if top / other.width < 10 ** (SPLATTER_DB / 10) * power / box.width:
+            continue
+        if longest <= 2 * SLICE_FRAMES and all(_is_keyed(other, *flash) for flash in flashes):
             return True
     return False
+
+
+def _is_keyed(other: Box, start: int, stop: int) -> bool:
+    """Whether a box goes on or off at a flash."""
+    before, after = other.power[max(0, start - 4) : start], other.power[stop : stop + 4]
+    if not (len(before) and len(after)):
+        return False
+    low, high = sorted((float(np.median(before)), float(np.median(after))))
+    return low < 0.3 * high
+
+
+def _coincide(bursts: list[tuple[int, int]], other: Box, frames: int) -> bool:
+    """Whether each burst begins and ends with one of another box; one that lasts says nothing."""
+    whole = [run for run in bursts if run[0] > 0 and run[1] < frames]
+    if not whole:
+        return False
+    runs = _runs(other.active, 0)
+    return all(
+        any(max(abs(start - a), abs(stop - b)) <= TOGETHER_FRAMES for a, b in runs)
+        for start, stop in whole
+    )
 
 
 def _is_skirt(box: Box, boxes: list[Box]) -> bool:
@@ -339,7 +392,7 @@ def _belong_together(one: Box, other: Box) -> bool:
     narrower, wider = sorted((one.width, other.width))
     if gap > 2 * wider + 4 * GAP_BINS:
         return False
-    if _same_burst(one.active, other.active):
+    if _coincide(_runs(one.active, 0), other, len(one.active)):
         return True
     both = one.active & other.active
     count = int(both.sum())
@@ -367,14 +420,6 @@ def _belong_together(one: Box, other: Box) -> bool:
 
 def _quick(power: np.ndarray) -> np.ndarray:
     return power - ndimage.uniform_filter1d(power, 17, mode="nearest")
-
-
-def _same_burst(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two short bursts begin and end together."""
-    first, second = np.flatnonzero(one), np.flatnonzero(other)
-    length = max(first[-1] - first[0], second[-1] - second[0])
-    apart = max(abs(first[0] - second[0]), abs(first[-1] - second[-1]))
-    return length < SHORT_FRAMES and apart <= SLICE_FRAMES
 
 
 def _union(one: Box, other: Box, ratio: np.ndarray) -> Box:
