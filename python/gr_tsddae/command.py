@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from gr_tsddae.files import print_any_text
 from gr_tsddae.missing import explained
@@ -74,6 +74,10 @@ class Parser(argparse.ArgumentParser):
             argcomplete.autocomplete(self)
         return super().parse_args(*args, **options)
 
+    def error(self, message: str) -> NoReturn:
+        """Exit with a message, which names the option that may be meant."""
+        super().error(message + meant_option(message, self._option_string_actions))
+
 
 def words_of(names: Iterable[str], arguments: Sequence[str] | None) -> list[str]:
     """Return the words of a command line that begins with the name of a command.
@@ -96,6 +100,13 @@ def words_of(names: Iterable[str], arguments: Sequence[str] | None) -> list[str]
     asked.add_argument("command", choices=list(names))
     asked.parse_args()
     return []
+
+
+def meant_option(message: str, options: Iterable[str]) -> str:
+    """Return what to add to a message of argparse about an option that there is not."""
+    wrong = re.match(r"unrecognized arguments: (--[\w.-]+)", message)
+    close = difflib.get_close_matches(wrong[1], options, 1) if wrong else []
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def no_such(name: str, names: Iterable[str]) -> str:

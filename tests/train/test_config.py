@@ -24,6 +24,7 @@ from gr_tsddae.train.config import (
 )
 
 NEEDED = ["--name", "x", "--out", "o"]
+DATA = ["--data.kind", "npz", "--data.path", "f"]
 ENDLESS = [*NEEDED, "--trainer.steps=1", "--optimiser.schedule=constant"]
 
 
@@ -80,7 +81,7 @@ def test_the_paper_is_the_default():
     ("arguments", "words"),
     [
         ([], "name"),
-        ([*NEEDED], "give trainer.steps"),
+        ([*NEEDED], "give --trainer.steps"),
         ([*NEEDED, "--trainer.steps=0"], "trainer.steps is 0: it must be at least 1"),
         ([*NEEDED, "--trainer.steps=x"], "trainer.steps"),
         ([*NEEDED, "--trainer.stepz=1"], "trainer.stepz"),
@@ -88,8 +89,8 @@ def test_the_paper_is_the_default():
         ([*NEEDED, "--trainer.device=gpu"], "trainer.device is 'gpu'"),
         ([*NEEDED, "--network.name=alexnet"], "network.name is 'alexnet'; there are: amc-net"),
         ([*NEEDED, "--data.kind=mat"], "data.kind is 'mat'; there are: synth, rml2016.10a"),
-        ([*NEEDED, "--data.kind=npz"], "data.kind npz needs a data.path"),
-        ([*NEEDED, "--data.path=f"], "data.kind synth takes no data.path"),
+        ([*NEEDED, "--data.kind=npz"], "--data.kind npz needs a --data.path"),
+        ([*NEEDED, "--data.path=f"], "--data.kind synth takes no --data.path"),
         ([*NEEDED, "--optimiser.schedule=cosine"], "optimiser.schedule"),
         ([*NEEDED, "--optimiser.learning_rate=0"], "optimiser.learning_rate is 0"),
         ([*NEEDED, "--noise_prior=1", "--trainer.steps=1"], "noise_prior is 1"),
@@ -123,6 +124,30 @@ def test_mistakes_are_one_line(arguments, words, monkeypatch, capsys):
 def test_a_configuration_that_cannot_be(make, message):
     with pytest.raises(ValueError, match=message):
         make(name="x", out=Path("o"), data=DataConfig(kind="npz", path=Path("f")))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--trainer.epoch", "3"], "--trainer.epoch 3; did you mean --trainer.epochs?"),
+        (["--trainer.epoch=3"], "did you mean --trainer.epochs?"),
+        (["--trainer", "{epoch: 3}"], "--trainer.epoch; did you mean --trainer.epochs?"),
+        (["--optimizer.batch", "3"], "did you mean --optimiser.batch?"),
+        (["--ini", "x"], "--ini x; did you mean --init?"),
+        (["--trainer.seed", "0"], "error: --trainer.seed is 0: it must be"),
+        (["--noise_prior", "7"], "error: --noise_prior is 7.0: it must be"),
+        (["--trainer.epochs", "x"], "error: --trainer.epochs: Expected a <class 'int'>"),
+    ],
+)
+def test_an_option_is_called_as_it_is_typed(words, said, capsys):
+    """A misspelt one is refused, too: an abbreviation could begin hours of the wrong training."""
+    assert command.main(["finetune", *NEEDED, *DATA, *words]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_what_is_missing_is_called_as_it_is_typed(capsys):
+    assert command.main(["finetune", *DATA]) == 1
+    assert "are required: --name, --out" in capsys.readouterr().err
 
 
 def test_an_unknown_command_and_none(monkeypatch, capsys):

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`tsddae train COMMAND`: every command is a function of one configuration."""
 
+import dataclasses
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module, resources
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from gr_tsddae.command import no_such, words_of
+from gr_tsddae.command import meant_option, no_such, words_of
 from gr_tsddae.files import print_any_text
 from gr_tsddae.train.run.memory import keep_freed_memory
 
@@ -123,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = parse(name, arguments)  # before Lightning is imported, which takes seconds
         _imported(COMMANDS[name].function)(config)
     except (ValueError, OSError, FloatingPointError, RuntimeError, ImportError) as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)  # torch's have many lines
+        print("error:", as_typed(error, name), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         how = "resumes from the last checkpoint" if COMMANDS[name].resumes else "begins anew"
@@ -166,7 +168,7 @@ def parse(name: str, arguments: list[str]) -> Any:
     config_class = _imported(COMMANDS[name].config)
     parser = ArgumentParser(
         prog=f"{PROGRAM} {name}", description=config_class.__doc__.split("\n\n")[0],
-        epilog=COMMANDS[name].note, exit_on_error=False,
+        epilog=COMMANDS[name].note, exit_on_error=False, allow_abbrev=False,
     )  # fmt: skip
     parser.add_argument(
         "--config", action="config", help="YAML file, or the name of a packaged recipe."
@@ -175,9 +177,33 @@ def parse(name: str, arguments: list[str]) -> Any:
     try:
         values = parser.instantiate(parser.parse_args(_with_recipes(arguments)))
     except ArgumentError as error:
-        raise ValueError(str(error)) from error
+        group = r"Group '([\w.]+)' does not accept option '([\w.]+)'"  # from YAML
+        text = re.sub(group, r"unrecognized arguments: --\1.\2", str(error))
+        text += meant_option(text, parser._option_string_actions)
+        raise ValueError(text) from error
     del values.config
     return config_class(**vars(values))
+
+
+def as_typed(error: Exception, name: str) -> str:
+    """Return what an error says, on one line, with the keys of a command as they are typed."""
+    text = " ".join(str(error).split())  # torch's have many lines
+    text = re.sub(r'^Parser key "([\w.]+)":', r"\1:", text)
+    text = re.sub(r"(?<=are required: ).*", lambda keys: re.sub(r"(\w+)", r"--\1", keys[0]), text)
+    if name not in COMMANDS:
+        return text
+    for key in _keys(_imported(COMMANDS[name].config)):
+        # A key without a dot may be any word, unless it begins the message.
+        before, after = (r"(?<![\w./-])", r"\b") if "." in key else ("^", "(?= is |:)")
+        text = re.sub(f"{before}{re.escape(key)}{after}", f"--{key}", text)
+    return text
+
+
+def _keys(config_class: type, prefix: str = "") -> Iterator[str]:
+    for name, kind in get_type_hints(config_class).items():
+        yield prefix + name
+        if dataclasses.is_dataclass(kind):
+            yield from _keys(kind, f"{prefix}{name}.")
 
 
 def _with_recipes(arguments: list[str]) -> list[str]:
