@@ -12,7 +12,7 @@ import importlib.util
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from gr_tsddae.condition import (
 from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decision, Origin, check_threshold
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
+from gr_tsddae.iq.cut_out import CutOut
 from gr_tsddae.iq.formats.live import STANDARD_INPUT
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.iq.sigmf.model_annotation import merged
@@ -209,11 +210,6 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(
             "--offset needs --symbol-rate or --bandwidth: together they cut the signal out"
         )
-    if arguments.annotations and cut_out:
-        raise ValueError(
-            "--annotations with --symbol-rate or --bandwidth: there would be no recording to "
-            "annotate; write one with `tsddae condition`, and annotate that"
-        )
     if arguments.capture == STANDARD_INPUT:
         from gr_tsddae.classify_live import classify_live
 
@@ -221,7 +217,7 @@ def run(arguments: argparse.Namespace) -> None:
         return
     from gr_tsddae.inference.recognizer import Recognizer
 
-    with _signal(arguments) as capture:
+    with _signal(arguments) as (capture, origin):
         _check_picture(arguments.png, capture)
         interval_samples = None
         if arguments.interval is not None:
@@ -265,9 +261,7 @@ def run(arguments: argparse.Namespace) -> None:
             )
             print(f"wrote {arguments.png}", file=sys.stderr)
         if arguments.annotations:
-            written = write_annotations(
-                capture, decisions, arguments.annotations, model_name=recognizer.card.name
-            )
+            written = _annotate(origin, capture, decisions, arguments.annotations)
             print(f"wrote {written}", file=sys.stderr)
 
 
@@ -291,18 +285,63 @@ def _misfit(capture: Capture, recognizer: Recognizer) -> str:
         return ""
     from gr_tsddae.survey.fit import misfit
 
+    return misfit(_middle(capture), capture.sample_rate_hz, recognizer.card)
+
+
+def _middle(capture: Capture) -> np.ndarray:
     count = min(capture.sample_count, MOST_SURVEYED_SAMPLES)
-    iq = capture.read((capture.sample_count - count) // 2, count)
-    return misfit(iq, capture.sample_rate_hz, recognizer.card)
+    return capture.read((capture.sample_count - count) // 2, count)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a signal lies in its recording: from which sample on, how far from the centre."""
+
+    recording: Capture
+    first_sample: int = 0
+    shift_hz: float = 0.0
+
+
+def _annotate(place: _Place, capture: Capture, decisions: list[Decision], path: Path) -> Path:
+    """Write a recording annotated with decisions on a signal that may have been cut out of it."""
+    from gr_tsddae.survey.fit import signal_band
+
+    recording, rate_hz = place.recording, place.recording.sample_rate_hz
+    band_hz = None
+    if rate_hz is not None and capture.sample_rate_hz is not None:
+        low_hz, high_hz = signal_band(_middle(capture), capture.sample_rate_hz)
+        band_hz = (place.shift_hz + low_hz, place.shift_hz + high_hz)
+    if capture is not recording:
+        ratio = rate_hz / capture.sample_rate_hz
+        decisions = [_moved(decision, place, ratio) for decision in decisions]
+    model = decisions[0].model
+    return write_annotations(recording, decisions, path, model_name=model, band_hz=band_hz)
+
+
+def _moved(decision: Decision, place: _Place, ratio: float) -> Decision:
+    """Return a decision on a cut as one on its recording, which has `ratio` samples for one."""
+    recording = place.recording
+    first = place.first_sample + round(decision.first_sample * ratio)
+    end = place.first_sample + round((decision.first_sample + decision.sample_count) * ratio)
+    first, end = (min(sample, recording.sample_count) for sample in (first, end))
+    return replace(
+        decision,
+        first_sample=first,
+        sample_count=end - first,
+        center_frequency_hz=recording.center_frequency_at(first),
+        sample_rate_hz=recording.sample_rate_hz,
+    )
 
 
 @contextlib.contextmanager
-def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
-    """Open the recording, or the signal that is to be cut out of it."""
+def _signal(arguments: argparse.Namespace) -> Iterator[tuple[Capture, _Place]]:
+    """Open the recording, or the signal that is to be cut out of it, and say where that lies."""
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(open_recording(arguments))
+        place = _Place(capture)
         if arguments.annotation is not None:
             capture = _annotated(capture, arguments)
+            place = _Place(place.recording, capture.source_first, capture.shift_hz)
         elif arguments.symbol_rate is not None or arguments.bandwidth is not None:
             check_signal_options(arguments)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tsddae-"))
@@ -316,10 +355,11 @@ def _signal(arguments: argparse.Namespace) -> Iterator[Capture]:
                 model=arguments.model,
             )
             capture = stack.enter_context(open_capture(made))
-        yield capture
+            place = _Place(place.recording, 0, arguments.offset)
+        yield capture, place
 
 
-def _annotated(capture: Capture, arguments: argparse.Namespace) -> Capture:
+def _annotated(capture: Capture, arguments: argparse.Namespace) -> CutOut:
     """Cut out what an annotation marks, at the rate that the model wants."""
     from gr_tsddae.survey.labelled import labelled_signal
 

@@ -99,7 +99,7 @@ def cut_out(
     *,
     passband_hz: float | None = None,
     exact: bool = False,
-) -> Capture:
+) -> CutOut:
     """Cut a band out of some samples of a recording.
 
     Args:

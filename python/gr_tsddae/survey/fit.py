@@ -29,9 +29,7 @@ def misfit(iq: np.ndarray, sample_rate_hz: float | None, card: Card) -> str:
         nothing was heard.
     """
     rate_hz = sample_rate_hz or RATE_HZ
-    survey = Survey(rate_hz)
-    events = [*survey.push(np.asarray(iq, np.complex64)), *survey.flush()]
-    heard = [e.emission for e in events if e.kind == "ended" and e.emission.snr_db >= LEAST_SNR_DB]
+    heard = _heard(iq, rate_hz)
     if not heard:
         return ""
     strongest = max(heard, key=_power)
@@ -56,6 +54,25 @@ def misfit(iq: np.ndarray, sample_rate_hz: float | None, card: Card) -> str:
     if said and not sample_rate_hz:  # the rate to resample to would be that of no stream
         said = said.partition(": resample")[0] + ": resample it with the Conditioner"
     return said
+
+
+def signal_band(iq: np.ndarray, sample_rate_hz: float) -> tuple[float, float]:
+    """Measure where the strongest signal of a stream begins and ends in frequency.
+
+    Returns:
+        Lower and upper edge in Hz from the centre; the whole band where nothing is heard.
+    """
+    heard = _heard(iq, sample_rate_hz)
+    if not heard:
+        return -sample_rate_hz / 2, sample_rate_hz / 2
+    strongest = max(heard, key=_power)
+    return strongest.low_hz, strongest.high_hz
+
+
+def _heard(iq: np.ndarray, rate_hz: float) -> list[Emission]:
+    survey = Survey(rate_hz)
+    events = [*survey.push(np.asarray(iq, np.complex64)), *survey.flush()]
+    return [e.emission for e in events if e.kind == "ended" and e.emission.snr_db >= LEAST_SNR_DB]
 
 
 def _power(emission: Emission) -> float:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from gr_tsddae.iq.captures import Capture
-from gr_tsddae.iq.cut_out import OVERSAMPLING, band_from_center, cut_out
+from gr_tsddae.iq.cut_out import OVERSAMPLING, CutOut, band_from_center, cut_out
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.measurement import keying
 from gr_tsddae.survey.recognition import MOST_SAMPLES, wanted_of
@@ -21,7 +21,7 @@ def labelled_signal(
     symbol_rate_hz: float | None = None,
     bandwidth_hz: float | None = None,
     offset_hz: float = 0.0,
-) -> tuple[Capture, float | None]:
+) -> tuple[CutOut, float | None]:
     """Cut out what an annotation marks, in time and, where it has edges, in frequency.
 
     The sample rate is the one that the card asks for: a multiple of the bandwidth, samples per

@@ -24,6 +24,7 @@ def write_annotations(
     *,
     model_name: str,
     merge: bool = True,
+    band_hz: tuple[float, float] | None = None,
 ) -> Path:
     """Write a SigMF recording whose annotations are the decisions.
 
@@ -38,6 +39,7 @@ def write_annotations(
         model_name: Name of the model, for the metadata.
         merge: Whether consecutive decisions for one label become one annotation with their mean
             confidence.
+        band_hz: Edges of the signal, from the centre; None: the whole band.
 
     Returns:
         The path of the .sigmf-meta file.
@@ -63,6 +65,7 @@ def write_annotations(
         note.entry(
             sample_rate_hz=capture.sample_rate_hz,
             center_frequency_hz=capture.center_frequency_at(note.first_sample),
+            band_hz=band_hz,
         )
         for note in notes
     ]

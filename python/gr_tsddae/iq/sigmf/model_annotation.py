@@ -91,16 +91,22 @@ class ModelAnnotation:
         return True
 
     def entry(
-        self, *, sample_rate_hz: float | None, center_frequency_hz: float | None
+        self,
+        *,
+        sample_rate_hz: float | None,
+        center_frequency_hz: float | None,
+        band_hz: tuple[float, float] | None = None,
     ) -> dict[str, Any]:
         """Return the SigMF annotation.
 
-        Its frequency edges enclose the whole band that was listened to, around 0 Hz where the
-        centre is unknown. They are left out where the rate is unknown.
+        Its frequency edges count from 0 Hz where the centre is unknown. They are left out where the
+        rate is unknown.
 
         Args:
             sample_rate_hz: The recording's, for decisions that know none.
             center_frequency_hz: The same for the centre.
+            band_hz: Edges of the signal, from the centre; None: the whole band that was listened
+                to.
         """
         entry = {
             "core:sample_start": self.first_sample,
@@ -115,8 +121,9 @@ class ModelAnnotation:
         if rate_hz is not None:
             own_hz = self.center_frequency_hz
             centre_hz = (center_frequency_hz if own_hz is None else own_hz) or 0.0
-            entry["core:freq_lower_edge"] = centre_hz - rate_hz / 2
-            entry["core:freq_upper_edge"] = centre_hz + rate_hz / 2
+            low_hz, high_hz = band_hz or (-rate_hz / 2, rate_hz / 2)
+            entry["core:freq_lower_edge"] = centre_hz + low_hz
+            entry["core:freq_upper_edge"] = centre_hz + high_hz
         return entry
 
     def _kind(self) -> tuple[Any, ...]:
