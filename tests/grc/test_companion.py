@@ -142,3 +142,34 @@ def test_examples_compile_and_run(path, tmp_path):
     assert "Traceback" not in output, output
     assert "label" in output, output[-2000:]
     assert "BPSK" in output
+
+
+@pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda p: p.stem)
+def test_models_to_choose_from_are_those_shipped(path):
+    from gr_tsddae import zoo
+
+    for parameter in yaml.safe_load(path.read_text())["parameters"]:
+        if parameter["id"] == "model":
+            cards = [zoo.read_card(folder.parent) for folder in ROOT.glob("models/*/card.yaml")]
+            names = {card.name for card in cards}
+            if "denoiser" in path.name:
+                names = {card.name for card in cards if card.task == zoo.DENOISING}
+            elif "classifier" in path.name or "survey" in path.name:
+                names = {card.name for card in cards if card.classes}
+            assert {*parameter["options"]} - {"none"} == names
+            assert parameter["dtype"] == "string"  # one of the user's own can be typed
+
+
+def test_a_wrong_model_turns_the_block_red(tmp_path):
+    path = tmp_path / "wrong.grc"
+    text = (ROOT / "examples" / "file_replay.grc").read_text()
+    path.write_text(text.replace("model: amc-nano", "model: amc-nanno"))
+    environment = os.environ | {"GRC_BLOCKS_PATH": str(ROOT / "grc")}
+    done = subprocess.run(
+        [sys.executable, shutil.which("grcc"), "-o", str(tmp_path), str(path)],
+        env=environment, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert (
+        "Model is a name that `tsddae models` lists, or a model folder" in done.stdout + done.stderr
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gr_tsddae import zoo
 from gr_tsddae.train import __main__ as command
 from gr_tsddae.train.config import (
     DataConfig,
@@ -143,6 +144,13 @@ def test_an_option_is_called_as_it_is_typed(words, said, capsys):
     """A misspelt one is refused, too: an abbreviation could begin hours of the wrong training."""
     assert command.main(["finetune", *NEEDED, *DATA, *words]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_a_model_with_a_name_alone_goes_where_it_is_found(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    made = command.parse("finetune", ["--name", "mine", *DATA])
+    assert made.out == zoo.user_folder() / "mine"
+    assert command.parse("finetune", ["--name=mine", "--out=o", *DATA]).out == Path("o")
 
 
 def test_what_is_missing_is_called_as_it_is_typed(capsys):

@@ -14,7 +14,9 @@ from typing import Any, get_type_hints
 
 from gr_tsddae.command import meant_option, no_such, words_of
 from gr_tsddae.files import print_any_text
+from gr_tsddae.train.config import check_name
 from gr_tsddae.train.run.memory import keep_freed_memory
+from gr_tsddae.zoo import user_folder
 
 PROGRAM = "tsddae train"
 
@@ -28,20 +30,33 @@ class Command:
     summary: str
     note: str = ""  # at the end of its --help
     resumes: bool = True  # after it was stopped
+    makes_a_model: bool = False  # one, in the folder --out
 
 
 COMMANDS = {
     "pretrain": Command(
-        "config:PretrainConfig", "pretrain:pretrain", "pre-train a network, which needs no labels"
+        "config:PretrainConfig",
+        "pretrain:pretrain",
+        "pre-train a network, which needs no labels",
+        makes_a_model=True,
     ),
     "finetune": Command(
-        "config:FinetuneConfig", "finetune:finetune", "train a classifier, and measure it"
+        "config:FinetuneConfig",
+        "finetune:finetune",
+        "train a classifier, and measure it",
+        makes_a_model=True,
     ),
-    "probe": Command("config:ProbeConfig", "probe:probe", "train a classifier on frozen features"),
+    "probe": Command(
+        "config:ProbeConfig",
+        "probe:probe",
+        "train a classifier on frozen features",
+        makes_a_model=True,
+    ),
     "distill": Command(
         "config:DistillConfig",
         "distill:distill",
         "train a small network on the outputs of a large one",
+        makes_a_model=True,
     ),
     "fewshot": Command(
         "config:FewshotConfig",
@@ -51,7 +66,11 @@ COMMANDS = {
         "the command teach.",
     ),
     "teach": Command(
-        "teach:TeachConfig", "teach:teach", "adapt a model to your own recordings", resumes=False
+        "teach:TeachConfig",
+        "teach:teach",
+        "adapt a model to your own recordings",
+        resumes=False,
+        makes_a_model=True,
     ),
     "evaluate": Command(
         "evaluate:EvaluateConfig",
@@ -174,6 +193,9 @@ def parse(name: str, arguments: list[str]) -> Any:
         "--config", action="config", help="YAML file, or the name of a packaged recipe."
     )
     parser.add_class_arguments(config_class, None)
+    if COMMANDS[name].makes_a_model and (model := _value_of("--name", arguments)):
+        check_name(model)
+        parser.set_defaults(out=user_folder() / model)  # where it is found by its name
     try:
         values = parser.instantiate(parser.parse_args(_with_recipes(arguments)))
     except ArgumentError as error:
@@ -204,6 +226,14 @@ def _keys(config_class: type, prefix: str = "") -> Iterator[str]:
         yield prefix + name
         if dataclasses.is_dataclass(kind):
             yield from _keys(kind, f"{prefix}{name}.")
+
+
+def _value_of(option: str, arguments: list[str]) -> str | None:
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        name, equals, value = word.partition("=")
+        if name == option:
+            return value if equals else following
+    return None
 
 
 def _with_recipes(arguments: list[str]) -> list[str]:

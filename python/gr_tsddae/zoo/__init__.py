@@ -24,6 +24,7 @@ from gr_tsddae.zoo.folder import (
     WEIGHTS_FILE,
     Model,
     find,
+    is_model,
     load,
     names,
     round_as_stored,

@@ -101,6 +101,15 @@ def find(name_or_folder: str | os.PathLike[str]) -> Path:
     )
 
 
+def is_model(name_or_folder: str | os.PathLike[str]) -> bool:
+    """Tell whether `find` finds a model; Companion asks it about the parameter Model."""
+    try:
+        find(name_or_folder)
+    except ModelNotFoundError:
+        return False
+    return True
+
+
 def load(name_or_folder: str | os.PathLike[str]) -> Model:
     """Load a network: on the CPU, float32, in evaluation mode.
 
