@@ -44,7 +44,7 @@ ALLOWED = {
         "files",
     },
     "survey": {"command", "inference", "iq", "files", "labels", "synth", "zoo"},
-    "doctor": {"command", "zoo", "files"},
+    "doctor": {"command", "zoo", "files", "missing"},
     "bench": {"command", "inference", "nets", "iq", "blocks", "report", "files"},
     "train": {
         "bench", "command", "data", "files", "inference", "iq", "labels", "nets", "report",

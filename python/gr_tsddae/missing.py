@@ -9,15 +9,19 @@ OLDEST_TORCH = (2, 4)
 _NETWORKS = ("torch", "safetensors")
 
 
+def is_managed() -> bool:
+    """Tell whether a distribution manages this Python, so that pip refuses it (PEP 668)."""
+    marker = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
+    return sys.prefix == sys.base_prefix and marker.exists()
+
+
 def pip_line(*packages: str) -> str:
     """Return the command that installs packages from PyPI for this Python.
 
     The Python of a distribution refuses pip (PEP 668), unless it is told to install into the
     user's own folder, where flowgraphs and Companion find packages without any variable.
     """
-    marker = Path(sysconfig.get_path("stdlib")) / "EXTERNALLY-MANAGED"
-    of_distribution = sys.prefix == sys.base_prefix and marker.exists()
-    options = ["--user", "--break-system-packages"] if of_distribution else []
+    options = ["--user", "--break-system-packages"] if is_managed() else []
     quoted = [f"'{each}'" if set("<>[") & set(each) else each for each in packages]
     return " ".join([sys.executable, "-m", "pip", "install", *options, *quoted])
 
