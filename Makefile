@@ -44,7 +44,7 @@ docs: setup
 
 setup: $(VENV)/.installed
 
-$(VENV)/.packages: pyproject.toml tools/setup_packages
+$(VENV)/.packages: pyproject.toml tools/setup_packages tools/install_torch
 	tools/setup_packages $(VENV)
 	touch $@
 

@@ -20,7 +20,8 @@ def tree(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
     module = tmp_path / "python" / "gr_tsddae" / "zoo.py"
     installed = tmp_path / ".venv" / ".installed"
-    others = [tmp_path / name for name in ("pyproject.toml", "tools/setup_packages")]
+    needed = ("pyproject.toml", "tools/setup_packages", "tools/install_torch")
+    others = [tmp_path / name for name in needed]
     for file in (*others, module, installed.with_name(".packages"), installed):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
