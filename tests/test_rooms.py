@@ -48,7 +48,7 @@ ALLOWED = {
     "bench": {"command", "inference", "nets", "iq", "blocks", "report", "files"},
     "train": {
         "bench", "command", "data", "files", "inference", "iq", "labels", "nets", "report",
-        "synth", "zoo",
+        "survey", "synth", "zoo",
     },
 }  # fmt: skip
 NEEDS_GNURADIO = {"blocks", "bindings", "condition", "doctor", "bench"}  # doctor looks for it

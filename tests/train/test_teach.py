@@ -51,8 +51,9 @@ def test_the_model_knows_the_emitters_as_well_as_its_card_says(taught, emitters)
     assert card.training["windows"]["a"]["train"] == 30
     assert card.training["base"] == "base"
     own = OwnWindows(
-        emitters, window_samples=L, shots=30, gate_db=20.0, noise_class=True, options={}, seed=1
-    )
+        emitters, card=zoo.read_card(zoo.find(config.base)), shots=30, gate_db=5.0,
+        noise_class=True, options={}, seed=1,
+    )  # fmt: skip
     test = own.subset("test")
     with torch.no_grad():
         log_probability = model.network(unit_power(test.rows)).log_softmax(1)

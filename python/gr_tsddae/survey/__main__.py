@@ -242,7 +242,7 @@ def _write(capture: Capture, emissions: list[Emission], arguments: argparse.Name
 
         cutter = isolator(capture)
         for emission in emissions:
-            files.write_cut_out(emission, cutter, capture.sample_rate_hz, arguments.cut_out)
+            files.write_cut_out(emission, cutter, capture, arguments.cut_out)
         print(f"wrote {len(emissions)} recordings to {arguments.cut_out}", file=sys.stderr)
 
 

@@ -78,6 +78,12 @@ class Emission:
         )
 
     @property
+    def energy(self) -> float:
+        """Of all bursts, in units of the noise power per Hz."""
+        on_s = sum(stop - start for start, stop in self.bursts)
+        return 10 ** (self.snr_db / 10) * self.bandwidth_hz * on_s
+
+    @property
     def center_hz(self) -> float:
         return (self.low_hz + self.high_hz) / 2
 

@@ -31,8 +31,8 @@ LEAST_OF_FAMILY = 2 / 3  # of the confidence asked for, that the label alone mus
 NARROW_BINS = 8  # what is narrower may count as wider, so that a window fits into it
 
 
-def isolator(capture: Capture) -> Isolator:
-    """Cuts emissions out of a recording, by sample of it."""
+def isolator(capture: Capture, block_samples: int = BLOCK_SAMPLES) -> Isolator:
+    """Cuts emissions out of a recording, by sample of it; blocks of a power of two of samples."""
 
     def read(first: int, count: int) -> tuple[np.ndarray, bool]:
         out = np.zeros(count, np.complex64)
@@ -42,7 +42,7 @@ def isolator(capture: Capture) -> Isolator:
             out[low - first : high - first] = np.where(np.isfinite(samples), samples, 0)
         return out, True
 
-    size = min(BLOCK_SAMPLES, max(4096, 1 << (capture.sample_count - 1).bit_length()))
+    size = min(block_samples, max(4096, 1 << (capture.sample_count - 1).bit_length()))
     return Isolator(read, capture.sample_rate_hz, size)
 
 
@@ -82,7 +82,7 @@ def recognise(
     bursts = [(max(start, since_s), stop) for start, stop in emission.bursts if stop > since_s]
     length = recognizer.window_samples
     most = max(1, most_samples // length)
-    windows = _windows(emission, bursts, length, wanted, cutter, since_s, most)
+    windows = cut_windows(emission, bursts, length, wanted, cutter, most, since_s=since_s)
     if not len(windows):
         return emission
     noise_share = wanted.passband_hz / max(emission.bandwidth_hz, 1e-9)
@@ -167,16 +167,17 @@ def _width_hz(emission: Emission, window_bandwidths: float, rate_hz: float) -> f
     return max(emission.bandwidth_hz, LEAST_BINS * bin_hz, min(fitting_hz, NARROW_BINS * bin_hz))
 
 
-def _windows(
+def cut_windows(
     emission: Emission,
     bursts: Sequence[tuple[float, float]],
     length: int,
     wanted: Wanted,
     cutter: Isolator,
-    since_s: float,
     most: int,
+    *,
+    since_s: float = 0.0,
 ) -> np.ndarray:
-    """Cut windows of an emission, complex64 (n, length); those without any signal are left out."""
+    """Cut at most so many windows of an emission, complex64 (n, length), none all zero."""
     window_s = length / wanted.rate_hz
     found = []
     places = pieces(bursts, window_s, most, partly_filled=wanted.partly_filled, since_s=since_s)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Adapt a model to recordings of one's own, in minutes."""
 
+from __future__ import annotations
+
+import dataclasses
 import logging
 import time
 from collections.abc import Callable
@@ -9,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -18,14 +22,21 @@ from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.inference.metrics import metrics, rounded
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.labels import NOISE
+from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.train.config import check_name, for_card
 from gr_tsddae.train.learn.adapt import Adapted, adapt, disturb, outputs
+from gr_tsddae.train.learn.another_day import another_day
 from gr_tsddae.train.learn.calibration import calibrate
+from gr_tsddae.train.learn.extend import extend, with_more_classes
 from gr_tsddae.train.learn.parts import PartLogits
+from gr_tsddae.train.measure.bursts import burst_lines, by_burst
 from gr_tsddae.train.measure.details import summary_lines
+from gr_tsddae.train.measure.taught import Old, rejection_from
 from gr_tsddae.train.run.lock import alone_in
 from gr_tsddae.train.windows.feed import Batch, seed_of
 from gr_tsddae.train.windows.own_windows import OwnWindows, Subset
+from gr_tsddae.train.windows.parts import spread
+from gr_tsddae.train.windows.rehearsal import KEPT_TO_MEASURE, KEPT_WINDOWS, Kept, write_kept
 from gr_tsddae.zoo.lineage import ancestry, joint_licence
 
 log = logging.getLogger(__name__)
@@ -44,10 +55,14 @@ class TeachConfig:
         out: Model folder to write; a running block can load it at once.
         name: Name of the new model; null for the name of the folder `out`.
         shots: Windows per class to learn from, spread evenly over its recordings.
-        noise_class: Add a class "noise" of white noise, since a receiver mostly hears nothing.
-            Recordings in a folder "noise" take its place.
-        gate_db: Leave out the pauses between bursts: windows so many dB weaker than the strongest
-            of their recording, unless they are labelled "noise"; null keeps all.
+        noise_class: Add a class "noise" of pauses and made noise, since a receiver mostly hears
+            nothing. Recordings in a folder "noise" take the place of made noise.
+        keep: Keep the classes of the base, which are rehearsed while learning; yours are added.
+            The base must be a model for surveys, such as air-small.
+        measure: Parts of paths of recordings that measure and are not learned from, where their
+            class has others; null draws a third of the recordings of each class.
+        gate_db: How much weaker than its signal a pause is, at least. Pauses are noise, unless
+            noise_class is false; null looks for no pauses.
         epochs: Epochs of training the whole network after the new head; 0 trains the head alone.
         learning_rate: Highest learning rate of the whole network.
         frequency_shift: While learning, shift windows by at most so many cycles per sample.
@@ -65,7 +80,9 @@ class TeachConfig:
     name: str | None = None
     shots: int = 100
     noise_class: bool = True
-    gate_db: float | None = 20.0
+    keep: bool = False
+    measure: list[str] | None = None
+    gate_db: float | None = 5.0
     epochs: int = 10
     learning_rate: float = 1e-3
     frequency_shift: float = 0.01
@@ -115,13 +132,20 @@ def teach(config: TeachConfig) -> zoo.Card:
     base = zoo.load(config.base)
     if base.folder.resolve() == config.out.resolve():
         raise ValueError(f"out is {config.out}, the folder of base: choose another")
+    if config.keep and not (base.card.bandwidth_multiple and base.card.classes):
+        raise ValueError(
+            f"keep needs a base that was made for surveys, such as {DEFAULT_MODEL}: the classes of "
+            f"{base.card.name} cannot be rehearsed; choose that base, or leave keep out"
+        )
     windows = OwnWindows(
         config.captures,
-        window_samples=base.card.window_samples,
+        card=base.card,
         shots=config.shots,
         gate_db=config.gate_db,
-        noise_class=config.noise_class,
+        noise_class=config.noise_class or config.keep,
         options=({"strict": True} if config.strict else {}) | config.options,
+        measure=config.measure,
+        fewest_classes=1 if config.keep else 2,
         seed=config.seed,
     )
     for line in windows.lines():
@@ -138,73 +162,129 @@ def teach(config: TeachConfig) -> zoo.Card:
 
 
 def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Card:
+    old = Old(base, windows.classes, config.seed) if config.keep else None
+    classes = old.classes if old else windows.classes
     scaled = SCALINGS[base.card.scaling]
-    change = partial(disturb, frequency_shift=config.frequency_shift, snr_db=config.snr_db)
+    change = partial(
+        another_day,
+        frequency_shift=config.frequency_shift,
+        snr_db=config.snr_db,
+        bandwidth_multiple=base.card.bandwidth_multiple,
+    )
     device = resolve_device(config.device)
 
     def batch(name: str) -> Batch:
         part = windows.subset(name)
-        return scaled(part.rows.to(device)), part.label.to(device)
+        label = part.label if old is None else old.label_of[part.label]
+        return scaled(part.rows.to(device)), label.to(device)
+
+    def disturbed(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return scaled(change(rows, generator))
 
     torch.manual_seed(config.seed)
-    validation = batch("validation")
-    adapted = adapt(
-        _on_the_encoder_of(base, len(windows.classes)).to(device),
-        batch("train"),
-        validation,
-        lambda rows, generator: scaled(change(rows, generator)),
-        epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        seed=config.seed,
-    )
-    log.info("%s", _verdict(adapted))
-    network = adapted.network
+    train, validation = batch("train"), batch("validation")
+    network = _on_the_encoder_of(base, len(classes)).to(device)
+    learning: dict[str, Any] = {}
+    if old is None:
+        adapted = adapt(
+            network, train, validation, disturbed, epochs=config.epochs,
+            learning_rate=config.learning_rate, seed=config.seed,
+        )  # fmt: skip
+        log.info("%s", _verdict(adapted))
+        network = adapted.network
+        learning = {
+            "kept": adapted.kept,
+            "validation_recall": {
+                "head": rounded(adapted.head.recall),
+                "encoder": adapted.encoder and rounded(adapted.encoder.recall),
+            },
+        }
+    else:
+        network = extend(
+            with_more_classes(base.network, network, old.place), train,
+            old.rehearsal(disturbed, scaled, device), disturbed, epochs=config.epochs,
+            learning_rate=config.learning_rate, seed=config.seed,
+        )  # fmt: skip
     # The weights are calibrated and measured as they are stored.
     zoo.round_as_stored(network)
-    calibration = calibrate(network, outputs(PartLogits(network), validation[0]), validation[1])
-    zoo.round_as_stored(network)  # the last layer has changed
+    known = validation
+    if old is None:
+        calibration = calibrate(network, outputs(PartLogits(network), known[0]), known[1])
+        zoo.round_as_stored(network)  # the last layer has changed
+        learning["calibration"] = calibration
+    else:
+        known = old.with_some(validation, scaled, device)  # calibrated as the base is
+    generator = torch.Generator(device).manual_seed(seed_of("rejection", config.seed))
+    rejection, rule = {}, None  # that of the base was measured for its own weights
+    if base.card.bandwidth_multiple:
+        rejection, rule = rejection_from(network, known, disturbed(known[0], generator))
     test = windows.subset("test")
-    accuracy = _measured(network, test, windows.classes, scaled, config.seed)
-    for line in _result_lines(accuracy):
+    test = test if old is None else dataclasses.replace(test, label=old.label_of[test.label])
+    accuracy = _measured(network, test, classes, scaled, config.seed)
+    found = by_burst(
+        outputs(network, scaled(test.rows.to(device))).cpu().numpy(),
+        *(part.numpy() for part in (test.label, test.group, test.recording)),
+        classes=classes, names=windows.names, apart=windows.apart,
+        rejection=rule,
+    )  # fmt: skip
+    accuracy |= {"by_burst": found}
+    for line in (*burst_lines(found), *_result_lines(accuracy)):
         log.info("%s", line)
+    if old is not None:
+        accuracy["base_classes"] = old.compared(network, scaled, device)
     card = zoo.save(
         config.out,
         zoo.Card(
             name=config.model_name,
-            task=windows.dataset.task,
+            task=base.card.task if old else windows.task,
             network=base.card.network,
             network_options=base.card.network_options,
-            classes=windows.classes,
+            classes=classes,
             window_samples=base.card.window_samples,
             scaling=base.card.scaling,
             samples_per_symbol=None,
-            sample_rate_hz=windows.dataset.sample_rate_hz,
+            bandwidth_multiple=base.card.bandwidth_multiple,
+            sample_rate_hz=windows.sample_rate_hz,
+            rejection=rejection,
             weights_sha256="",
-            licence=_licence(base.card.licence, windows.dataset.licence),
-            description=f"{len(windows.classes)} classes, taught to {base.card.name} from "
-            "recordings.",
+            licence=_licence(base.card.licence, windows.licence),
+            description=f"{len(classes)} classes, {len(windows.classes)} of them taught to "
+            f"{base.card.name} from recordings.",
             training=for_card(config)
             | {
                 "data": f"captures, {config.captures.name}",
-                "data_licence": windows.dataset.licence,
+                "data_licence": windows.licence,
                 "sample_rate_hz": windows.sample_rate_hz,
                 **ancestry(base.card),
                 "recordings": windows.recordings(),
                 "windows": windows.counts(),
                 "left_out": windows.left_out,
-                "kept": adapted.kept,
-                "validation_recall": {
-                    "head": rounded(adapted.head.recall),
-                    "encoder": adapted.encoder and rounded(adapted.encoder.recall),
-                },
-                "calibration": calibration,
+                "rehearsed": old.synthetic if old else [],
+                **learning,
             },
             accuracy=accuracy,
         ),
         network,
     )
+    if base.card.bandwidth_multiple:
+        write_kept(config.out, _to_keep(windows, classes, old))
     write_json(config.out / "metrics.json", {"model": card.name, **accuracy})
     return card
+
+
+def _to_keep(windows: OwnWindows, classes: tuple[str, ...], old: Old | None) -> Kept:
+    """Choose windows that a later `teach --keep` rehearses and measures: old ones and new ones."""
+    found = [old.kept] if old else []
+    for part, most in (("train", KEPT_WINDOWS), ("test", KEPT_TO_MEASURE)):
+        subset = windows.subset(part)
+        label = subset.label if old is None else old.label_of[subset.label]
+        label, recording = label.numpy(), subset.recording.numpy()
+        which = spread(label, recording, most)
+        if old:  # its own noise is made anew
+            which = which[recording[which] >= 0]
+        names = np.array(classes)[label[which]]
+        found.append(Kept(subset.rows.numpy()[which], names, np.full(len(which), part == "test")))
+    return Kept(*map(np.concatenate, zip(*found, strict=True)))
 
 
 def _licence(base: str, recordings: str) -> str:
@@ -261,7 +341,7 @@ def _result_lines(accuracy: dict[str, Any]) -> list[str]:
     classes = accuracy["classes"]
     width = max(7, *map(len, classes)) + 1
     lines = [
-        "measured on moments that were not learned from; rows are true, columns are called:",
+        "by window, of moments that were not learned from; rows are true, columns are called:",
         " " * width + "".join(f"{name:>{width}}" for name in classes) + f"{'recall':>9}",
     ]
     for name, row in zip(classes, accuracy["confusion"], strict=True):

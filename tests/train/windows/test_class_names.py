@@ -35,6 +35,6 @@ def test_names_of_classes():
 
 
 def test_no_class_has_the_name_of_a_decision_that_is_not_sure():
-    check_class_names(dataset(("a", "noise")))
+    check_class_names("here", ("a", "noise"))
     with pytest.raises(DatasetError, match=r"no class may be called 'unknown'.*rename it"):
-        check_class_names(dataset(("a", "unknown")))
+        check_class_names("here", ("a", "unknown"))

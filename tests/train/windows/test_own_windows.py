@@ -7,37 +7,41 @@ import numpy as np
 import pytest
 import torch
 
+from gr_tsddae import zoo
 from gr_tsddae.data import DatasetError
 from gr_tsddae.train.windows.own_windows import OwnWindows
 
 L = 32
+CARD = zoo.Card(
+    name="base", task="amc", network="tsnet-nano", classes=("x", "y"), window_samples=L,
+    scaling="unit_power", samples_per_symbol=8.0, weights_sha256="", licence="GPL-3.0-or-later",
+)  # fmt: skip
 
 
 def windows(folder, **changes):
     settings = {
-        "window_samples": L, "shots": 10, "gate_db": None, "noise_class": True, "options": {},
+        "card": CARD, "shots": 10, "gate_db": None, "noise_class": True, "options": {},
         "seed": 1,
     }  # fmt: skip
     return OwnWindows(folder, **settings | changes)
 
 
-def test_parts_are_apart_in_time_and_shots_are_spread(emitters):
+def test_parts_are_apart_and_shots_are_spread(emitters):
     own = windows(emitters, shots=12)
-    store, index = own.dataset.store, own.dataset.index
-    taken = {
-        name: {(int(store.file[i]), int(store.first_sample[i])) for i in index[which]}
-        for name, which in own.split._asdict().items()
-    }
-    blocks = {name: set(own.subset(name).group[:-40].tolist()) for name in taken}
+    taken = {name: own.subset(name) for name in own.split}
+    rows = {name: {row.numpy().tobytes() for row in each.rows} for name, each in taken.items()}
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
-        assert not taken[one] & taken[other]
-        assert not blocks[one] & blocks[other]
+        assert not rows[one] & rows[other]
     counts = own.counts()
-    assert {name: each["train"] for name, each in counts.items()} == {"a": 12, "b": 12}
+    assert {name: counts[name]["train"] for name in "ab"} == {"a": 12, "b": 12}
     assert own.recordings() == {"a": 2, "b": 1}
-    # 12 of class a out of blocks of both recordings, not the first 12 windows.
-    assert {file for file, _ in taken["train"]} == {0, 1, 2}
+    # Class a has two recordings: it is measured on the one that it does not learn from.
+    (apart,) = own.apart
+    assert set(taken["test"].recording[taken["test"].label == 0].tolist()) == {apart}
+    assert apart not in taken["train"].recording and apart not in taken["validation"].recording
     assert any("only one recording of b:" in line for line in own.lines())
+    named = windows(emitters, measure=["a/1"])
+    assert [named.names[i].endswith("a/1.cf32") for i in named.apart] == [True]
 
 
 def test_noise_is_a_class_of_its_own_unless_it_was_recorded(emitters, tmp_path, record):
@@ -55,17 +59,24 @@ def test_noise_is_a_class_of_its_own_unless_it_was_recorded(emitters, tmp_path, 
     assert windows(emitters, noise_class=False).classes == ("a", "b")
 
 
-def test_pauses_are_left_out_and_counted(tmp_path, record):
-    iq = record(tmp_path / "a" / "1.cf32", 0.1, 40 * L)
-    iq[15 * L : 22 * L] /= 30  # 29.5 dB
+def test_pauses_are_noise(tmp_path, record):
+    iq = record(tmp_path / "a" / "1.cf32", 0.1, 60 * L)
+    iq[15 * L : 30 * L] /= 4  # 12 dB
     iq.astype(np.complex64).tofile(tmp_path / "a" / "1.cf32")
-    record(tmp_path / "b" / "1.cf32", 0.2, 40 * L)
-    own = windows(tmp_path, gate_db=20.0)
-    assert own.left_out == {"over 20 dB weaker than the strongest": 7}
-    assert len(own.dataset) == 73
-    first = own.dataset.store.first_sample[own.dataset.index[own.dataset.label == 0]]
-    assert set(first) == {n * L for n in range(40) if not 15 <= n < 22}
-    assert windows(tmp_path, gate_db=35.0).left_out == {}
+    record(tmp_path / "b" / "1.cf32", 0.2, 60 * L)
+    own = windows(tmp_path, gate_db=5.0, shots=100)
+    assert own.classes == ("a", "b", "noise") and own.left_out == {}
+    counted = {name: sum(parts.values()) for name, parts in own.counts().items()}
+    assert counted["b"] == 60 and counted["a"] + counted["noise"] == 60
+    assert 12 <= counted["noise"] <= 15  # levels are averaged over four windows
+    quiet = [own.subset(name) for name in own.split]
+    for part in quiet:  # recorded pauses, and made noise
+        recorded = part.rows[(part.label == 2) & (part.recording >= 0)]
+        assert (recorded.square().mean((1, 2)) < 0.1).all()
+    assert windows(tmp_path, gate_db=20.0).counts()["noise"]["train"] == 0
+    assert windows(tmp_path, gate_db=5.0, noise_class=False).left_out == {
+        "pauses": counted["noise"]
+    }
 
 
 def test_pauses_that_are_called_noise_stay(tmp_path, record):
@@ -84,9 +95,9 @@ def test_pauses_that_are_called_noise_stay(tmp_path, record):
     }
     (tmp_path / "band.cf32").rename(tmp_path / "band.sigmf-data")
     (tmp_path / "band.sigmf-meta").write_text(json.dumps(metadata))
-    own = windows(tmp_path, gate_db=20.0)
+    own = windows(tmp_path, gate_db=5.0, shots=100)
     assert own.classes == ("a", "noise") and own.left_out == {}
-    assert np.bincount(own.dataset.label).tolist() == [40, 20]
+    assert [sum(parts.values()) for parts in own.counts().values()] == [40, 20]
 
 
 @pytest.mark.parametrize(

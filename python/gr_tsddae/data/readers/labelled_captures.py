@@ -18,7 +18,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError
 from gr_tsddae.data.readers.cutting import Stretch
 from gr_tsddae.data.readers.recording_folder import Recording, find_recordings
 from gr_tsddae.data.readers.recording_store import usable_windows
-from gr_tsddae.data.readers.spans import Span, at_one_rate, tunings_of
+from gr_tsddae.data.readers.spans import Recorded, Span, at_one_rate, tunings_of
 from gr_tsddae.iq.captures import Capture
 from gr_tsddae.iq.cut_out import band_from_center
 
@@ -85,22 +85,18 @@ def read(
     Raises:
         DatasetError: if there is no recording, sample rates differ, or a class has no window.
     """
-    recordings, notes = find_recordings(
+    recorded, notes = labelled_recordings(
         Path(path),
+        label=label,
         dtype=dtype,
         sample_rate_hz=sample_rate_hz,
         center_frequency_hz=center_frequency_hz,
         strict=strict,
     )
-    captures, spans, torn_samples = at_one_rate(
-        [(recording.capture, _labelled(recording, label)) for recording in recordings],
-        cut_rate_hz,
-    )
+    captures, spans, torn_samples = at_one_rate(recorded, cut_rate_hz)
     shared_rate_hz = _shared_rate(captures)
-    classes = tuple(sorted({span.label for inside in spans for span in inside if span.label}))
-    for recording in recordings:  # a class of which nothing is left is an error, not forgotten
-        labels = {note.label for note in recording.annotations} if label is None else {label}
-        classes = tuple(sorted({*classes, *labels}))
+    # A class of which nothing is left is an error, not forgotten.
+    classes = tuple(sorted({span.label for _, inside in recorded for span in inside if span.label}))
     stretches = _stretches(captures, spans, classes)
     for number in sorted(set(range(len(classes))) - {stretch.label for stretch in stretches}):
         raise DatasetError(
@@ -134,9 +130,17 @@ def read(
         group=left.group,
         task=task,
         sample_rate_hz=shared_rate_hz,
-        licence=_licence(captures),
+        licence=licence_of(captures),
         skipped=dict(notes),
     )
+
+
+def labelled_recordings(
+    path: Path, *, label: str | None = None, **options: Any
+) -> tuple[list[Recorded], Counter[str]]:
+    """Open recordings and list their labelled parts; see `read` and `find_recordings`."""
+    recordings, notes = find_recordings(path, **options)
+    return [(each.capture, _labelled(each, label)) for each in recordings], notes
 
 
 def _labelled(recording: Recording, label: str | None) -> list[Span]:
@@ -195,7 +199,7 @@ def _shared_rate(captures: Sequence[Capture]) -> float | None:
     return slow.sample_rate_hz
 
 
-def _licence(captures: Sequence[Capture]) -> str:
+def licence_of(captures: Sequence[Capture]) -> str:
     """Join the licences that recordings state, by SigMF's key or by that of `to_file`."""
     keys = ("core:license", "tsddae:licence")
     stated = {str(each.metadata[key]) for each in captures for key in keys if key in each.metadata}

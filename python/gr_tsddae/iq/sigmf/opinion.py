@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 PROGRAM = "gr-tsddae"
+CUT_FROM = "tsddae:cut_from"  # in `global`: the recording that an emission was cut out of
 
 
 @functools.cache  # a look through the installed packages, for every annotation

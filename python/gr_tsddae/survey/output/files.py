@@ -14,11 +14,14 @@ import numpy as np
 from gr_tsddae.files import creating, json_text
 from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.sigmf.annotations import write_annotated_copy
-from gr_tsddae.iq.sigmf.opinion import generator
+from gr_tsddae.iq.sigmf.opinion import CUT_FROM, generator
 from gr_tsddae.iq.sigmf.write import annotation_text, new_global, write_metadata
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.survey.output.table import describe
+
+CUT_OUT_RATE = 4.0  # sample rate of a cut-out over the bandwidth of its emission
+CUT_OUT_MARGIN = 1.4  # and over the band that passes, which leaves room for the filter's edges
 
 
 def write_annotations(
@@ -62,8 +65,10 @@ def annotation(emission: Emission, first_sample: int, sample_count: int) -> dict
     return entry
 
 
-def write_cut_out(emission: Emission, cutter: Isolator, rate_hz: float, folder: Path) -> Path:
+def write_cut_out(emission: Emission, cutter: Isolator, capture: Capture, folder: Path) -> Path:
     """Write an emission as a SigMF recording of its own: near 0 Hz, at 4 times its bandwidth.
+
+    The noise on both sides stays in it, so that the emission can be found and measured again.
 
     Returns:
         The path of the .sigmf-meta file.
@@ -72,15 +77,21 @@ def write_cut_out(emission: Emission, cutter: Isolator, rate_hz: float, folder: 
         FileExistsError: when there is one of that name.
         OSError: when it cannot be written.
     """
+    rate_hz, middle_hz = capture.sample_rate_hz, emission.center_hz
     first, stop = (round(t * rate_hz) for t in (emission.start_s, emission.stop_s))
-    iq, out_hz = cutter.cut(emission.low_hz, emission.high_hz, first, max(stop, first + 1))
-    center_hz = cutter.center_hz(emission.low_hz, emission.high_hz)
+    reach_hz = CUT_OUT_RATE / CUT_OUT_MARGIN / 2 * max(emission.bandwidth_hz, 1e-3)
+    low_hz, high_hz = middle_hz - reach_hz, middle_hz + reach_hz
+    iq, out_hz = cutter.cut(
+        low_hz, high_hz, first, max(stop, first + 1), oversampling=CUT_OUT_MARGIN
+    )
+    center_hz = cutter.center_hz(low_hz, high_hz)
     label = re.sub(r"[^A-Za-z0-9-]+", "-", emission.label)
     meta = folder / f"emission-{emission.id:04d}-{label}.sigmf-meta"
     data = meta.with_suffix(".sigmf-data")
     with creating(data, 8 * len(iq)) as partial:
         partial.write_bytes(np.ascontiguousarray(iq, "<c8").tobytes())
     info = new_global(out_hz, description=describe(emission))
+    info[CUT_FROM] = capture.path.name
     segment: dict[str, Any] = {"core:sample_start": 0}
     if emission.band_center_hz is not None:
         segment["core:frequency"] = emission.band_center_hz + center_hz

@@ -21,7 +21,6 @@ from gr_tsddae.command import Parser, number
 from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.labels import NOISE, UNKNOWN
 from gr_tsddae.survey import DEFAULT_MODEL
-from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.naming import CLASSES, SYNONYMS, Signal, baud, hertz, load_signals
 from gr_tsddae.survey.recording import survey_recording
 from gr_tsddae.zoo import add_model_option
@@ -196,7 +195,7 @@ def judged(
     if not emissions:
         verdict = "right" if row.labels == (NOISE,) else "nothing found"
         return Outcome(row.path, truth, verdict)
-    best = max(emissions, key=_energy)
+    best = max(emissions, key=lambda emission: emission.energy)
     label = SYNONYMS.get(best.label, best.label)
     return Outcome(
         path=row.path,
@@ -211,11 +210,6 @@ def judged(
         candidates=best.candidates,
         named=_named(best.candidates, row.names) if row.names else None,
     )
-
-
-def _energy(emission: Emission) -> float:
-    on_s = sum(stop - start for start, stop in emission.bursts)
-    return 10 ** (emission.snr_db / 10) * emission.bandwidth_hz * on_s
 
 
 def _verdict(label: str, labels: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Names that classes may have, and the matching of a data set's classes with a model's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -9,11 +10,11 @@ from gr_tsddae.data import Dataset, DatasetError
 from gr_tsddae.labels import UNKNOWN, match_class
 
 
-def check_class_names(dataset: Dataset) -> None:
+def check_class_names(path: Path | str | None, classes: Sequence[str]) -> None:
     """Raise DatasetError when a class has a name that no class may have."""
-    if UNKNOWN in dataset.classes:
+    if UNKNOWN in classes:
         raise DatasetError(
-            f"{dataset.path}: no class may be called {UNKNOWN!r}, the word for decisions that "
+            f"{path}: no class may be called {UNKNOWN!r}, the word for decisions that "
             "are not sure; rename it, e.g. to 'other'"
         )
 

@@ -233,6 +233,6 @@ def _check_classes(dataset: Dataset) -> None:
             f"{dataset.path} has {found}: a classifier needs at least 2 classes (pretrain needs no "
             "labels)"
         )
-    check_class_names(dataset)
+    check_class_names(dataset.path, dataset.classes)
     if empty := [name for name in dataset.classes if name not in held]:
         log.warning("%s has no window of %s", dataset.path, ", ".join(empty))
