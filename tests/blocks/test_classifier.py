@@ -18,6 +18,7 @@ from gnuradio import blocks
 
 from gr_tsddae import Recognizer, zoo
 from gr_tsddae.blocks import classifier
+from gr_tsddae.blocks.listening.content import content_of
 from gr_tsddae.blocks.network import fit_check
 
 L = 128
@@ -332,7 +333,14 @@ def test_control_messages_change_parameters_and_bad_ones_do_not(arguments):
         until(lambda: flowgraph.classifier.batcher.gate_dbfs() == -30.0)
         post(control, pmt.cons(pmt.intern("gate_dbfs"), pmt.from_double(-float("inf"))))
         until(lambda: any(d["label"] == "unknown" for d in flowgraph.collector.decisions))
-        for bad in ({"confidence_threshold": 7}, {"volume": 11}, 5, {"model": 3}, {"self": 1}):
+        key = pmt.intern("gate_dbfs")  # a number of any type is one
+        for number in (pmt.from_long(-40), pmt.from_complex(-50), pmt.from_uint64(20)):
+            post(control, pmt.cons(key, number))
+            wanted = content_of(number)
+            until(lambda wanted=wanted: flowgraph.classifier.batcher.gate_dbfs() == wanted)
+        nan = float("nan")
+        refused = [{"confidence_threshold": 7}, {"volume": 11}, 5, {"model": 3}, {"self": 1}]
+        for bad in (*refused, {"sample_rate_hz": nan}, {"center_frequency_hz": nan}):
             before = flowgraph.classifier.worker.errors
             post(control, pmt.to_pmt(bad))
             until(lambda before=before: flowgraph.classifier.worker.errors > before)

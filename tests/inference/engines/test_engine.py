@@ -164,6 +164,14 @@ def test_auto_compiles_when_openvino_is_no_help(folded, quick, speed):
     assert (made.running, quick) == ("compiled", [16])
 
 
+def test_what_is_being_prepared_when_python_ends_is_no_failure(caplog):
+    def late():
+        raise RuntimeError("cannot schedule new futures after interpreter shutdown")
+
+    assert Engine._guarded("OpenVINO", late) is None
+    assert not caplog.records
+
+
 @needs_openvino
 def test_an_openvino_that_cannot_be_made_leaves_the_eager_network(folded, monkeypatch, caplog):
     def broken(*arguments, **options):

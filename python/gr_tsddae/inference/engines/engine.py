@@ -261,7 +261,8 @@ class Engine:
         try:
             return make()
         except Exception as error:  # of any compiler, linker or driver
-            log.warning("%s failed (%s); going on without", what, _reason(error))
+            if "interpreter shutdown" not in str(error):  # else Python ends, and all is well
+                log.warning("%s failed (%s); going on without", what, _reason(error))
             return None
 
 
