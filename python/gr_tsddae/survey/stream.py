@@ -18,7 +18,7 @@ from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError
 from gr_tsddae.survey import measurement
 from gr_tsddae.survey.detection import filled
-from gr_tsddae.survey.detection.boxes import Box, detect
+from gr_tsddae.survey.detection.boxes import LEAST_RATIO, Box, detect
 from gr_tsddae.survey.detection.pulses import pulse_box, with_pulses
 from gr_tsddae.survey.detection.slab import Slab
 from gr_tsddae.survey.detection.spectrum import (
@@ -35,6 +35,7 @@ from gr_tsddae.survey.symbols import MOST_SAMPLES, SymbolRate
 
 FLOOR_MEMORY = 0.7  # of the level before, per slab
 LEVEL_JUMP_DB = 1.5  # the receiver's gain was changed: the floor is learned anew
+SAME_FLOOR = 0.2  # nepers of power between floors that show the same
 TEST_S = 1.0  # between looks at whether the band is filled
 DEEPEST_FLOOR_DB = -70.0  # under the strongest bin
 ROUNDING_NOISE = 1 / 6  # of the converter's two components, in its steps squared
@@ -97,6 +98,7 @@ class Survey:
         self._slab = 0
         self._level: np.ndarray | None = None
         self._dc_is_sent = False  # in the latest slab
+        self._latest: list[Box] = []  # boxes that stood over the learned floor, likewise
         self._is_filled = self._seemed_filled = False  # by one emission
         self._test_at = 0  # slab in which this is looked at next
         self._floor = np.ones(grid.coarse_samples, np.float32)
@@ -249,8 +251,12 @@ class Survey:
         if float(self._floor.mean()) > filled.FLOOR_EXCESS * noise:
             floor = filled.shouldered_floor(self._level)
             return self._boxes_over(floor * min(1.0, noise / float(floor.mean())), slab)
-        boxes = self._boxes_over(self._floor, slab)
-        if self._slab >= self._test_at:
+        raw = self._floor
+        # What stood over the floor in the slab before is supposed to go on.
+        test = self._slab >= self._test_at
+        before = None if test or self._is_filled else filled.beside(raw, self._latest)
+        boxes = self._boxes_over(raw if before is None else before, slab)
+        if test:
             seems = filled.is_filled(samples, coarse, boxes, self.rate_hz, step)
             # Once is enough at the begin, of which short recordings have no more.
             self._is_filled = seems and (self._seemed_filled or self._slab == 0)
@@ -259,8 +265,13 @@ class Survey:
             self._test_at = self._slab + (wait if seems == self._is_filled else 1)
         if self._is_filled:
             return self._boxes_over(filled.shouldered_floor(self._level), slab)
-        beside = filled.beside(self._floor, boxes)
-        return boxes if beside is None else self._boxes_over(beside, slab)
+        # Only what stands over the floor as it was learned, else a floor set too low would stay.
+        self._latest = [box for box in boxes if box.ratio(coarse, raw) > LEAST_RATIO]
+        beside = filled.beside(raw, boxes if before is None else self._latest)
+        floors = [raw if floor is None else floor for floor in (before, beside)]
+        if np.abs(np.log(floors[0] / floors[1])).max() < SAME_FLOOR:
+            return boxes
+        return self._boxes_over(floors[1], slab)
 
     def _boxes_over(self, floor: np.ndarray, slab: Slab) -> list[Box]:
         """Boxes over a floor, which goes no lower than a receiver's does.

@@ -70,6 +70,12 @@ class Box:
         """Mean power over the floor per bin while active."""
         return float(self.power[self.active].mean() / self.width) if self.active.any() else 0.0
 
+    def ratio(self, coarse: np.ndarray, floor: np.ndarray) -> float:
+        """Mean over its bins and active frames of power frames (T, F) over a floor (F,)."""
+        span = slice(self.low, self.high)
+        total = self.active.astype(np.float32) @ coarse[:, span]
+        return float((total / floor[span]).mean() / max(1, self.active.sum()))
+
 
 @functools.cache
 def threshold(cells: float) -> float:
@@ -148,7 +154,8 @@ def detect(
         ]
         mask = _active_cells(*clear)
     spilt = SPILT if clipping is None else SPILT_BY_CLIPPING
-    boxes = _join(_components(mask, ratio, spilt), ratio)
+    over_time = np.asfortranarray(ratio)  # components are few bins, looked at over time
+    boxes = _join(_components(mask, over_time, spilt), over_time)
     return [box for box in boxes if not _is_image(box, boxes, ratio)]
 
 
@@ -200,6 +207,10 @@ def _components(mask: np.ndarray, ratio: np.ndarray, spilt: float) -> list[Box]:
     padded = np.zeros((slices * SLICE_FRAMES, bins), bool)
     padded[:frames] = mask
     cells = padded.reshape(slices, SLICE_FRAMES, bins).any(1)
+    # By Cauchy and Schwarz, no part of a component exceeds the root of its sum of squares.
+    whole = frames // SLICE_FRAMES * SLICE_FRAMES
+    excess = ratio[:whole].reshape(-1, SLICE_FRAMES, bins).sum(1) - SLICE_FRAMES
+    squares = np.square(excess) / (1.9 * SLICE_FRAMES)
     boxes: list[Box] = []
     for _ in range(2):
         rest = np.zeros_like(cells)
@@ -209,6 +220,8 @@ def _components(mask: np.ndarray, ratio: np.ndarray, spilt: float) -> list[Box]:
             close[:, :-shift] |= cells[:, shift:]
         labels, _ = ndimage.label(close, np.ones((3, 3), int))
         for number, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
+            if rows.stop <= len(squares) and squares[rows, columns].sum() < LEAST_SIGMAS**2:
+                continue
             part = (labels[rows, columns] == number) & cells[rows, columns]
             for low, high in _columns(part, ratio, rows, columns):
                 inside = part[:, low:high].any(1)
@@ -221,8 +234,15 @@ def _components(mask: np.ndarray, ratio: np.ndarray, spilt: float) -> list[Box]:
             rest[rows, columns] |= part
         cells = rest
     boxes = [box for box in boxes if _is_significant(box)]
-    boxes = [b for b in boxes if not (_is_skirt(b, boxes) or _is_splatter(b, boxes, spilt))]
-    return sorted(boxes, key=lambda box: box.low)
+    if not boxes:
+        return []
+    skirts = _skirts(boxes)
+    kept = [
+        b
+        for b, skirt in zip(boxes, skirts, strict=True)
+        if not (skirt or _is_splatter(b, boxes, spilt))
+    ]
+    return sorted(kept, key=lambda box: box.low)
 
 
 def _columns(
@@ -233,7 +253,7 @@ def _columns(
     runs = _runs(active >= ACTIVE_SHARE * active.max(), GAP_BINS)
     frames = slice(rows.start * SLICE_FRAMES, rows.stop * SLICE_FRAMES)
     on = np.repeat(part.any(1), SLICE_FRAMES)[: len(ratio[frames])]
-    excess = np.maximum(ratio[frames, columns][on].mean(0) - 1, 0)
+    excess = _excess(ratio[frames, columns], on)
     found = []
     for low, high in runs:
         found += _split(excess, low, high, int(on.sum()))
@@ -282,8 +302,7 @@ def _box(ratio: np.ndarray, low: int, high: int, rows: slice, inside: np.ndarray
     active = np.zeros(-(-frames // SLICE_FRAMES) * SLICE_FRAMES, bool)
     active.reshape(-1, SLICE_FRAMES)[rows][inside] = True
     active = active[:frames]
-    excess = np.maximum(ratio[active, low:high].mean(0) - 1, 0)
-    total = np.cumsum(excess)
+    total = np.cumsum(_excess(ratio[:, low:high], active))
     if not total[-1] > 0:
         return None
     first = int(np.searchsorted(total, EDGE_SHARE * total[-1]))
@@ -299,6 +318,11 @@ def _box(ratio: np.ndarray, low: int, high: int, rows: slice, inside: np.ndarray
         for start, stop in _runs(on, 2 * SLICE_FRAMES):
             active[start:stop] = True
     return Box(low, high, active, power)
+
+
+def _excess(ratio: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Mean power over the floor of each bin of (T, F), in the active frames."""
+    return np.maximum(active.astype(np.float32) @ ratio / active.sum() - 1, 0)
 
 
 def _is_splatter(box: Box, boxes: list[Box], spilt: float) -> bool:
@@ -350,20 +374,20 @@ def _coincide(bursts: list[tuple[int, int]], other: Box, frames: int) -> bool:
     )
 
 
-def _is_skirt(box: Box, boxes: list[Box]) -> bool:
-    """Whether a box is what a much stronger emission spills beside itself while it is on."""
-    for other in boxes:
-        gap = max(other.low - box.high, box.low - other.high)
-        if other is box or gap > max(GAP_BINS, other.width):
-            continue
-        both = box.active & other.active
-        if both.sum() < 0.5 * box.active.sum():
-            continue
-        times = TOUCHING_SKIRT if gap <= GAP_BINS else DETACHED_SKIRT
-        here, there = float(box.power[both].mean()), float(other.power[both].mean())
-        if there / other.width > times * here / box.width:
-            return True
-    return False
+def _skirts(boxes: list[Box]) -> np.ndarray:
+    """Which boxes are what a much stronger emission spills beside itself while it is on, bool."""
+    low, high = np.array([[box.low, box.high] for box in boxes]).reshape(-1, 2).T
+    width = high - low
+    active = np.array([box.active for box in boxes], np.float32)
+    power = active * [box.power for box in boxes] / width[:, None]
+    both = active @ active.T  # frames; row: the box, column: the other
+    here, there = power @ active.T, active @ power.T
+    gap = np.maximum(low[None] - high[:, None], low[:, None] - high[None])
+    times = np.where(gap <= GAP_BINS, TOUCHING_SKIRT, DETACHED_SKIRT)
+    spilt = (both > 0) & (both >= 0.5 * active.sum(1)[:, None]) & (there > times * here)
+    spilt &= gap <= np.maximum(GAP_BINS, width[None])
+    np.fill_diagonal(spilt, False)
+    return spilt.any(1)
 
 
 def _is_significant(box: Box) -> bool:
@@ -425,8 +449,7 @@ def _quick(power: np.ndarray) -> np.ndarray:
 def _union(one: Box, other: Box, ratio: np.ndarray) -> Box:
     active = one.active | other.active
     low, high = min(one.low, other.low), max(one.high, other.high)
-    excess = np.maximum(ratio[active, low:high].mean(0) - 1, 0)
-    total = np.cumsum(excess)
+    total = np.cumsum(_excess(ratio[:, low:high], active))
     first = int(np.searchsorted(total, EDGE_SHARE * total[-1]))
     last = int(np.searchsorted(total, (1 - EDGE_SHARE) * total[-1]))
     low, high = low + first, low + last + 1
