@@ -7,8 +7,9 @@ emissions however they arrive. Memory is bounded: a second of samples, and spect
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,6 +92,8 @@ class Survey:
         self._on_frames = on_frames
         self._pieces: list[np.ndarray] = []
         self._waiting = 0
+        self._pool = ThreadPoolExecutor(1, "tsddae transform")
+        self._ahead: deque[Future[Slab]] = deque()
         self._start(Grid.of(self.rate_hz))
 
     def _start(self, grid: Grid) -> None:
@@ -124,28 +127,23 @@ class Survey:
         need = self.grid.slab_samples + self.grid.lookahead_samples
         events: list[Event] = []
         if self._waiting < need:
-            return events
+            return events + self._look_at_transformed()
         line = np.concatenate(self._pieces)
-        starts = range(0, len(line) - need + 1, self.grid.slab_samples)
-        slabs = [line[start : start + need] for start in starts]
-        for slab in self._transformed(slabs):
-            events += self._look(slab)
-        at = len(slabs) * self.grid.slab_samples
-        self._pieces, self._waiting = [line[at:].copy()], len(line) - at
+        for start in range(0, len(line) - need + 1, self.grid.slab_samples):
+            # A copy, for what is kept of a slab must not keep all of a long line.
+            slab = line[start : start + need].copy()
+            self._ahead.append(self._pool.submit(Slab.of, slab, SLAB_FRAMES, self.grid))
+            events += self._look_at_transformed()
+        rest = start + self.grid.slab_samples
+        self._pieces, self._waiting = [line[rest:].copy()], len(line) - rest
         return events
 
-    def _transformed(self, slabs: list[np.ndarray]) -> Iterator[Slab]:
-        """Transform slabs; another core is one ahead of those that are taken."""
-        if len(slabs) == 1:
-            yield Slab.of(slabs[0], SLAB_FRAMES, self.grid)
-            return
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(Slab.of, slabs[0], SLAB_FRAMES, self.grid)
-            for following in slabs[1:]:
-                ready = ahead.result()
-                ahead = pool.submit(Slab.of, following, SLAB_FRAMES, self.grid)
-                yield ready
-            yield ahead.result()
+    def _look_at_transformed(self, *, most_ahead: int = 1) -> list[Event]:
+        """Look at slabs that are transformed; another core is up to one ahead."""
+        events: list[Event] = []
+        while self._ahead and (len(self._ahead) > most_ahead or self._ahead[0].done()):
+            events += self._look(self._ahead.popleft().result())
+        return events
 
     def flush(self) -> list[Event]:
         """The stream has ended, or was interrupted: look at the rest and end all emissions.
@@ -153,7 +151,7 @@ class Survey:
         The next sample pushed begins a new stream at 0 s.
         """
         line = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.complex64)
-        events: list[Event] = []
+        events = self._look_at_transformed(most_ahead=0)
         if self._slab == 0 and len(line):
             self._start(Grid.of(self.rate_hz, len(line)))
         size, hop = self.grid.coarse_samples, self.grid.hop_samples
