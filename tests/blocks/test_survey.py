@@ -22,6 +22,7 @@ from survey_flowgraph import SurveyFlowgraph, check_lives, noise, tone
 
 from gr_tsddae.blocks import survey
 from gr_tsddae.blocks.receiver.stream_tags import tag_of_time
+from gr_tsddae.blocks.surveying import stretch
 from gr_tsddae.blocks.surveying.model import CHUNK_SAMPLES
 from gr_tsddae.survey.stream import Survey
 from gr_tsddae.synth.scene import SCENES, make_scene
@@ -124,12 +125,12 @@ def test_another_sample_rate_is_another_survey(carrier):
     assert fast["center_hz"] == pytest.approx(62e3, abs=60)
 
 
-def test_a_piece_with_nan_is_gated_and_breaks_the_stream(carrier):
+def test_a_piece_with_nan_is_gated_and_ends_nothing(carrier):
     carrier[SECOND + 5] = np.nan
     flowgraph = SurveyFlowgraph(vector_source(carrier), overflow="block", sample_rate_hz=RATE_HZ)
     assert ended(flowgraph)
     assert flowgraph.counters()["samples_gated"] == CHUNK_SAMPLES
-    assert len(flowgraph.ended()) == 2
+    assert len(flowgraph.ended()) == 1
     check_lives(flowgraph.emissions)
 
 
@@ -188,8 +189,10 @@ def test_a_survey_of_half_the_speed_has_few_gaps(monkeypatch):
     check_lives(flowgraph.emissions)
 
 
-def test_lost_samples_end_emissions(carrier, monkeypatch):
+@pytest.mark.parametrize("most_lost_s", [0.0, 3.0])
+def test_lost_samples_end_emissions_where_they_are_many(carrier, most_lost_s, monkeypatch):
     """Time on either side of a hole is right: samples are counted in the stream."""
+    monkeypatch.setattr(stretch, "MOST_LOST_S", most_lost_s)
     flowgraph = SurveyFlowgraph(vector_source(carrier), overflow="block", sample_rate_hz=RATE_HZ)
     process = type(flowgraph.block.worker)._process
     lost = [12, 13, 14]  # of the pieces of a batch that holds sample SECOND
@@ -202,6 +205,10 @@ def test_lost_samples_end_emissions(carrier, monkeypatch):
 
     monkeypatch.setattr(type(flowgraph.block.worker), "_process", with_a_hole)
     assert ended(flowgraph)
+    if most_lost_s:
+        (whole,) = flowgraph.ended()
+        assert (whole["start_s"], whole["stop_s"]) == pytest.approx((0.0, 3.0), abs=0.02)
+        return
     before, behind = flowgraph.ended()
     assert 0 < behind["start_s"] - before["stop_s"] < 0.03
     assert behind["stop_s"] == pytest.approx(3.0, abs=0.02)

@@ -229,3 +229,37 @@ def test_the_latest_samples_outlive_the_end_and_then_make_room():
     survey.push(iq[100_000:])
     survey.flush()
     np.testing.assert_array_equal(survey.history.read(0, 100_000)[0], iq[100_000:])
+
+
+@pytest.mark.parametrize("lost", [1, 40_000, 400_000])
+def test_what_is_there_again_behind_lost_samples_goes_on(lost):
+    iq = noise(1_500_000) + 0.1 * tone(1_500_000, 40_000)
+    iq[700_000:] += 0.1 * tone(800_000, -60_000)
+    survey = Survey(RATE_HZ)
+    events = survey.push(iq[:600_000]) + survey.skip(lost)
+    events += survey.push(iq[600_000 + lost :]) + survey.flush()
+    last, new = sorted((e.emission for e in events if e.kind == "ended"), key=lambda e: e.start_s)
+    assert len(last.bursts) == 1
+    assert (last.start_s, last.stop_s) == pytest.approx((0.0, 6.0), abs=0.02)
+    slab_s = survey.grid.slab_samples / RATE_HZ
+    heard_s = max(2.8, (600_000 + lost) / RATE_HZ)  # slabs that are not whole are not looked at
+    assert heard_s - 0.02 <= new.start_s <= heard_s + slab_s
+    assert new.stop_s == pytest.approx(6.0, abs=0.02)
+
+
+def test_what_ends_while_samples_are_lost_has_ended_before():
+    iq = noise(1_500_000)
+    iq[:700_000] += 0.1 * tone(700_000, 40_000)
+    survey = Survey(RATE_HZ)
+    events = survey.push(iq[:600_000]) + survey.skip(300_000)
+    events += survey.push(iq[900_000:]) + survey.flush()
+    (emission,) = [e.emission for e in events if e.kind == "ended"]
+    assert 2.4 - survey.grid.slab_samples / RATE_HZ <= emission.stop_s <= 2.4
+
+
+def test_in_a_hurry_only_begins_and_ends_are_told():
+    iq = noise(750_000) + 0.1 * tone(750_000, 40_000)
+    survey = Survey(RATE_HZ)
+    survey.hurried = True
+    assert [e.kind for e in survey.push(iq) + survey.flush()] == ["begun", "ended"]
+    assert survey.updates_skipped > 0

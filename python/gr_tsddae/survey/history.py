@@ -32,6 +32,10 @@ class History:
         while len(self._slabs) > self._most_slabs:
             self._slabs.popitem(last=False)
 
+    def forget(self) -> None:
+        """Keep nothing of what was before: samples are missing behind it."""
+        self._slabs.clear()
+
     def snapshot(self) -> History:
         """Give a history of the same samples that does not go on; other threads may read it."""
         other = object.__new__(History)

@@ -7,11 +7,11 @@ emissions however they arrive. Memory is bounded: a second of samples, and spect
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from gr_tsddae.survey.detection.tracking import Track, Tracker
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.history import History
 from gr_tsddae.survey.isolation import Isolator
-from gr_tsddae.survey.symbols import MOST_SAMPLES, SymbolRate
+from gr_tsddae.survey.symbols import MOST_SAMPLES
 
 FLOOR_MEMORY = 0.7  # of the level before, per slab
 LEVEL_JUMP_DB = 1.5  # the receiver's gain was changed: the floor is learned anew
@@ -46,6 +46,8 @@ EDGE_SHARE = 0.01  # of the band: where the receiver's filter falls
 LEAST_EDGE_SNR_DB = 6.0  # of what touches the band's edge
 LEAST_EVIDENCE = 20.0  # standard deviations of noise
 OVERSAMPLING = 4.0  # of an isolated emission, against its bandwidth
+KEYING_AGAIN = 2.0  # times as long must an emission have lasted to be tried anew, or so much longer
+MOST_WAIT_S = 10.0
 MOST_PIECES = 24  # bursts that are measured together
 BLOCK_SAMPLES = 1 << 20  # of a recording, read at once: several slabs, for two cores
 
@@ -74,6 +76,9 @@ class Survey:
     Attributes:
         samples_seen: pushed so far.
         not_finite: of these, NaN or infinite; they were taken for zeros.
+        hurried: whether nothing is told anew of what lasts, which saves its measurement.
+        updates_skipped: so often this was left out.
+        cpu_elsewhere_s: CPU time that another thread has worked for this.
     """
 
     def __init__(
@@ -88,6 +93,9 @@ class Survey:
         self.rate_hz = float(rate_hz)
         self.samples_seen = 0
         self.not_finite = 0
+        self.hurried = False
+        self.updates_skipped = 0
+        self.cpu_elsewhere_s = 0.0
         self._update_s = update_s
         self._on_frames = on_frames
         self._pieces: list[np.ndarray] = []
@@ -107,6 +115,8 @@ class Survey:
         self._floor = np.ones(grid.coarse_samples, np.float32)
         self._tracker = Tracker(grid)
         self._history = History(self.rate_hz, grid.slab_samples)
+        self._parts: dict[int, bool] = {}  # by track: whether it is a part of another
+        self._ignored = 0  # samples to come, up to the next slab that is whole
         self._end = 0  # sample up to which slabs have been looked at
         self._over = False
         self._begun: dict[int, Emission] = {}  # by track, as they were announced last
@@ -122,6 +132,9 @@ class Survey:
         if not finite.all():
             self.not_finite += int((~finite).sum())
             samples = np.where(finite, samples, np.complex64(0))
+        ignored = min(self._ignored, len(samples))
+        self._ignored -= ignored
+        samples = samples[ignored:]
         self._pieces.append(samples)
         self._waiting += len(samples)
         need = self.grid.slab_samples + self.grid.lookahead_samples
@@ -132,11 +145,37 @@ class Survey:
         for start in range(0, len(line) - need + 1, self.grid.slab_samples):
             # A copy, for what is kept of a slab must not keep all of a long line.
             slab = line[start : start + need].copy()
-            self._ahead.append(self._pool.submit(Slab.of, slab, SLAB_FRAMES, self.grid))
+            self._ahead.append(self._pool.submit(self._transformed, slab))
             events += self._look_at_transformed()
         rest = start + self.grid.slab_samples
         self._pieces, self._waiting = [line[rest:].copy()], len(line) - rest
         return events
+
+    def skip(self, samples: int) -> list[Event]:
+        """Samples are missing here: they were lost, and their number is known.
+
+        What was there before and is there again behind goes on. Slabs that are not whole are not
+        looked at.
+
+        Returns:
+            What happened by the samples before.
+        """
+        events = self._look_at_transformed(most_ahead=0)
+        size = self.grid.slab_samples
+        missing_to = self._slab * size + self._waiting + samples
+        behind = -(-missing_to // size)
+        self._ignored += behind * size - missing_to
+        self._pieces, self._waiting = [], 0
+        self._tracker.skip(self._slab * SLAB_FRAMES, behind * SLAB_FRAMES)
+        self._history.forget()
+        self._slab = behind
+        return events
+
+    def _transformed(self, samples: np.ndarray) -> Slab:
+        began_s = time.thread_time()
+        slab = Slab.of(samples, SLAB_FRAMES, self.grid)
+        self.cpu_elsewhere_s += time.thread_time() - began_s
+        return slab
 
     def _look_at_transformed(self, *, most_ahead: int = 1) -> list[Event]:
         """Look at slabs that are transformed; another core is up to one ahead."""
@@ -165,6 +204,7 @@ class Survey:
             events += self._look(Slab.of(here, frames, self.grid))
             line = line[self.grid.slab_samples :]
         frame = self._end // hop
+        self._parts.clear()
         for track in self._tracker.ended(frame, all_of_them=True):
             events += self._say("ended", track)
         events += self._withdrawn()
@@ -306,11 +346,17 @@ class Survey:
         frame_s = self.grid.hop_samples / self.rate_hz
         frame = self._slab * SLAB_FRAMES
         events: list[Event] = []
+        self._parts.clear()
         for track in heard:
-            if (track.stop - max(track.start, track.measured_until)) * frame_s >= self._update_s:
-                kind = "updated" if track.number in self._begun else "begun"
+            if (track.stop - max(track.start, track.measured_until)) * frame_s < self._update_s:
+                continue
+            kind = "updated" if track.number in self._begun else "begun"
+            if kind == "updated" and self.hurried:
+                self.updates_skipped += 1
+            else:
                 events += self._say(kind, track)
-                track.measured_until = track.stop
+            track.measured_until = track.stop
+        self._parts.clear()
         for track in self._tracker.ended(frame):
             events += self._say("ended", track)
         return events + self._withdrawn()
@@ -333,7 +379,7 @@ class Survey:
 
     def _emission(self, track: Track) -> Emission | None:
         """What is known of a track now; None where it may be noise, or a part of another."""
-        if self._tracker.is_part(track):
+        if self._is_part(track):
             return None
         grid = self.grid
         limits = self._limits(track)
@@ -373,7 +419,10 @@ class Survey:
             for start, stop in track.bursts
         ]
         low_hz, high_hz = (band.low - middle) * step_hz, (band.high - middle) * step_hz
-        symbols, measured = self._keying(track, low_hz, high_hz, band.snr_db, frame_s)
+        if self._is_keying_due(track):
+            track.keying_until = track.stop
+            self._measure_keying(track, low_hz, high_hz, band.snr_db, frame_s)
+        symbols, measured = track.keying or (None, {})
         return Emission(
             id=track.number,
             start_s=bursts[0][0],
@@ -386,20 +435,27 @@ class Survey:
             measured=measurement.burst_timing(bursts) | measured,
         )
 
-    def _keying(
-        self, track: Track, low_hz: float, high_hz: float, snr_db: float, frame_s: float
-    ) -> tuple[SymbolRate | None, dict[str, Any]]:
-        """Symbol rate and kin, measured on the latest bursts that are kept; once is enough."""
+    def _is_keying_due(self, track: Track) -> bool:
+        """Whether to measure the keying: once is enough, and each failure doubles the wait."""
         if track.keying is not None and (track.keying[0] or "ofdm_prefix_s" in track.keying[1]):
-            return track.keying
+            return False
+        tried, lasted = track.keying_until - track.start, track.stop - track.start
+        most = round(MOST_WAIT_S * self.rate_hz / self.grid.hop_samples)
+        over = track not in self._tracker.open
+        return over or lasted >= min(KEYING_AGAIN * tried, tried + most)
+
+    def _measure_keying(
+        self, track: Track, low_hz: float, high_hz: float, snr_db: float, frame_s: float
+    ) -> None:
+        """Symbol rate and kin, measured on the latest bursts that are kept."""
         width_hz = high_hz - low_hz
-        if width_hz > 4 * self.grid.fine_hz:
-            pieces, out_hz = self._isolated(track, low_hz, high_hz, frame_s)
-            if pieces:
-                found = measurement.keying(pieces, out_hz, width_hz, snr_db)
-                if track.keying is None or found[0] is not None or "ofdm_prefix_s" in found[1]:
-                    track.keying = found
-        return track.keying or (None, {})
+        if width_hz <= 4 * self.grid.fine_hz:
+            return
+        pieces, out_hz = self._isolated(track, low_hz, high_hz, frame_s)
+        if pieces:
+            found = measurement.keying(pieces, out_hz, width_hz, snr_db)
+            if track.keying is None or found[0] is not None or "ofdm_prefix_s" in found[1]:
+                track.keying = found
 
     def _isolated(
         self, track: Track, low_hz: float, high_hz: float, frame_s: float
@@ -421,11 +477,16 @@ class Survey:
             wanted_s -= (last - first) / self.rate_hz
         return pieces, out_hz
 
+    def _is_part(self, track: Track) -> bool:
+        if track.number not in self._parts:
+            self._parts[track.number] = self._tracker.is_part(track)
+        return self._parts[track.number]
+
     def _limits(self, track: Track) -> tuple[int, int]:
         """Bins half way to the neighbours that were heard at the same time."""
         low, high = 0, self.grid.coarse_samples
         for other in self._tracker.beside(track):
-            if self._tracker.is_part(other):
+            if self._is_part(other):
                 continue
             if other.high <= track.low + 1:
                 low = max(low, (other.high + track.low) // 2)

@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
-from gr_tsddae.blocks.surveying.stretch import MOST_BURSTS_TOLD, Stretch
+from gr_tsddae.blocks.surveying.stretch import MOST_BURSTS_TOLD, MOST_LOST_S, Stretch
 from gr_tsddae.inference.decision import Origin
 from gr_tsddae.survey.emission import Emission
 
@@ -28,11 +28,12 @@ def emission(**more) -> Emission:
     return Emission(3, 0.5, 4.95, -2e3, 4e3, 12.0, bursts, **more)
 
 
-def test_it_goes_on_with_the_next_sample_of_the_same_origin_only():
+def test_it_goes_on_behind_a_short_gap_of_the_same_origin_only():
     made = stretch()
-    made.push(np.zeros(1024, np.complex64))
-    assert made.goes_on(201_024, ORIGIN)
-    assert not made.goes_on(201_025, ORIGIN) and not made.goes_on(200_000, ORIGIN)
+    made.push(np.zeros(1024, np.complex64), 200_000)
+    assert made.goes_on(201_024, ORIGIN) and made.goes_on(201_025, ORIGIN)
+    assert not made.goes_on(201_024 + int(MOST_LOST_S * RATE_HZ) + 1, ORIGIN)
+    assert not made.goes_on(200_000, ORIGIN)
     retuned = Origin(time_s=1000.0, time_sample=50_000, center_frequency_hz=101e6,
                      sample_rate_hz=RATE_HZ)  # fmt: skip
     assert not made.goes_on(201_024, retuned)
@@ -55,7 +56,7 @@ def test_without_tags_frequencies_count_from_the_centre_and_there_is_no_time():
 
 def test_its_samples_leave_memory_with_it():
     made = stretch()
-    made.push(np.zeros(200_000, np.complex64))
+    made.push(np.zeros(200_000, np.complex64), 200_000)
     made.end()
     survey = weakref.ref(made.survey)
     gc.disable()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The survey of a stretch of stream: from one gap, retune or change of rate to the next."""
+"""The survey of a stretch of stream: from one retune, change of rate or long gap to the next."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.stream import Event, Survey
 
 MOST_BURSTS_TOLD = 32  # the latest, so that messages stay small
+MOST_LOST_S = 3.0  # in a row: what was there before a longer gap may be something else behind it
 
 
 class Stretch:
@@ -51,13 +52,16 @@ class Stretch:
         return self.survey.rate_hz
 
     def goes_on(self, first_sample: int, origin: Origin) -> bool:
-        """Tell whether samples follow those of this stretch without a break."""
-        return first_sample == self.end_sample and origin == self.origin
+        """Tell whether samples follow those of this stretch, with few lost between them at most."""
+        lost = first_sample - self.end_sample
+        return origin == self.origin and 0 <= lost <= MOST_LOST_S * self.rate_hz
 
-    def push(self, iq: np.ndarray) -> list[Event]:
+    def push(self, iq: np.ndarray, first_sample: int) -> list[Event]:
         """Take the samples that follow, complex64 (N,), which nobody changes any more."""
-        self.end_sample += len(iq)
-        return self.survey.push(iq)
+        lost = first_sample - self.end_sample
+        events = self.survey.skip(lost) if lost else []
+        self.end_sample = first_sample + len(iq)
+        return events + self.survey.push(iq)
 
     def end(self) -> list[Event]:
         """End all emissions: no more samples follow."""

@@ -3,6 +3,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,8 @@ from gr_tsddae.inference.decision import Origin, check_threshold
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.naming import load_signals
 from gr_tsddae.survey.stream import Event
+
+HURRY_S = 0.3  # of samples that wait: less is measured anew until they are fewer
 
 
 class SurveyWorker(WindowWorker):
@@ -55,7 +58,8 @@ class SurveyWorker(WindowWorker):
         self._known: dict[int, Known] = {}  # by the number that the stretch gives
         self._telling = threading.Lock()
         self._numbers = self._ended = 0
-        self._cpu = (0.0, 0.0, 0.0)  # moment, survey's and recognition's thread time
+        self._cpu = (0.0, 0.0, 0.0)  # moment, the survey's and recognition's CPU time
+        self._before = Counter()  # of stretches that are over
 
     # --- parameters, from any thread ----------------------------------------------------------
 
@@ -89,6 +93,7 @@ class SurveyWorker(WindowWorker):
         self._known.clear()
         self._numbers = self._ended = 0
         self._cpu = (time.monotonic(), 0.0, 0.0)
+        self._before.clear()
         self._recognition.begin()
 
     def _process(self, windows: np.ndarray, info: np.ndarray) -> None:
@@ -99,16 +104,16 @@ class SurveyWorker(WindowWorker):
             for rows_ in np.split(np.arange(part.start, part.stop), edges):
                 iq = windows[rows_[0] : rows_[-1] + 1].reshape(-1).copy()
                 self._survey(iq, int(info["first_sample"][rows_[0]]), origin)
-        if self._is_overrun():
+        if self._batcher.policy == "block":
+            return
+        ready = self._batcher.counters()["batches_ready"]
+        if self._stretch is not None:
+            waiting_s = ready * windows.size / self._stretch.rate_hz
+            self._stretch.survey.hurried = waiting_s > HURRY_S
+        if ready >= self._most_ready:
             # One long gap, and a long stretch behind it: an emission must last to be found. Left
             # alone, a full ring loses a batch between any two.
-            self._end_stretch()
             self._batcher.discard_pending()
-
-    def _is_overrun(self) -> bool:
-        """Tell whether samples of a live stream are about to be lost."""
-        ready = self._batcher.counters()["batches_ready"]
-        return self._batcher.policy != "block" and ready >= self._most_ready
 
     def _survey(self, iq: np.ndarray, first_sample: int, origin: Origin) -> None:
         if not origin.sample_rate_hz:
@@ -121,7 +126,7 @@ class SurveyWorker(WindowWorker):
             self._stretch = Stretch(first_sample, origin, self._publish_rows)
         stretch = self._stretch
         try:
-            events = stretch.push(iq)
+            events = stretch.push(iq, first_sample)
         except Exception:
             self._end_stretch(broken=True)
             raise
@@ -132,6 +137,7 @@ class SurveyWorker(WindowWorker):
         stretch, self._stretch = self._stretch, None
         if stretch is None:
             return
+        self._before += _efforts(stretch)
         try:
             if not broken:
                 self._tell(stretch, stretch.end())
@@ -169,7 +175,8 @@ class SurveyWorker(WindowWorker):
 
     def _ask(self, known: Known, *, ended: bool) -> bool:
         """Ask what an emission is, if it is time to; return whether it was asked."""
-        if not known.is_to_be_asked():
+        hurried = known.stretch.survey.hurried and known.answer is not None and not ended
+        if hurried or not known.is_to_be_asked():
             return False
         question = Question(
             known=known,
@@ -194,8 +201,10 @@ class SurveyWorker(WindowWorker):
     def _on_answer(self, question: Question, answer: Emission | None) -> None:
         known = question.known
         news = answer is not None and known.is_news(answer)
-        if answer is not None:
-            known.answer = answer
+        if answer is not None and (answer.probabilities or known.answer is None):
+            known.answer = answer  # else its samples were lost: what was said before stands
+        else:
+            news = False
         if answer is None or (question.recognizer is not None and not answer.probabilities):
             known.asked_s = 0.0  # perhaps there was no window of it yet
         if question.ends or news:
@@ -243,7 +252,9 @@ class SurveyWorker(WindowWorker):
             self.message_port_pub(port, pmt.cons(pmt.to_pmt(where), pmt.to_pmt(row)))
 
     def _state(self) -> dict[str, Any]:
-        before, cpu = self._cpu, (time.monotonic(), time.thread_time(), self._recognition.cpu_s)
+        efforts = self._before + _efforts(self._stretch)
+        survey_s = time.thread_time() + efforts["cpu_s"]
+        before, cpu = self._cpu, (time.monotonic(), survey_s, self._recognition.cpu_s)
         self._cpu = cpu
         elapsed_s = max(cpu[0] - before[0], 1e-9)
         stretch = self._stretch
@@ -256,6 +267,7 @@ class SurveyWorker(WindowWorker):
             else self._center_frequency_hz,
             "emissions_open": len(self._known),
             "emissions_ended": self._ended,
+            "updates_skipped": efforts["updates_skipped"],
             "recognitions": self._recognition.asked,
             "recognitions_skipped": self._recognition.skipped,
             "lag_s": max(0, waiting) / rate_hz if rate_hz else 0.0,
@@ -271,6 +283,14 @@ class SurveyWorker(WindowWorker):
             self._network, sample_rate_hz=None, symbol_rate_hz=None, more=self._state()
         )
         self._publish("status", surveyed(message))
+
+
+def _efforts(stretch: Stretch | None) -> Counter:
+    """Tell what a stretch cost on other threads, and what it was spared."""
+    if stretch is None:
+        return Counter()
+    survey = stretch.survey
+    return Counter(cpu_s=survey.cpu_elsewhere_s, updates_skipped=survey.updates_skipped)
 
 
 def surveyed(counters: dict[str, Any]) -> dict[str, Any]:

@@ -35,12 +35,14 @@ class Track:
         coarse: float64 (F,), summed power over the active coarse frames.
         fine: float64 (8 F,), summed power over the fine frames that were active throughout.
         floor: float64 (F,), summed floor over the active coarse frames.
+        gaps: [start, stop) in coarse frames, of which nothing is known.
     """
 
     number: int
     bins: int
     low: int
     high: int
+    gaps: list[tuple[int, int]] = field(default_factory=list, repr=False)
     bursts: list[list[int]] = field(default_factory=list)
     energy: np.ndarray = field(init=False, repr=False)
     coarse: np.ndarray = field(init=False, repr=False)
@@ -50,6 +52,7 @@ class Track:
     fine_frames: int = 0
     measured_until: int = 0  # coarse frame
     keying: tuple[SymbolRate | None, dict[str, Any]] | None = None  # measured so far
+    keying_until: int = 0  # coarse frame up to which that was tried
 
     def __post_init__(self) -> None:
         self.energy = np.zeros(self.bins, np.float32)
@@ -76,8 +79,12 @@ class Track:
     @property
     def density(self) -> float:
         """Mean power over the floor per bin while it was on."""
-        frames = sum(stop - start for start, stop in self.bursts)
+        frames = sum(self.known(start, stop) for start, stop in self.bursts)
         return self.power / max(1, frames) / self.width
+
+    def known(self, start: int, stop: int) -> int:
+        """How many frames of a stretch are no gap."""
+        return stop - start - sum(max(0, min(stop, b) - max(start, a)) for a, b in self.gaps)
 
     def take(self, box: Box, excess: np.ndarray, first_frame: int) -> None:
         """Go on with a box; `excess` is its summed power over the floor per bin of it."""
@@ -110,7 +117,7 @@ class Track:
         self.bursts.sort()
         tidy = [self.bursts[0]]
         for start, stop in self.bursts[1:]:
-            if start - tidy[-1][1] <= 2 * SLICE_FRAMES:
+            if self.known(tidy[-1][1], start) <= 2 * SLICE_FRAMES:
                 tidy[-1][1] = max(tidy[-1][1], stop)
             else:
                 tidy.append([start, stop])
@@ -128,6 +135,11 @@ class Tracker:
         self._count = 0
         self.open: list[Track] = []
         self._closed: list[Track] = []
+        self._gaps: list[tuple[int, int]] = []
+
+    def skip(self, start: int, stop: int) -> None:
+        """Nothing is known of [start, stop) in coarse frames: what was open may still last."""
+        self._gaps.append((start, stop))
 
     def add(self, boxes: list[Box], ratio_sum: list[np.ndarray], first_frame: int) -> list[Track]:
         """Take in the boxes of a slab, strongest first.
@@ -147,7 +159,7 @@ class Tracker:
             track = self._continued(box, float(excess.sum()), heard)
             if track is None:
                 self._count += 1
-                track = Track(self._count, self._grid.coarse_samples, box.low, box.high)
+                track = Track(self._count, self._grid.coarse_samples, box.low, box.high, self._gaps)
                 self.open.append(track)
             track.take(box, excess, first_frame)
             if track not in heard:
@@ -185,10 +197,11 @@ class Tracker:
 
     def ended(self, frame: int, *, all_of_them: bool = False) -> list[Track]:
         """Take out the tracks that have been silent since long before `frame`."""
-        over = [t for t in self.open if all_of_them or frame - t.stop > self._hang]
+        over = [t for t in self.open if all_of_them or t.known(t.stop, frame) > self._hang]
         self.open = [t for t in self.open if t not in over]
         still = min((t.start for t in (*self.open, *over)), default=frame)
         self._closed = [t for t in self._closed if t.stop > still][-MOST_CLOSED:] + over
+        self._gaps[:] = [gap for gap in self._gaps if gap[1] > still]
         return over
 
     def beside(self, track: Track) -> list[Track]:
