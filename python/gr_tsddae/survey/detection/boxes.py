@@ -65,6 +65,11 @@ class Box:
     def width(self) -> int:
         return self.high - self.low
 
+    @functools.cached_property
+    def runs(self) -> list[tuple[int, int]]:
+        """[start, stop) of each stretch of active frames."""
+        return _runs(self.active, 0)
+
     @property
     def strength(self) -> float:
         """Mean power over the floor per bin while active."""
@@ -154,8 +159,7 @@ def detect(
         ]
         mask = _active_cells(*clear)
     spilt = SPILT if clipping is None else SPILT_BY_CLIPPING
-    over_time = np.asfortranarray(ratio)  # components are few bins, looked at over time
-    boxes = _join(_components(mask, over_time, spilt), over_time)
+    boxes = _join(_components(mask, ratio, spilt), ratio)
     return [box for box in boxes if not _is_image(box, boxes, ratio)]
 
 
@@ -311,7 +315,8 @@ def _box(ratio: np.ndarray, low: int, high: int, rows: slice, inside: np.ndarray
     power = ratio[:, low:high].sum(1) - (high - low)
     noise = np.sqrt(1.9 * (high - low))
     # Bursts may be a small part of the time in which long tiles have shown them.
-    typical = np.quantile(power[active], BURST_QUANTILE)
+    rank = int(BURST_QUANTILE * (active.sum() - 1))
+    typical = np.partition(power[active], rank)[rank]
     if typical > 8 * noise:  # strong enough to see in single frames when it begins and ends
         on = active & (power > max(0.1 * typical, 4 * noise))
         active = np.zeros(frames, bool)
@@ -327,14 +332,13 @@ def _excess(ratio: np.ndarray, active: np.ndarray) -> np.ndarray:
 
 def _is_splatter(box: Box, boxes: list[Box], spilt: float) -> bool:
     """Whether flashes are what the keying, peaks or clipping of a stronger emission spill."""
-    flashes = _runs(box.active, 0)
+    flashes = box.runs
     longest = max(stop - start for start, stop in flashes)
     near = ndimage.binary_dilation(box.active, iterations=SLICE_FRAMES)
-    for other in boxes:
-        if other is box:
-            continue
-        power, top = box.power[box.active].max(), other.power[near].max()
-        if top < spilt * power:
+    power = box.power[box.active].max()
+    tops = np.array([other.power for other in boxes])[:, near].max(1)
+    for other, top in zip(boxes, tops, strict=True):
+        if other is box or top < spilt * power:
             continue
         # Two transmitters hardly ever begin and end all their bursts together.
         if _coincide(flashes, other, len(box.active)):
@@ -367,7 +371,7 @@ def _coincide(bursts: list[tuple[int, int]], other: Box, frames: int) -> bool:
     whole = [run for run in bursts if run[0] > 0 and run[1] < frames]
     if not whole:
         return False
-    runs = _runs(other.active, 0)
+    runs = other.runs
     return all(
         any(max(abs(start - a), abs(stop - b)) <= TOGETHER_FRAMES for a, b in runs)
         for start, stop in whole
@@ -416,7 +420,7 @@ def _belong_together(one: Box, other: Box) -> bool:
     narrower, wider = sorted((one.width, other.width))
     if gap > 2 * wider + 4 * GAP_BINS:
         return False
-    if _coincide(_runs(one.active, 0), other, len(one.active)):
+    if _coincide(one.runs, other, len(one.active)):
         return True
     both = one.active & other.active
     count = int(both.sum())

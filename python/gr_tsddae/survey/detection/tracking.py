@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,7 @@ class Track:
     coarse: np.ndarray = field(init=False, repr=False)
     fine: np.ndarray = field(init=False, repr=False)
     floor: np.ndarray = field(init=False, repr=False)
+    frames: int = 0  # in which it was on
     coarse_frames: int = 0
     fine_frames: int = 0
     measured_until: int = 0  # coarse frame
@@ -79,22 +81,24 @@ class Track:
     @property
     def density(self) -> float:
         """Mean power over the floor per bin while it was on."""
-        frames = sum(self.known(start, stop) for start, stop in self.bursts)
-        return self.power / max(1, frames) / self.width
+        return self.power / max(1, self.frames) / self.width
 
     def known(self, start: int, stop: int) -> int:
         """How many frames of a stretch are no gap."""
-        return stop - start - sum(max(0, min(stop, b) - max(start, a)) for a, b in self.gaps)
+        frames = stop - start
+        for low, high in self.gaps:
+            frames -= max(0, min(stop, high) - max(start, low))
+        return frames
 
     def take(self, box: Box, excess: np.ndarray, first_frame: int) -> None:
         """Go on with a box; `excess` is its summed power over the floor per bin of it."""
         self.energy[box.low : box.high] += np.maximum(excess, 0)
         self._narrow()
-        flags = np.concatenate(([0], box.active.astype(np.int8), [0]))
-        edges = np.flatnonzero(np.diff(flags))
-        for start, stop in zip(edges[::2], edges[1::2], strict=True):
-            self.bursts.append([first_frame + int(start), first_frame + int(stop)])
-        self._tidy()
+        # A burst that ended before may go on; those before it are as they are.
+        kept = max(0, bisect_right(self.bursts, first_frame, key=lambda burst: burst[1]) - 1)
+        self.frames -= sum(self.known(start, stop) for start, stop in self.bursts[kept:])
+        self.bursts += [[first_frame + start, first_frame + stop] for start, stop in box.runs]
+        self._tidy(kept)
 
     def absorb(self, other: Track) -> None:
         """Become one with another track."""
@@ -105,23 +109,26 @@ class Track:
         self.coarse_frames += other.coarse_frames
         self.fine_frames += other.fine_frames
         self.bursts += other.bursts
+        self.frames = 0
         self._narrow()
-        self._tidy()
+        self._tidy(0)
 
     def _narrow(self) -> None:
         total = np.cumsum(self.energy, dtype=float)
         self.low = int(np.searchsorted(total, EDGE_SHARE * total[-1]))
         self.high = int(np.searchsorted(total, (1 - EDGE_SHARE) * total[-1])) + 1
 
-    def _tidy(self) -> None:
-        self.bursts.sort()
-        tidy = [self.bursts[0]]
-        for start, stop in self.bursts[1:]:
+    def _tidy(self, kept: int) -> None:
+        """Join bursts that touch, but for the first ones; count the frames of the others."""
+        first, *others = sorted(self.bursts[kept:])
+        tidy = [first]
+        for start, stop in others:
             if self.known(tidy[-1][1], start) <= 2 * SLICE_FRAMES:
                 tidy[-1][1] = max(tidy[-1][1], stop)
             else:
                 tidy.append([start, stop])
-        self.bursts = tidy
+        self.bursts[kept:] = tidy
+        self.frames += sum(self.known(start, stop) for start, stop in tidy)
 
 
 class Tracker:
