@@ -23,6 +23,7 @@ __all__ = [
     "sigmf_annotator",
     "survey",
     "survey_display",
+    "waterfall",
     "window_batcher",
 ]
 
@@ -39,6 +40,7 @@ _HOMES = {
     "sigmf_annotator": "gr_tsddae.blocks.sigmf_annotator_block",
     "survey": "gr_tsddae.blocks.survey_block",
     "survey_display": "gr_tsddae.blocks.survey_display_block",
+    "waterfall": "gr_tsddae.blocks.waterfall_block",
     "window_batcher": "gr_tsddae.bindings",
 }
 

@@ -123,7 +123,7 @@ class conditioner(gr.hier_block2):
             first = self.without_dc
         stages = [self.rotator, self.decimator, self.resampler, self.band, self.retagger]
         self.connect(first, *[stage for stage in stages if stage is not None], self)
-        self._decimation = decimation
+        self._decimation, self._offset_hz = decimation, offset_hz
         self._note_delay()
         if retunable:
             self._multiple = self._output_rate_hz / (
@@ -143,6 +143,7 @@ class conditioner(gr.hier_block2):
         except (ValueError, TypeError) as error:
             log.error("offset not changed: %s", error)
             return
+        self._offset_hz = float(offset_hz)
         command = pmt.dict_add(pmt.make_dict(), pmt.intern("inc"), pmt.from_double(increment))
         self.rotator.to_basic_block()._post(pmt.intern("cmd"), command)
 
@@ -167,19 +168,28 @@ class conditioner(gr.hier_block2):
         """Tune to another signal, whose place and width another block has measured.
 
         Args:
-            wanted: any of offset_hz, symbol_rate_hz and occupied_bandwidth_hz, in Hz. What is
-                absent, or what the model does not go by, changes nothing.
+            wanted: any of offset_hz, symbol_rate_hz, occupied_bandwidth_hz and bandwidth_hz, in Hz.
+                What is absent, or what the model does not go by, changes nothing.
 
         Raises:
             ValueError: If an entry is out of its range; then nothing changes.
         """
         name = "occupied_bandwidth_hz" if self._by_bandwidth else "symbol_rate_hz"
         offset_hz, width_hz = wanted.get("offset_hz"), wanted.get(name)
+        bandwidth_hz = wanted.get("bandwidth_hz")
+        if self._by_bandwidth:
+            width_hz, bandwidth_hz = width_hz or bandwidth_hz, None
         if offset_hz is not None:
             offset_hz = self._checked_offset(offset_hz)
-        if width_hz is not None:
+        if width_hz is not None and self._multiple * width_hz != self._output_rate_hz:
             self._change_rate(name, float(width_hz))
-        if offset_hz is not None:
+        if bandwidth_hz is not None:
+            widest_hz = self._checked_bandwidth(0.0)
+            self.band.set_taps(
+                self._band_taps(self._checked_bandwidth(min(bandwidth_hz, widest_hz)))
+            )
+            self._note_delay()
+        if offset_hz is not None and offset_hz != self._offset_hz:
             self.set_offset_hz(offset_hz)
 
     def _change_rate(self, name: str, width_hz: float) -> None:

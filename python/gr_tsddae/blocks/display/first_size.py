@@ -7,6 +7,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QScrollArea, QWidget
 
 SCREEN_SHARE = 0.95  # of the screen, at most
+LEAST = QSize(1216, 684)  # that share of the smallest screen that all examples are made for
 
 
 def fit_window(widget: QWidget) -> None:
@@ -16,7 +17,7 @@ def fit_window(widget: QWidget) -> None:
     size was restored, or chosen by a program, stays as it is.
 
     Args:
-        widget: shown for the first time.
+        widget: in the window; about to be shown for the first time.
     """
     window = widget.window()
     if window.testAttribute(Qt.WA_Resized) or window is widget:
@@ -29,5 +30,6 @@ def fit_window(widget: QWidget) -> None:
     content = area.widget()
     around = window.size() - area.viewport().size()
     wanted = content.sizeHint().expandedTo(content.minimumSizeHint()) + around
+    wanted = wanted.expandedTo(LEAST)
     screen = widget.screen().availableGeometry().size() * SCREEN_SHARE
     window.resize(wanted.expandedTo(window.size()).boundedTo(QSize(screen)))

@@ -161,8 +161,8 @@ class History:
         """Find the neighbouring decisions with one label around a moment on the axis.
 
         Returns:
-            label, first_sample, sample_count, time_s (Unix seconds or None), and start_s and end_s
-            on the axis. None where there is no decision.
+            label, confidence (mean of the best class), first_sample, sample_count, time_s (Unix
+            seconds or None), and start_s and end_s on the axis. None where there is no decision.
         """
         slots = self._slots[: self._count]
         at = int(np.searchsorted(slots["end_s"], moment_s, "right"))
@@ -186,8 +186,10 @@ class History:
             high += 1
         one, two = slots[low], slots[high]
         offset_s = float(one["utc_offset_s"])
+        rows = np.arange(low, high + 1)
         return {
             "label": self.classes[one["best"]] if one["known"] else UNKNOWN,
+            "confidence": float(self._probabilities[rows, slots["best"][rows]].mean()),
             "first_sample": int(one["first_sample"]),
             "sample_count": int(two["end_sample"] - one["first_sample"]),
             "time_s": None if np.isnan(offset_s) else offset_s + float(one["start_s"]),

@@ -128,7 +128,7 @@ class Painting:
             self._fitted(where, LEFT, WAITING, theme.muted, most=0.3)
             return
         colour = theme.muted if self.old or decision["label"] == UNKNOWN else theme.text
-        self._fitted(self.layout.label, LEFT, decision["label"], colour, most=0.78)
+        self._fitted(self.layout.label, LEFT, decision["label"], colour, most=0.68)
 
     def _side(self) -> None:
         """Draw the confidence, and the time of the decision."""

@@ -13,13 +13,20 @@ from typing import Any
 
 from qtpy.QtCore import QPointF, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QShowEvent
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from gr_tsddae.blocks.display.first_size import fit_window
 from gr_tsddae.blocks.display.guards import called_by_qt, without_garbage_collection
+from gr_tsddae.blocks.display.keeping import offer_to_keep
 from gr_tsddae.blocks.display.paint import Painting
 from gr_tsddae.blocks.display.state import DisplayState, Inbox
 from gr_tsddae.blocks.display.theme import Layout, theme_for
+from gr_tsddae.blocks.display.words import stretch_text
+
+HELP = (
+    "point at the history: what was decided when  ·  click: choose it  ·  "
+    "Ctrl+C: copy  ·  Ctrl+S: save"
+)
 
 
 @dataclass
@@ -48,9 +55,13 @@ class RecognitionWidget(QWidget):
         self.selection: dict[str, Any] | None = None
         self._shown: tuple[str, ...] = ()
         self._painted = ()
+        self._note = ""
         self.setMinimumSize(480, 300)
         self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
         self.setAttribute(Qt.WA_OpaquePaintEvent)
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.ClickFocus)  # for the keys of offer_to_keep
+        offer_to_keep(self, self.text)
         self._timer = QTimer(self)
         self._timer.timeout.connect(self._update)
         self._timer.start(round(1000 / settings.update_rate_hz))
@@ -127,7 +138,7 @@ class RecognitionWidget(QWidget):
                 now_s=time.monotonic(),
             )
             painting.paint(self.rect())
-            self.setToolTip(painting.note)
+            self._note = painting.note
         finally:
             painter.end()
 
@@ -139,6 +150,30 @@ class RecognitionWidget(QWidget):
         history = self.state.history
         ago = (raster.right() - position.x()) / raster.width()
         return history.edge_s - ago * history.span_s
+
+    @called_by_qt
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Say what was decided where the pointer is; elsewhere the last line in full, and keys."""
+        moment_s = self.moment_at(event.localPos())
+        history = self.state.history
+        stretch = None if moment_s is None else history.stretch_at(moment_s)
+        if stretch is None:
+            self.setToolTip(f"{self._note}\n{HELP}".strip())
+            return
+        self.setToolTip("")
+        QToolTip.showText(event.globalPos(), stretch_text(stretch, history.edge_s), self)
+
+    def text(self) -> str:
+        """What is seen, in words: the decision, the classes' probabilities, and the last line."""
+        decision = self.state.decision
+        if decision is None:
+            return "no decision yet\n"
+        lines = [f"{decision['label']}\t{decision['confidence']:.1%}"]
+        by_probability = sorted(decision["probabilities"].items(), key=lambda each: -each[1])
+        lines += [f"{name}\t{probability:.1%}" for name, probability in by_probability]
+        if self.selection:
+            lines.append(stretch_text(self.selection, self.state.history.edge_s))
+        return "\n".join([*lines, self._note]) + "\n"
 
     @called_by_qt
     def mousePressEvent(self, event: QMouseEvent) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gr_tsddae.blocks.display.state import DisplayState
 from gr_tsddae.blocks.display.theme import Theme
-from gr_tsddae.blocks.display.units import si
+from gr_tsddae.blocks.display.units import si, utc
 
 
 def status_pieces(state: DisplayState, theme: Theme) -> list[tuple[str, str, str]]:
@@ -35,6 +35,24 @@ def status_pieces(state: DisplayState, theme: Theme) -> list[tuple[str, str, str
         pieces.append((f"latency {p50:.0f} ms, p99 {p99:.0f} ms", f"{p50:.0f}/{p99:.0f} ms",
                        theme.muted))  # fmt: skip
     return pieces
+
+
+def stretch_text(stretch: dict[str, Any], edge_s: float) -> str:
+    """Say what was decided in a stretch of the history, when, and for how long."""
+    first, count = stretch["first_sample"], stretch["sample_count"]
+    length_s = stretch["end_s"] - stretch["start_s"]
+    if stretch["time_s"] is None:
+        when = f"{edge_s - stretch['start_s']:.1f} s ago"
+    else:
+        begin, end = (
+            utc(at, "%H:%M:%S") for at in (stretch["time_s"], stretch["time_s"] + length_s)
+        )
+        when = f"{begin} to {end} UTC"
+    return (
+        f"{stretch['label']}, mean confidence {stretch['confidence']:.0%}\n"
+        f"{when}, for {length_s:.2f} s\n"
+        f"samples {first:,} to {first + count - 1:,}"
+    )
 
 
 def note(

@@ -21,7 +21,7 @@ from gr_tsddae.blocks.survey_view.emissions import HeardEmission, lasts
 from gr_tsddae.blocks.survey_view.places import Rectangle, View, box, hit, place_labels
 from gr_tsddae.blocks.survey_view.state import SurveyState
 from gr_tsddae.blocks.survey_view.theme import SurveyTheme
-from gr_tsddae.blocks.survey_view.waterfall import ROWS, quiet_level
+from gr_tsddae.blocks.survey_view.waterfall import ROWS, loud_level, quiet_level
 from gr_tsddae.blocks.survey_view.words import box_texts, tooltip
 
 # At the end of the program pyqtgraph looks at every object there is, and parts of torch warn then.
@@ -166,7 +166,7 @@ class WaterfallPlot(pg.PlotWidget):
         self.boxes: list[tuple[int, Rectangle]] = []  # on the screen, the most important first
         self._shown_s = 0.0  # upper edge of the view while it follows
         self._view_s = min(10.0, state.waterfall.span_s)
-        self._floor_level: float | None = None
+        self._coloured_for: tuple[float, float] | None = None  # floor, loud
         self._drawn: tuple[Any, ...] = ()
         self.hideButtons()
         self.view = self.getPlotItem().getViewBox()
@@ -193,7 +193,7 @@ class WaterfallPlot(pg.PlotWidget):
         for axis in (self.frequency_axis, self.time_axis):
             axis.setPen(theme.base.line)
             axis.setTextPen(theme.base.text)
-        self._floor_level = None
+        self._coloured_for = None
         self._drawn = ()
 
     def set_state(self, state: SurveyState) -> None:
@@ -267,12 +267,14 @@ class WaterfallPlot(pg.PlotWidget):
 
     def _colour(self, levels: Any) -> None:
         """Let the colours follow the noise floor, slowly enough not to flicker."""
-        newest = quiet_level(levels[-FLOOR_ROWS:])
-        if newest is None:
+        rows = levels[-FLOOR_ROWS:]
+        quiet, loud = quiet_level(rows), loud_level(rows)
+        if quiet is None or loud is None:
             return
-        if self._floor_level is None or abs(newest - self._floor_level) > FLOOR_TOLERANCE:
-            self._floor_level = newest
-            self.image.setLookupTable(self.theme.lut(newest))
+        before = self._coloured_for
+        if before is None or max(abs(quiet - before[0]), abs(loud - before[1])) > FLOOR_TOLERANCE:
+            self._coloured_for = quiet, loud
+            self.image.setLookupTable(self.theme.lut(quiet, loud))
 
     @called_by_qt
     def _moved(self, *_: Any) -> None:

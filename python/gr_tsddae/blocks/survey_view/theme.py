@@ -16,6 +16,7 @@ from gr_tsddae.blocks.display import theme as shared
 from gr_tsddae.blocks.survey_view.waterfall import BLANK, STEP_DB
 
 BELOW_DB, ABOVE_DB = 6.0, 34.0  # the colours reach from under the floor to over it
+LOUDER_DB = 15.0  # and so far over what much of the band passes
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,18 @@ class SurveyTheme:
     unknown_box: str
     chosen_box: str
 
-    def lut(self, floor_level: float) -> np.ndarray:
-        """The colour of each level, uint8 (256, 4), for a noise floor at some level."""
+    def lut(self, floor_level: float, loud_level: float = 0.0) -> np.ndarray:
+        """The colour of each level, uint8 (256, 4).
+
+        Args:
+            floor_level: where the noise floor is.
+            loud_level: that much of the band passes. If it is high, as where a filter has left
+                little of the band, the colours reach over it.
+        """
         rgb = np.array([QColor(stop).getRgb()[:3] for stop in self.ramp], float)  # (stops, 3)
         over_db = (np.arange(256) - floor_level) * STEP_DB
-        at = (over_db + BELOW_DB) / (BELOW_DB + ABOVE_DB) * (len(rgb) - 1)
+        above_db = max(ABOVE_DB, (loud_level - floor_level) * STEP_DB + LOUDER_DB)
+        at = (over_db + BELOW_DB) / (BELOW_DB + above_db) * (len(rgb) - 1)
         colours = np.stack([np.interp(at, range(len(rgb)), line) for line in rgb.T], 1)
         colours[BLANK] = QColor(self.blank).getRgb()[:3]
         return np.concatenate([np.rint(colours), np.full((256, 1), 255)], 1).astype(np.uint8)

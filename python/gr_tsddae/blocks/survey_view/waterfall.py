@@ -117,6 +117,12 @@ def quiet_level(rows: np.ndarray) -> float | None:
     return float(np.percentile(heard, 25)) if len(heard) else None
 
 
+def loud_level(rows: np.ndarray) -> float | None:
+    """The level that a tenth of the places in some rows pass; None where all are blank."""
+    heard = rows[rows != BLANK]
+    return float(np.percentile(heard, 90)) if len(heard) else None
+
+
 def _at_most(power_db: np.ndarray, most: int) -> np.ndarray:
     """The spectrum in at most so many bins, each with the highest power of those it replaces."""
     if len(power_db) <= most:

@@ -29,6 +29,7 @@ from qtpy.QtWidgets import (
 
 from gr_tsddae.blocks.display.first_size import fit_window
 from gr_tsddae.blocks.display.guards import called_by_qt
+from gr_tsddae.blocks.display.keeping import ask_and_save
 from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.survey_view.emissions import HeardEmission
 from gr_tsddae.blocks.survey_view.plot import WaterfallPlot
@@ -39,6 +40,10 @@ from gr_tsddae.blocks.survey_view.words import bandwidth, frequency, label_text,
 
 LISTING_S = 0.2  # between updates of the table: faster, nobody can read it
 MINIMUM_SIZE = QSize(880, 560)
+KEYS = (
+    "Space: follow or stay  ·  Home: whole band  ·  + −: zoom  ·  T: tune  ·  R: record  ·  "
+    "Esc: choose none  ·  Ctrl+F: filter  ·  Ctrl+C: copy  ·  Ctrl+S: save"
+)
 
 
 @dataclass
@@ -112,7 +117,8 @@ class SurveyWidget(QWidget):
         self.record_button = QPushButton("Record this")
         self.record_button.setToolTip("Record the chosen emission under this name (R)")
         self.filter = QLineEdit()
-        self.filter.setPlaceholderText("show only rows with … (Ctrl+F)")
+        self.filter.setPlaceholderText("filter rows (Ctrl+F)")
+        self.filter.setToolTip("Show only the rows that contain this text")
         self.filter.setClearButtonEnabled(True)
         self.filter.setMaximumWidth(260)
         self.copy_button = QPushButton("Copy")
@@ -179,6 +185,7 @@ class SurveyWidget(QWidget):
             ("+", lambda: self.plot.zoom(0.5)),
             ("-", lambda: self.plot.zoom(2.0)),
             ("Ctrl+F", self.filter.setFocus),
+            ("Ctrl+S", lambda: ask_and_save(self)),
             ("Esc", lambda: self.choose(0)),
         ):
             shortcut = QShortcut(QKeySequence(keys), self)
@@ -263,6 +270,7 @@ class SurveyWidget(QWidget):
         menu.addAction("Tune to it", self.tune_to_chosen)
         menu.addAction("Record this", self.record_chosen)
         menu.addAction("Copy its row", self.table.copy)
+        menu.addAction("Save picture… (Ctrl+S)", lambda: ask_and_save(self))
         menu.setAttribute(Qt.WA_DeleteOnClose)
         menu.popup(where)
 
@@ -295,7 +303,7 @@ class SurveyWidget(QWidget):
         for control in (self.tune_button, self.record_button, self.name):
             control.setEnabled(emission is not None)
         if emission is None:
-            text = "click a box or a row to tune to it"
+            text = "click a box or a row to tune to it; keys: point here"
         else:
             pieces = [
                 f"{emission.id}: {label_text(emission)}",
@@ -308,7 +316,7 @@ class SurveyWidget(QWidget):
                 pieces.insert(0, f"● recorded as {self.recorded[emission.id]}")
             text = "  ·  ".join(pieces)
         self.chosen_text.setText(text)
-        self.chosen_text.setToolTip(text)
+        self.chosen_text.setToolTip(f"{text}\n{KEYS}")
 
 
 def tune_message(emission: HeardEmission) -> dict[str, Any]:
