@@ -109,7 +109,7 @@ class FileOfSamples(gr.hier_block2):
 
 
 class DecisionPrinter(gr.basic_block):
-    """Prints decisions and the classifier's losses as they come, and keeps them."""
+    """Prints decisions as they come, and keeps them and the status."""
 
     def __init__(self):
         gr.basic_block.__init__(self, name="decision printer", in_sig=None, out_sig=None)
@@ -128,8 +128,7 @@ class DecisionPrinter(gr.basic_block):
         bar = "#" * round(20 * decision.confidence)
         print(
             f"{start_s:9.3f} s {megahertz}  {decision.label:<8} {decision.confidence:4.0%} "
-            f"{bar:<20}  {self.status.get('rate_in_samples_per_s', 0) / 1e3:7.1f} kS/s  "
-            f"{self.status.get('windows_dropped', 0)} dropped",
+            f"{bar:<20}  {decision.windows} windows",
             flush=True,
         )
 
