@@ -32,12 +32,8 @@ lint: setup
 	$(BIN)/ruff format --check .
 	clang-format --dry-run --Werror $$(git ls-files '*.h' '*.cc')
 
-# Where no terminal is installed, the last name keeps Companion from asking for one: it exists,
-# and is no program.
-TERMINAL := $(firstword $(shell command -v x-terminal-emulator xterm gnome-terminal) /dev/null)
-
 companion: setup
-	GR_CONF_GRC_XTERM_EXECUTABLE="$(TERMINAL)" $(BIN)/gnuradio-companion $(FLOWGRAPH)
+	$(BIN)/gnuradio-companion $(FLOWGRAPH)
 
 doctor: setup
 	$(BIN)/tsddae doctor
