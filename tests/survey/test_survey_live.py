@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from gr_tsddae.survey.__main__ import main
@@ -81,6 +82,22 @@ def test_an_emission_is_told_when_it_has_ended_and_ctrl_c_tells_the_rest(survey,
     # Those of the second time were on when the user ended the stream.
     assert any(float(line.split()[1]) > 3.4 for line in rest if line[:4].strip().isdigit())
     assert running.stderr.read() == b""
+
+
+def test_what_goes_on_is_told_of_before_it_ends(survey):
+    rng = np.random.default_rng(1)
+    rate_hz, count = 20e3, 250_000  # 12.5 s
+    iq = 20 * np.exp(0.6j * np.arange(count)) + 3 * rng.standard_normal((count, 2)) @ [1, 1j]
+    samples = np.rint(np.stack([iq.real, iq.imag], 1) + 127.5).astype(np.uint8).tobytes()
+    running = survey("--rate", str(rate_hz), "--json")
+    running.stdin.write(samples)
+    running.stdin.flush()
+    told = json.loads(running.stdout.readline())  # while the pipe is open
+    assert (told["kind"], told["id"], told["start_s"]) == ("updated", 1, 0.0)
+    out, _ = running.communicate(timeout=100)
+    (ended,) = map(json.loads, out.splitlines())
+    assert (ended["kind"], ended["id"]) == ("ended", 1)
+    assert ended["stop_s"] == pytest.approx(12.5, abs=0.2)
 
 
 def test_nobody_reads_the_output(survey, samples):

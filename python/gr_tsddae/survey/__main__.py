@@ -28,6 +28,7 @@ from gr_tsddae.survey.live import survey_live
 from gr_tsddae.survey.naming import CLASSES, Signal, load_signals
 from gr_tsddae.survey.output import files, table
 from gr_tsddae.survey.recording import survey_recording
+from gr_tsddae.survey.stream import Event
 from gr_tsddae.survey.truth import recordings, scenes
 from gr_tsddae.zoo import add_model_option, find
 
@@ -120,7 +121,7 @@ def run(arguments: argparse.Namespace) -> None:
                 wanted=is_wanted,
                 quiet=arguments.quiet,
             )
-            _print_live((e for e in live if _is_named(e, only)), capture, arguments)
+            _print_live((e for e in live if _is_named(e.emission, only)), capture, arguments)
             return
         found = survey_recording(
             capture,
@@ -147,16 +148,15 @@ def _is_named(emission: Emission, names: Sequence[str]) -> bool:
     return not names or bool({emission.label, *emission.candidates} & {*names})
 
 
-def _print_live(
-    emissions: Iterable[Emission], capture: Capture, arguments: argparse.Namespace
-) -> None:
+def _print_live(events: Iterable[Event], capture: Capture, arguments: argparse.Namespace) -> None:
     """Print each emission when it comes: as in the table, or as a line of JSON."""
     absolute = capture.center_frequency_hz is not None
     if not arguments.json:
         print(table.header(absolute=absolute), flush=True)
-    for emission in emissions:
-        lines = table.lines_of(emission, absolute=absolute)
-        text = json_text(emission.as_dict()) if arguments.json else "\n".join(lines)
+    for event in events:
+        lines = table.lines_of(event.emission, absolute=absolute, goes_on=event.kind != "ended")
+        content = {"kind": event.kind, **event.emission.as_dict()}
+        text = json_text(content) if arguments.json else "\n".join(lines)
         with tqdm.external_write_mode():  # not into the line of progress
             print(text, flush=True)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gr_tsddae.inference.recognizer import Recognizer
 
 READ_SAMPLES = 1 << 16
+LASTING_S = 10.0  # after which an emission that goes on is told of
 JUDGED_S = 5.0  # of the stream: a stretch in which the survey keeps up, or does not
 
 
@@ -31,9 +32,10 @@ def survey_live(
     threshold: float,
     wanted: Callable[[Emission], bool] = lambda emission: True,
     quiet: bool = True,
-) -> Iterator[Emission]:
+) -> Iterator[Event]:
     """Yield each emission of a stream when it has ended, recognised and named.
 
+    One that goes on after 10 s is told of then, too ("updated"), by the number it ends with.
     The end of the stream, and Ctrl-C, end all emissions. The last second of an emission is
     recognised: older samples are gone. The sender waits while the survey works.
 
@@ -52,13 +54,24 @@ def survey_live(
         max(4096, survey.grid.slab_samples),
     )
     told = 0
+    number_of: dict[int, int] = {}  # those that were told of and go on
 
-    def finished(events: list[Event]) -> Iterator[Emission]:
+    def told_of(events: list[Event]) -> Iterator[Event]:
         nonlocal told
         for event in events:
-            if event.kind != "ended" or not wanted(event.emission):
-                continue
             emission = event.emission
+            if event.kind == "withdrawn":
+                number_of.pop(emission.id, None)
+            lasted_s = emission.stop_s - emission.start_s
+            lasts = event.kind == "updated" and lasted_s >= LASTING_S
+            is_news = event.kind == "ended" or (lasts and emission.id not in number_of)
+            if not is_news or not wanted(emission):
+                continue
+            number = number_of.pop(emission.id, 0)
+            if not number:
+                number = told = told + 1
+            if lasts:
+                number_of[emission.id] = number
             if recognizer is not None:
                 from gr_tsddae.survey.recognition import recognise
 
@@ -66,9 +79,8 @@ def survey_live(
                 emission = recognise(
                     emission, recognizer(), cutter, rate_hz, threshold, since_s=since_s
                 )
-            told += 1
-            emission = replace(emission, id=told, band_center_hz=capture.center_frequency_hz)
-            yield named(emission, signals, sample_rate_hz=rate_hz)
+            emission = replace(emission, id=number, band_center_hz=capture.center_frequency_hz)
+            yield Event(event.kind, named(emission, signals, sample_rate_hz=rate_hz))
 
     quiet = quiet or not sys.stderr.isatty()
     pace = _Pace()
@@ -81,9 +93,9 @@ def survey_live(
             events = survey.push(iq)
             bar.set_postfix_str(f"{survey.open_count} on the air", refresh=False)
             bar.update(len(iq))
-            yield from finished(events)
+            yield from told_of(events)
             pace.add(time.monotonic() - at_s, len(iq) / rate_hz)
-        yield from finished(survey.flush())
+        yield from told_of(survey.flush())
     if survey.not_finite:
         count, whole = survey.not_finite, survey.samples_seen
         print(f"{count} of {whole} samples are not finite: taken for 0", file=sys.stderr)

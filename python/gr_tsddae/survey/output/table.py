@@ -81,8 +81,9 @@ def header(*, absolute: bool) -> str:
     )
 
 
-def lines_of(emission: Emission, *, absolute: bool) -> Iterator[str]:
+def lines_of(emission: Emission, *, absolute: bool, goes_on: bool = False) -> Iterator[str]:
     """One line of figures, and more where there is more to say."""
+    stop = "goes on" if goes_on else f"{emission.stop_s:.4f}"
     sign = "" if absolute else "+"
     mhz = ((emission.band_center_hz or 0.0) + emission.center_hz) / 1e6
     rate = baud(emission.symbol_rate_hz) if emission.symbol_rate_hz else "-"
@@ -90,7 +91,7 @@ def lines_of(emission: Emission, *, absolute: bool) -> Iterator[str]:
     if emission.label != UNKNOWN:
         label += f" {emission.confidence:.2f}"
     yield (
-        f"{emission.id:>4} {emission.start_s:>10.4f} {emission.stop_s:>10.4f} "
+        f"{emission.id:>4} {emission.start_s:>10.4f} {stop:>10} "
         f"{mhz:>{sign}13.6f} {hertz(emission.bandwidth_hz):>9} {emission.snr_db:>7.1f} "
         f"{rate:>14}  {label}"
     )
