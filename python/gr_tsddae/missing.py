@@ -6,6 +6,7 @@ import sysconfig
 from pathlib import Path
 
 OLDEST_TORCH = (2, 4)
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 _NETWORKS = ("torch", "safetensors")
 
 
@@ -28,8 +29,9 @@ def pip_line(*packages: str) -> str:
 
 def torch_line() -> str:
     """Return what installs all that networks need."""
-    wanted = "torch>={}.{}".format(*OLDEST_TORCH)
-    line = pip_line(wanted, "safetensors")
+    # PyPI's builds bring gigabytes of CUDA; "2.9.1+cpu" of the other index is newer than "2.9.1".
+    cpu = [] if Path("/proc/driver/nvidia/version").exists() else ["--extra-index-url", CPU_INDEX]
+    line = pip_line("torch>={}.{}".format(*OLDEST_TORCH), "safetensors", *cpu)
     if sys.executable != "/usr/bin/python3":
         return line
     return f"sudo apt install python3-torch python3-safetensors (from Debian 13 on), or {line}"
@@ -51,4 +53,4 @@ def check_torch(version: str) -> None:
         ImportError: If it is too old.
     """
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_TORCH:
-        raise ImportError(f"torch {version} is too old for networks; run: {pip_line('torch>=2.4')}")
+        raise ImportError(f"torch {version} is too old for networks; run: {torch_line()}")
