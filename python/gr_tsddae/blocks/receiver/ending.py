@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A flowgraph whose receiver no longer answers ends all the same."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any
+
+PATIENCE_S = 5.0
+
+
+def end_in_time(top: Any, patience_s: float = PATIENCE_S) -> None:
+    """Let a flowgraph end even if one of its blocks never returns.
+
+    gr-osmosdr waits without an end for the bytes of an rtl_tcp server that has gone, so GNU Radio
+    waits for gr-osmosdr, and neither the window nor a signal ends the program. All other blocks
+    stop meanwhile, and close their files. What is left after some seconds is only this wait: then
+    the process leaves, says so, and returns 1.
+
+    Args:
+        top: the flowgraph. Its methods `stop` and `wait` are replaced.
+        patience_s: how long blocks may take to stop.
+    """
+    stop, wait = top.stop, top.wait
+    timers: list[threading.Timer] = []
+
+    def leave() -> None:
+        print(
+            f"The flowgraph did not stop within {patience_s:g} s: its receiver does not answer "
+            "(has the rtl_tcp server gone?). Leaving without it.",
+            file=sys.stderr,
+        )
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
+
+    def stop_in_time() -> None:
+        if not timers:
+            timers.append(threading.Timer(patience_s, leave))
+            timers[0].daemon = True
+            timers[0].start()
+        stop()
+
+    def wait_in_time() -> None:
+        wait()
+        while timers:
+            timers.pop().cancel()
+
+    top.stop, top.wait = stop_in_time, wait_in_time
