@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SigMF metadata: parsed, judged by the schema, and mended where samples allow it."""
+"""SigMF metadata: parsed, judged by a schema, and mended where samples allow it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,9 @@ from gr_tsddae.iq.formats.capture_errors import (
     CaptureMissingError,
 )
 from gr_tsddae.iq.formats.sample_format import SampleFormat
+from gr_tsddae.iq.sigmf.fields import SCHEMA
 
 log = logging.getLogger(__name__)
-
-# Version 1.2.6 as the `sigmf` library ships it (LGPL-3.0-or-later): Debian does not have the
-# library.
-_SCHEMA = Path(__file__).with_name("schema-meta.json")
 
 # Fields that say which bytes are samples, and of what: a wrong one is not passed over.
 _DECISIVE = {
@@ -146,11 +143,19 @@ def _is_known(datatype: Any) -> bool:
     return False
 
 
+def _schema() -> dict[str, Any]:
+    try:
+        from sigmf.schema import get_schema
+    except ImportError:
+        return SCHEMA
+    return get_schema()
+
+
 def _validate(metadata: dict[str, Any], where: str) -> list[str]:
     """Take out the fields that the schema finds invalid, and say which they are."""
     import jsonschema
 
-    schema = json.loads(_SCHEMA.read_bytes())
+    schema = _schema()
     validator = jsonschema.validators.validator_for(schema)(schema)
     faults, unfit = [], set()  # of annotations, by number
     for error in list(validator.iter_errors(metadata)):
