@@ -51,6 +51,17 @@ def test_each_verdict(folder, capsys):
     assert "gone.cf32" in said.err
 
 
+def test_a_fault_is_printed_and_strict_refuses_it(folder, capsys):
+    iq = np.ones(20_000, np.complex64).tobytes()
+    (folder / "killed.cf32").write_bytes(iq[:-3])
+    (folder / "killed.csv").write_text(HEAD + "killed.cf32,cf32,500e3,,noise,\n")
+    given = ["evaluate", "--recordings", str(folder / "killed.csv")]
+    assert main(given) == 0
+    assert "warning: " in capsys.readouterr().err
+    assert main([*given, "--strict"]) == 1
+    assert "error: " in capsys.readouterr().err
+
+
 def test_counts():
     outcomes = [
         Outcome("a", "FM", "wrong", 1, "BPSK", 0.95, named="right"),

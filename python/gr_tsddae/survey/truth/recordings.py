@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gr_tsddae.command import Parser, number
+from gr_tsddae.command import Parser, number, tell
 from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.labels import NOISE, UNKNOWN
 from gr_tsddae.survey import DEFAULT_MODEL
@@ -91,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add_model_option(top, DEFAULT_MODEL)
     top.add_argument("--threshold", type=number, default=0.6, help="default: 0.6")
+    top.add_argument(
+        "--strict", action="store_true", help="refuse a recording that has a fault of any kind"
+    )
     top.add_argument("--device", default="cpu", help="auto, cpu, cuda (default: cpu)")
     top.add_argument("--json", action="store_true", help="everything as JSON on stdout")
     top.add_argument("--markdown", action="store_true", help="a table for a page")
@@ -117,7 +120,7 @@ def run(arguments: argparse.Namespace) -> None:
     recognizer = Recognizer(arguments.model, device=arguments.device)
     signals = load_signals(user_file=False)
     outcomes = [
-        judged(row, root, recognizer, signals, arguments.threshold)
+        judged(row, root, recognizer, signals, arguments.threshold, strict=arguments.strict)
         for row in tqdm(rows, leave=False, disable=not sys.stderr.isatty(), desc="surveying")
         if row.path not in missing
     ]
@@ -176,9 +179,15 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def judged(
-    row: Row, root: Path, recognizer: Recognizer, signals: Sequence[Signal], threshold: float
+    row: Row,
+    root: Path,
+    recognizer: Recognizer,
+    signals: Sequence[Signal],
+    threshold: float,
+    *,
+    strict: bool = False,
 ) -> Outcome:
-    """Survey one recording and compare.
+    """Survey one recording and compare; what is wrong with it is printed.
 
     Raises:
         CaptureError: it cannot be read.
@@ -188,7 +197,9 @@ def judged(
         dtype=row.dtype,
         sample_rate_hz=row.sample_rate_hz,
         center_frequency_hz=row.center_frequency_hz,
+        strict=strict,
     ) as capture:
+        tell(capture)
         ready = None if recognizer is None else lambda: recognizer
         emissions = survey_recording(capture, ready, signals, threshold=threshold).emissions
     truth = " or ".join(row.labels) or UNKNOWN
