@@ -34,6 +34,7 @@ from gr_tsddae.train.measure.details import summary_lines
 from gr_tsddae.train.measure.taught import Old, rejection_from
 from gr_tsddae.train.run.lock import alone_in
 from gr_tsddae.train.windows.feed import Batch, seed_of
+from gr_tsddae.train.windows.on_air import OnAir
 from gr_tsddae.train.windows.own_windows import OwnWindows, Subset
 from gr_tsddae.train.windows.parts import spread
 from gr_tsddae.train.windows.rehearsal import KEPT_TO_MEASURE, KEPT_WINDOWS, Kept, write_kept
@@ -119,8 +120,12 @@ class TeachConfig:
         return self.out.resolve().name if self.name is None else self.name
 
 
-def teach(config: TeachConfig) -> zoo.Card:
+def teach(config: TeachConfig, cut: OnAir | None = None) -> zoo.Card:
     """Read recordings, adapt a model to them, measure it, and write its folder.
+
+    Args:
+        config: Of the command.
+        cut: The windows of the recordings, where they were cut already.
 
     Returns:
         The card of the new model.
@@ -146,6 +151,7 @@ def teach(config: TeachConfig) -> zoo.Card:
         options=({"strict": True} if config.strict else {}) | config.options,
         measure=config.measure,
         fewest_classes=1 if config.keep else 2,
+        cut=cut,
         seed=config.seed,
     )
     for line in windows.lines():
@@ -339,13 +345,15 @@ def _verdict(adapted: Adapted) -> str:
 def _result_lines(accuracy: dict[str, Any]) -> list[str]:
     """Format confusion matrix, recall and scores for a terminal."""
     classes = accuracy["classes"]
+    table = np.array(accuracy["confusion"])
+    rows, columns = np.flatnonzero(table.any(1)), np.flatnonzero(table.any(0) | table.any(1))
     width = max(7, *map(len, classes)) + 1
     lines = [
         "by window, of moments that were not learned from; rows are true, columns are called:",
-        " " * width + "".join(f"{name:>{width}}" for name in classes) + f"{'recall':>9}",
+        " " * width + "".join(f"{classes[i]:>{width}}" for i in columns) + f"{'recall':>9}",
     ]
-    for name, row in zip(classes, accuracy["confusion"], strict=True):
-        counts = "".join(f"{count:>{width}}" for count in row)
+    for number in rows:
+        name, counts = classes[number], "".join(f"{n:>{width}}" for n in table[number, columns])
         lines.append(f"{name:<{width}}{counts}{100 * accuracy['recall'][name]:>7.1f} %")
     lines += summary_lines(accuracy)
     shares = accuracy["accuracy_with_noise_added_at_snr_db"].items()

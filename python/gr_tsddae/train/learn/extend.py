@@ -8,7 +8,7 @@ from torch import nn
 from gr_tsddae.train.learn.adapt import BATCH, CLIP_NORM, Change, outputs
 from gr_tsddae.train.windows.feed import Batch, seed_of
 
-STEPS_PER_EPOCH = 30
+STEPS_PER_EPOCH = 20
 NEW_ROW_SCALE = 0.1  # of a usual row of the last layer, so that new classes begin unlikely
 NEW_ROW_BIAS = -4.0
 
@@ -55,7 +55,7 @@ def extend(
         rehearsed: Scaled windows (M, 2, L), and what the base says of them as probabilities of all
             classes (M, K), 0 for new ones.
         change: Disturbs windows to learn from, anew at each step.
-        epochs: Each of 30 steps; 0 trains the head alone, as long as 10.
+        epochs: Each of 20 steps; 0 trains the head alone, as long as 10.
         learning_rate: Highest one.
         seed: Of everything that is drawn.
     """

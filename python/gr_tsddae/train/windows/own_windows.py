@@ -18,7 +18,7 @@ from gr_tsddae.labels import NOISE
 from gr_tsddae.synth import air
 from gr_tsddae.train.windows.class_names import check_class_names
 from gr_tsddae.train.windows.feed import seed_of
-from gr_tsddae.train.windows.on_air import cut_recordings
+from gr_tsddae.train.windows.on_air import OnAir, cut_recordings
 from gr_tsddae.train.windows.parts import CHOOSE, LEARN, MEASURE, parts, spread
 from gr_tsddae.train.windows.pauses import is_on
 
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 FEWEST_WINDOWS = 10  # of a class: 6 to learn from, 2 to choose by, 2 to be measured on
 PLENTY_WINDOWS = 50  # to learn from; with fewer, the results of a class depend on chance
 CHOOSE_WINDOWS, MEASURE_WINDOWS = 200, 500  # per class at most
+NOISE_SHARE = 3  # times as many windows of noise as of another class, at most
 AVERAGED_WINDOWS = 4  # whose levels tell pauses
 PARTS = {"train": LEARN, "validation": CHOOSE, "test": MEASURE}
 MADE = -1  # recording of noise that is made
@@ -62,6 +63,7 @@ class OwnWindows:
         options: Of the reader.
         measure: Parts of paths: recordings to be measured on alone. None: they are drawn.
         fewest_classes: How many there must be.
+        cut: What `cut_recordings` gives, where it was called already.
         seed: Of the draw and of the noise.
 
     Attributes:
@@ -87,8 +89,10 @@ class OwnWindows:
         options: Mapping[str, Any],
         measure: Sequence[str] | None = None,
         fewest_classes: int = 2,
+        cut: OnAir | None = None,
         seed: int,
     ):
+        self._cut = cut
         self.path, self._card, self._seed = path, card, seed
         self.task, self.sample_rate_hz = "amc", None
         take = self._cut_by_bandwidth if card.bandwidth_multiple else self._cut_at_one_rate
@@ -116,13 +120,18 @@ class OwnWindows:
         self.split = {}
         for name, number in PARTS.items():
             which = np.flatnonzero((part == number) & (self._label >= 0))
-            chosen = spread(self._label[which], self._recording[which], limits[name])
-            self.split[name] = which[chosen]
+            # Pauses of all recordings are one class: each receiver's noise is another.
+            most = {noise: NOISE_SHARE * limits[name]}
+            self.split[name] = which[
+                spread(self._label[which], self._recording[which], limits[name], most)
+            ]
 
     def _cut_by_bandwidth(
         self, gate_db: float | None, options: Mapping[str, Any]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        found = cut_recordings(self.path, self._card, gate_db=gate_db, options=options)
+        found = self._cut
+        if found is None:
+            found = cut_recordings(self.path, self._card, gate_db=gate_db, options=options)
         self._named, self.names, self.licence = found.classes, found.names, found.licence
         self.left_out = {reason: count for reason, count in found.left_out.items() if count}
         self._read = found.rows.__getitem__

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which windows of recordings are learned from, which choose, and which measure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -68,15 +68,23 @@ def parts(
     return part, sorted(set(apart))
 
 
-def spread(label: np.ndarray, recording: np.ndarray, most: int) -> np.ndarray:
-    """Choose at most so many windows per label, as many of each recording as it has.
+def spread(
+    label: np.ndarray, recording: np.ndarray, most: int, most_of: Mapping[int, int] | None = None
+) -> np.ndarray:
+    """Choose windows, evenly spread over recordings as far as each has enough.
+
+    Args:
+        label: int64 (N,).
+        recording: int64 (N,).
+        most: Windows per label.
+        most_of: Of labels with another limit.
 
     Returns:
         int64 (n,), ascending.
     """
     kept = []
     for value in np.unique(label):
-        rest = most
+        rest = (most_of or {}).get(int(value), most)
         of = [np.flatnonzero((label == value) & (recording == r)) for r in np.unique(recording)]
         of = sorted((which for which in of if len(which)), key=len)
         for number, which in enumerate(of):

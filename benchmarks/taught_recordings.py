@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Teach a model on some recordings and judge it on the others, until each was judged.
+
+A table lists class, recording, dtype and sample_rate_hz (both empty where the file says it). Every
+class's recordings are dealt out to folds; a model learns from all but those of a fold, and judges
+these. A class with one recording is judged on other moments of it, which is said.
+
+    python benchmarks/taught_recordings.py --root DIR --json benchmarks/results/taught.json
+"""
+
+import argparse
+import csv
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from gr_tsddae import zoo
+from gr_tsddae.bench.machine import describe
+from gr_tsddae.inference.metrics import rounded
+from gr_tsddae.labels import NOISE
+from gr_tsddae.train.teach import TeachConfig, teach
+from gr_tsddae.train.windows.on_air import cut_recordings
+
+TABLE = Path(__file__).with_name("taught_recordings.csv")
+
+
+def linked(rows: list[dict[str, str]], root: Path, folder: Path) -> dict[str, list[str]]:
+    """Lay the recordings out as `teach` wants them; return the names of each class."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        source, mine = root / row["path"], names.setdefault(row["class"], [])
+        suffix = source.suffix if source.suffix == ".wav" else ".iq"
+        name = f"{len(mine):02d}-{source.stem.replace('.', '_').replace(' ', '-')}{suffix}"
+        mine.append(name)
+        (folder / row["class"]).mkdir(exist_ok=True)
+        link = folder / row["class"] / name
+        link.symlink_to(source.resolve())
+        if row["dtype"]:
+            text = f"dtype: {row['dtype']}\nsample_rate_hz: {row['sample_rate_hz']}\n"
+            link.with_suffix(".yaml").write_text(text)
+    return names
+
+
+def judged(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Count over recordings, and average over them."""
+    result: dict[str, Any] = {}
+    for what, of in (("bursts", False), ("pauses", True)):
+        rows = [row for row in found if (row["class"] == NOISE) == of]
+        count = sum(row["bursts"] for row in rows)
+        shares = [row["right"] / row["bursts"] for row in rows]
+        result |= {
+            what: count,
+            f"{what}_right": rounded(sum(row["right"] for row in rows) / max(1, count)),
+            f"{what}_right_mean_of_recordings": rounded(sum(shares) / max(1, len(shares))),
+        }
+    return result
+
+
+def table(found: list[dict[str, Any]]) -> list[str]:
+    """Format as a table for a page."""
+    lines = ["| recording | class | learned from | right | said |", "|---|---|---|---|---|"]
+    for row in found:
+        said = ", ".join(f"{name} {count}" for name, count in row["said"].items())
+        of = "pauses" if row["class"] == NOISE else row["class"]
+        other = "other moments" if row["learned_from"] else "no"
+        share = f"{row['right']} of {row['bursts']}"
+        lines.append(f"| {row['recording'][3:]} | {of} | {other} | {share} | {said} |")
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--root", type=Path, required=True, help="what paths start from")
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--base", default="air-small")
+    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=TeachConfig.epochs)
+    parser.add_argument("--json", type=Path, required=True)
+    arguments = parser.parse_args()
+    with arguments.table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    there = [row for row in rows if (arguments.root / row["path"]).exists()]
+    if not there:
+        print(f"{arguments.root} holds none of the {len(rows)} recordings", file=sys.stderr)
+        return 1
+    started = time.process_time()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "captures"
+        folder.mkdir()
+        names = linked(there, arguments.root, folder)
+        card = zoo.read_card(zoo.find(arguments.base))
+        gate_db = TeachConfig.gate_db
+        cut = cut_recordings(folder, card, gate_db=gate_db, options={})
+        found: list[dict[str, Any]] = []
+        for fold in range(arguments.folds):
+            held_out = [
+                f"{of}/{name}"
+                for of, mine in names.items()
+                for number, name in enumerate(mine)
+                if len(mine) > 1 and number % min(arguments.folds, len(mine)) == fold
+            ]
+            config = TeachConfig(
+                captures=folder, base=arguments.base, out=Path(scratch) / f"fold-{fold}",
+                measure=held_out, epochs=arguments.epochs, device="cpu",
+            )  # fmt: skip
+            accuracy = teach(config, cut).accuracy["by_burst"]
+            found += [row for row in accuracy["recordings"] if not row["learned_from"] or fold == 0]
+    found.sort(key=lambda row: (row["learned_from"], row["recording"]))
+    apart = [row for row in found if not row["learned_from"]]
+    same = [row for row in found if row["learned_from"]]
+    result = {
+        "base": card.name,
+        "base_weights_sha256": card.weights_sha256,
+        "folds": arguments.folds,
+        "epochs": arguments.epochs,
+        "recordings": len(there),
+        "other_recordings": judged(apart),
+        "same_recordings": judged(same),
+        "by_recording": found,
+        "cpu_s": round(time.process_time() - started),
+        "machine": describe(),
+    }
+    arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    print(*table(found), sep="\n")
+    print(json.dumps(result["other_recordings"]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
