@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
 
@@ -27,10 +30,10 @@ def end_in_time(top: Any, patience_s: float = PATIENCE_S) -> None:
     timers: list[threading.Timer] = []
 
     def leave() -> None:
-        print(
-            f"The flowgraph did not stop within {patience_s:g} s: its receiver does not answer "
-            "(has the rtl_tcp server gone?). Leaving without it.",
-            file=sys.stderr,
+        log.error(
+            "the flowgraph did not stop within %g s: its receiver does not answer (has the rtl_tcp "
+            "server gone?); leaving without it",
+            patience_s,
         )
         sys.stdout.flush()
         sys.stderr.flush()
