@@ -32,10 +32,11 @@ def run(command: str, folder: Path, **environment: str) -> str:
     """
     command = command.replace("pip install", "pip install --no-build-isolation")
     (folder / "bin").mkdir(exist_ok=True)
-    python = folder / "bin" / "python"
-    if not python.exists():
-        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-        python.chmod(0o755)
+    for name, module in (("python", ""), ("tsddae", "-m gr_tsddae ")):
+        program = folder / "bin" / name
+        if not program.exists():
+            program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {module}"$@"\n')
+            program.chmod(0o755)
     found = subprocess.run(
         ["bash", "-ec", command],
         cwd=folder,
@@ -43,7 +44,7 @@ def run(command: str, folder: Path, **environment: str) -> str:
         text=True,
         env={
             **os.environ,
-            "PATH": f"{python.parent}:{os.environ['PATH']}",
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": f"{folder / 'site'}:{os.environ.get('PYTHONPATH', '')}",
             "PIP_TARGET": str(folder / "site"),
             "PIP_NO_INDEX": "1",
