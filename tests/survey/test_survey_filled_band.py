@@ -99,6 +99,13 @@ def test_noise_is_no_emission_however_a_filter_and_a_converter_shape_it(bits, cu
     assert survey_samples(iq, 500e3) == []
 
 
+def test_noise_behind_a_cic_filter_is_no_emission():
+    box = np.ones(8) / 8
+    droop = np.convolve(np.convolve(box, box), np.convolve(box, box))
+    iq = signal.oaconvolve(noise(4_000_000), droop, "same")[::8].astype(np.complex64)
+    assert survey_samples(iq, 250e3) == []
+
+
 @pytest.mark.parametrize("samples", [300, 2000, 40_000])
 def test_little_noise_is_no_emission(samples):
     for seed in range(10):

@@ -17,10 +17,10 @@ KEYED = (
 )
 
 
-def isolated(label: str, seed: int, snr_db: float, seconds: float = 0.3):
+def isolated(label: str, seed: int, snr_db: float, seconds: float = 0.3, width_hz: float = 0.0):
     """An emission, filtered to its bandwidth and at four times it, with noise."""
     rng = np.random.default_rng(seed)
-    emission = make(label, rng, seconds)
+    emission = make(label, rng, seconds, *([width_hz] if width_hz else []))
     width_hz, rate_hz = emission.bandwidth_hz, emission.rate_hz
     center_hz = (emission.low_hz + emission.high_hz) / 2
     count = len(emission.iq)
@@ -78,6 +78,31 @@ def test_pieces_of_bursts_are_taken_together():
     pieces = [iq[k * 900 : k * 900 + 800] for k in range(10)]
     found = symbol_rate(pieces, rate_hz, emission.bandwidth_hz, 10.0)
     assert found.rate_hz == pytest.approx(emission.truth["symbol_rate_hz"], rel=0.01)
+
+
+@pytest.mark.parametrize("label", ["BPSK", "QPSK"])
+def test_many_short_bursts_tell_what_each_is_too_short_for(label):
+    right = 0
+    for seed in range(4):
+        emission, iq, rate_hz = isolated(label, 600 + seed, 12.0, 0.5, 30e3)
+        true_hz = emission.truth["symbol_rate_hz"]
+        burst = round(150 * rate_hz / true_hz)
+        pieces = [iq[at : at + burst] for at in range(0, len(iq) - burst, 2 * burst)][:24]
+        found = symbol_rate(pieces, rate_hz, emission.bandwidth_hz, 12.0)
+        right += found is not None and abs(found.rate_hz / true_hz - 1) < 0.01
+    assert right >= 3
+
+
+def test_bursts_of_another_keying_are_not_taken_for_on_off_keying():
+    emission, iq, rate_hz = isolated("QAM16", 3, 20.0, 0.3, 40e3)
+    burst = round(150 * rate_hz / emission.truth["symbol_rate_hz"])
+    on = np.arange(len(iq)) % (2 * burst) < burst
+    rng = np.random.default_rng(1)
+    silence = 0.02 * (rng.standard_normal(len(iq)) + 1j * rng.standard_normal(len(iq)))
+    gated = np.where(on, iq / np.sqrt(np.mean(np.abs(iq) ** 2)), silence).astype(np.complex64)
+    found = symbol_rate([gated], rate_hz, emission.bandwidth_hz, 15.0)
+    assert found is not None and found.keying == "linear"
+    assert found.rate_hz == pytest.approx(emission.truth["symbol_rate_hz"], rel=1e-3)
 
 
 def test_too_few_samples_have_no_rate():

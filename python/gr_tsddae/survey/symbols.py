@@ -13,10 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import fft, ndimage, special
 
 MOST_SAMPLES = 1 << 16
-LEAST_LOCK_DB = 14.0  # of a line over the spectrum around it: chance reaches 11 to 12
+LEAST_LOCK_DB = 14.0  # of a line over the spectrum of one piece around it
 BACKGROUND_BINS = 129
 CONSTANT_ENVELOPE = 1.22  # fourth moment over squared second, below: FM and FSK
 FREQUENCY_ONLY = 1.1  # and below this nothing else
@@ -24,6 +24,10 @@ GAUSSIAN = 1.8  # above: OFDM, noise, voices
 CARRIER_LOCK_DB = 22.0  # of a line in the spectrum itself: a carrier, which linear keying has not
 CHIRP_LIKENESS, CHIRP_RAD = 0.4, 0.14  # of the bends of a chirp, and the least bend
 TWO_LEVELS = 2.15  # distance of two levels in their deviations, above: keyed
+LOUD, QUIET_SYMBOLS = 0.2, 16  # power within a burst, and the least pause between two
+STEADY = 0.5  # likeness to itself four symbols later, of the carrier that is keyed on and off
+CHANCE = 1e-11  # that a line of this lock is none
+LEAST_SUMMED_DB = 5.5
 MANY_TONES_LOCK_DB = 16.0
 UNIT_ERROR = 0.2  # of a symbol, of the times between changes
 
@@ -86,6 +90,7 @@ def symbol_rate(
     keyed = _on_off(pieces, rate_hz, bandwidth_hz)
     if keyed is not None:
         return keyed
+    pieces = [part for piece in pieces for part in _loud(piece, rate_hz / bandwidth_hz)] or pieces
     moment = envelope_moment(pieces, snr_db)
     if moment < CONSTANT_ENVELOPE:
         if chirp_rate(pieces, rate_hz, bandwidth_hz) is not None:
@@ -94,6 +99,16 @@ def symbol_rate(
         if found is not None or moment < FREQUENCY_ONLY:
             return found
     return None if moment > GAUSSIAN else _linear(pieces, rate_hz, bandwidth_hz)
+
+
+def _loud(piece: np.ndarray, symbol: float) -> list[np.ndarray]:
+    """The bursts within a piece, without their ramps; `symbol` is about one in samples."""
+    power = ndimage.uniform_filter1d(_power(piece), max(1, round(4 * symbol)))
+    on = np.flatnonzero(power > LOUD * np.quantile(power, 0.9))
+    runs = np.split(on, np.flatnonzero(np.diff(on) > QUIET_SYMBOLS * symbol) + 1)
+    ramp = round(2 * symbol)
+    bursts = [piece[run[0] + ramp : run[-1] + 1 - ramp] for run in runs if len(run) > 2 * ramp]
+    return [burst for burst in bursts if len(burst) >= 64]
 
 
 def chirp_rate(pieces: Sequence[np.ndarray], rate_hz: float, bandwidth_hz: float) -> float | None:
@@ -202,10 +217,27 @@ def _on_off(pieces: list[np.ndarray], rate_hz: float, bandwidth_hz: float) -> Sy
             _line(envelopes, lambda e: np.square(np.diff(e)), rate_hz, span),
         ]
     )
-    if best is None:
+    if best is None or not _is_steady(pieces, envelopes, sum(levels) / 2, rate_hz / bandwidth_hz):
         return None
     rate, _ = _folded(best.rate_hz, changes, rate_hz, span)
     return SymbolRate(rate, best.lock_db, "on-off")
+
+
+def _is_steady(
+    pieces: list[np.ndarray], envelopes: list[np.ndarray], level: float, symbol: float
+) -> bool:
+    """Whether a carrier is what is on, and not bursts of another keying."""
+    delay = max(1, round(4 * symbol))
+    turn, size, total = 0j, 0.0, 0.0
+    for piece, envelope in zip(pieces, envelopes, strict=True):
+        on = envelope > level
+        total += float(_power(piece[on]).sum())
+        both = on[delay:] & on[:-delay]
+        product = (piece[delay:] * piece[:-delay].conj())[both]
+        turn += complex(product.sum())
+        size += float(np.abs(product).sum())
+    # Where hardly anything is on for so long, the keying is as fast as the bandwidth.
+    return size < 0.1 * total or abs(turn) > STEADY * size
 
 
 def _two_levels(envelope: np.ndarray) -> tuple[float, float] | None:
@@ -296,14 +328,20 @@ def _line(
         spectrum = fft.rfft(line * np.hanning(len(line)).astype(np.float32), size)
         power = _power(spectrum)
         total += power / max(float(power.mean()), 1e-30) * len(line)
-    return _peak(total, rate_hz / size, span, len(pieces), least_db)
+    return _peak(total, rate_hz / size, span, _summed(pieces), least_db)
+
+
+def _summed(pieces: Sequence[np.ndarray]) -> float:
+    """How many pieces of equal length would average as well as these."""
+    lengths = np.array([len(piece) for piece in pieces], float)
+    return float(lengths.sum() ** 2 / np.square(lengths).sum())
 
 
 def _peak(
     total: np.ndarray,
     bin_hz: float,
     span: tuple[float, float],
-    summed: int,
+    summed: float,
     least_db: float = LEAST_LOCK_DB,
 ) -> _Line | None:
     low, high = int(span[0] / bin_hz) + 1, min(len(total) - 2, int(span[1] / bin_hz))
@@ -320,7 +358,8 @@ def _peak(
     top = int(ratio.argmax())
     # The more spectra are summed, the less chance reaches.
     lock_db = 10 * np.log10(max(float(ratio[top]), 1e-9))
-    needed_db = least_db - 6.0 * (1 - 1 / np.sqrt(summed))
+    chance_db = 10 * np.log10(special.gammainccinv(summed, CHANCE) / summed)
+    needed_db = least_db - LEAST_LOCK_DB + max(LEAST_SUMMED_DB, min(LEAST_LOCK_DB, chance_db))
     if lock_db < needed_db:
         return None
     at = low + top
@@ -365,5 +404,5 @@ def _two_sided(
     total = fft.fftshift(total)
     middle, bin_hz = size // 2, rate_hz / size
     return tuple(
-        _peak(side, bin_hz, span, len(pieces)) for side in (total[middle:], total[middle::-1])
+        _peak(side, bin_hz, span, _summed(pieces)) for side in (total[middle:], total[middle::-1])
     )

@@ -26,7 +26,8 @@ BURST_QUANTILE = 0.9  # of the powers of a box's frames: the power while it is o
 EDGE_SHARE = 0.005  # of an emission's power left out at either edge
 SPLATTER_DB = 12.0  # how much denser an emission is than a flash that its keying spills
 SPILT, SPILT_BY_CLIPPING = 20.0, 4.0  # and how many times as strong as any that it spills
-FLASH_FRAMES = 2  # coarse frames that a peak of an emission's frequency or envelope lasts
+PEAK_FRAMES = 8  # coarse frames that a peak of an emission's frequency lasts, close to it,
+FLASH_FRAMES = 2  # and that of its envelope, further off
 TOGETHER_FRAMES = 3  # coarse frames between begins, and ends, of the same burst
 VALLEY = 10.0  # how far the spectrum falls between two emissions, against the weaker one's peak
 VALLEY_SHARE = 0.08  # how wide the valley is, against the narrower one
@@ -344,8 +345,9 @@ def _is_splatter(box: Box, boxes: list[Box], spilt: float) -> bool:
         if _coincide(flashes, other, len(box.active)):
             return True
         gap = max(other.low - box.high, box.low - other.high)
+        near_by = gap <= max(GAP_BINS, other.width // 4)
         if (
-            longest <= FLASH_FRAMES
+            longest <= (PEAK_FRAMES if near_by else FLASH_FRAMES)
             and gap <= max(GAP_BINS, other.width)
             and other.width >= box.width
         ):

@@ -16,6 +16,12 @@ FLOOR_GROUP = 8  # frames averaged before the quiet ones are chosen
 FLOOR_QUANTILE = 0.25
 FLOOR_SMOOTH_SHARE = 1 / 200  # of the band
 FLOOR_TILTS = np.linspace(-3.0, 3.0, 17)  # of the floor across the band, in nepers of power
+DOME_BINS = 128  # enough to see the bend of a filter's passband
+DOME_ERROR, DOME_SHARE = (
+    0.12,
+    0.7,
+)  # nepers of power that the line may differ, and where it must not
+DOME_MOST = 4.0  # nepers
 WIDEST_SHARE = 0.6  # of the band: what is wider than this is floor at first
 
 
@@ -128,6 +134,8 @@ def floor_under(level: np.ndarray, widest_share: float = WIDEST_SHARE) -> np.nda
     smooth = max(1, round(FLOOR_SMOOTH_SHARE * size)) | 1
     line = np.log(np.maximum(ndimage.uniform_filter1d(level, smooth, mode="nearest"), 1e-30))
     widest = max(3, round(widest_share * size))
+    dome = _dome(line)
+    line = line - dome
     across = np.linspace(-0.5, 0.5, size, dtype=line.dtype)
     # Each opening lies under the line, so the highest of them does; a tilted one fits a slope.
     opened = np.max(
@@ -142,4 +150,34 @@ def floor_under(level: np.ndarray, widest_share: float = WIDEST_SHARE) -> np.nda
     opened += np.median(close) if len(close) else 0.0
     # Within a filter's steep edge neighbours differ more than the noise does.
     steep = np.abs(np.gradient(ndimage.uniform_filter1d(opened, smooth))) * smooth
-    return np.exp(opened + np.minimum(0.5 * steep, 1.0)).astype(np.float32)
+    return np.exp(dome + opened + np.minimum(0.5 * steep, 1.0)).astype(np.float32)
+
+
+def _dome(line: np.ndarray) -> np.ndarray | float:
+    """The bend of a decimating filter's passband, (F,), where most of a spectrum follows one.
+
+    An opening takes the top of a dome for an emission.
+
+    Args:
+        line: logarithm of power per bin, smooth.
+    """
+    size = len(line)
+    if size < DOME_BINS:
+        return 0.0
+    every = size // DOME_BINS
+    thin = line[::every]
+    powers = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(thin)), 4)
+    inside = np.ones(len(thin), bool)
+    for _ in range(8):
+        weights = np.linalg.lstsq(powers[inside], thin[inside], rcond=None)[0]
+        rest = thin - powers @ weights
+        within = max(DOME_ERROR, float(np.median(np.abs(rest))))
+        inside = np.abs(rest) < within
+    if within > DOME_ERROR or inside.mean() < DOME_SHARE:
+        return 0.0
+    bend = np.polynomial.legendre.legvander(np.linspace(-1, 1, size), 4)[:, 2:] @ weights[2:]
+    # A dome is highest in its middle, and not higher than filters make it.
+    middle, edges = bend[size // 4 : -(size // 4)], np.r_[bend[: size // 8], bend[-(size // 8) :]]
+    if not 0.1 < middle.mean() - edges.mean() < DOME_MOST:
+        return 0.0
+    return bend.astype(line.dtype)
