@@ -78,22 +78,21 @@ def check_companion() -> Iterator[Finding]:
     prefixes = (Path(sys.prefix), *PACKAGE.parents)
     here = next((p / BLOCKS for p in prefixes if (p / BLOCKS / BLOCK_FILE).exists()), None)
     seen = next((folder for folder in folders if (folder / BLOCK_FILE).exists()), None)
+    program = list(_check_program())
     if seen:
         yield Finding("GRC blocks", True, f"Companion sees them in {seen}")
-    elif here and (own := Path(sys.prefix, "bin", "gnuradio-companion")).exists():
-        text = f"{own} shows them, and the Companion of the system's menu does not"
-        yield Finding("GRC blocks", None, text, str(own))
-    elif here:
-        yield Finding(
-            "GRC blocks", None,
-            f"Companion does not look into {here}, where they are (`make companion` does)",
-            "tsddae doctor --fix",
-            lambda: add_folder(here),
-        )  # fmt: skip
-    else:
+    elif here is None:
         yield Finding("GRC blocks", False, "they are not installed", setup_command())
         return
-    yield from _check_program()
+    elif (own := Path(sys.prefix, "bin", "gnuradio-companion")).exists():
+        text = f"{own} shows them, and the Companion of the system's menu does not"
+        yield Finding("GRC blocks", None, text, str(own))
+    elif not program:  # else they would be shown where they do not run
+        yield Finding(
+            "GRC blocks", None, f"Companion does not look into {here}, where they are",
+            "tsddae doctor --fix", lambda: add_folder(here),
+        )  # fmt: skip
+    yield from program
 
 
 def _check_program() -> Iterator[Finding]:
