@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from gr_tsddae.survey.__main__ import main
+from gr_tsddae.survey.live import Pace
 from gr_tsddae.synth.scene import SCENES, make_scene
 from gr_tsddae.synth.scene.files import write_scene
 
@@ -123,3 +124,14 @@ def test_what_a_stream_cannot_give(arguments, words, capsys):
     assert main([*arguments, "--model", "none"]) == 1
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
+
+
+def test_a_survey_that_does_not_keep_up_says_so_once(capsys):
+    pace = Pace()
+    for busy_s in (9.0, 1.0, 9.0):  # the model was waited for; then one slow stretch alone
+        pace.add(busy_s, 5.0)
+    assert capsys.readouterr().err == ""
+    for _ in range(4):
+        pace.add(6.0, 5.0)
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "5.0 s took 6.0 s" in said

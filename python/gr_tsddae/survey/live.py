@@ -83,7 +83,7 @@ def survey_live(
             yield Event(event.kind, named(emission, signals, sample_rate_hz=rate_hz))
 
     quiet = quiet or not sys.stderr.isatty()
-    pace = _Pace()
+    pace = Pace()
     with (
         ended_by_ctrl_c(),
         tqdm(unit="sample", unit_scale=True, leave=False, disable=quiet, desc="surveying") as bar,
@@ -102,7 +102,7 @@ def survey_live(
 
 
 @dataclass
-class _Pace:
+class Pace:
     """Tells once that the survey does not keep up, when it was slow in two stretches in a row."""
 
     busy_s: float = 0.0
