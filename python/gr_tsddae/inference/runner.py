@@ -73,8 +73,9 @@ class Runner:
         return copy.deepcopy(self._float_network).to(device=device, dtype=self._dtype)
 
     def _silent_batch(self) -> np.ndarray:
-        """Make a full batch of zeros, for `warm_up`."""
-        return np.zeros((self.batch_windows, self.window_samples), np.complex64)
+        """Make a batch of zeros, for `warm_up`: a GPU prepares each size, a CPU the first alone."""
+        count = self.batch_windows if self._device.type != "cpu" else self.step_windows
+        return np.zeros((count, self.window_samples), np.complex64)
 
     def _fill(
         self,

@@ -19,7 +19,9 @@ class StepEmbedding(nn.Module):
     def __init__(self, *, width: int):
         super().__init__()
         half = width // 2
-        period_ratio = 10_000.0 ** (-torch.arange(half) / max(1, half - 1))
+        # On the CPU also where shapes alone are wanted: computing on the device "meta" would import
+        # the compiler of torch, for seconds.
+        period_ratio = 10_000.0 ** (-torch.arange(half, device="cpu") / max(1, half - 1))
         self.register_buffer("angular", period_ratio, persistent=False)
         self.first = nn.Linear(2 * half, 4 * width)
         self.second = nn.Linear(4 * width, 4 * width)

@@ -31,7 +31,8 @@ class RotaryAttention(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, width)
         half = width // heads // 2
-        inverse_period = ROTARY_BASE ** -(torch.arange(half) / half)
+        # On the CPU, as in StepEmbedding.
+        inverse_period = ROTARY_BASE ** -(torch.arange(half, device="cpu") / half)
         self.register_buffer("inverse_period", inverse_period, persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
