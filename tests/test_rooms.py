@@ -21,6 +21,7 @@ MOST_FILES = 16
 ALLOWED = {
     "files": set(),
     "labels": set(),
+    "progress": set(),
     "missing": set(),
     "command": {"iq", "files", "missing"},
     "__main__": {"command", ""},
@@ -29,8 +30,8 @@ ALLOWED = {
     "nets": {"command", "iq", "plugins"},
     "zoo": {"command", "nets", "iq", "files", "labels", "missing"},
     "inference": {"zoo", "nets", "iq", "labels", "missing"},
-    "synth": {"command", "iq", "files", "labels"},
-    "data": {"command", "iq", "files", "plugins"},
+    "synth": {"command", "progress", "iq", "files", "labels"},
+    "data": {"command", "progress", "iq", "files", "plugins"},
     "report": {"inference", "iq", "files", "labels"},
     "rtl_tcp": {"command", "iq", "files"},
     "bindings": set(),
@@ -41,14 +42,14 @@ ALLOWED = {
     "classify_live": {"condition", "inference", "iq", "files"},
     "classify": {
         "classify_live", "command", "condition", "inference", "survey", "zoo", "report", "iq",
-        "files",
+        "files", "progress",
     },
-    "survey": {"command", "inference", "iq", "files", "labels", "synth", "zoo"},
+    "survey": {"command", "inference", "iq", "files", "labels", "progress", "synth", "zoo"},
     "doctor": {"command", "zoo", "files", "missing"},
     "bench": {"command", "inference", "nets", "iq", "blocks", "report", "files"},
     "train": {
-        "bench", "command", "data", "files", "inference", "iq", "labels", "nets", "report",
-        "survey", "synth", "zoo",
+        "bench", "command", "data", "files", "inference", "iq", "labels", "nets", "progress",
+        "report", "survey", "synth", "zoo",
     },
 }  # fmt: skip
 NEEDS_GNURADIO = {"blocks", "bindings", "condition", "doctor", "bench"}  # doctor looks for it

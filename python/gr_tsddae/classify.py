@@ -31,6 +31,7 @@ from gr_tsddae.iq.cut_out import CutOut
 from gr_tsddae.iq.formats.live import STANDARD_INPUT
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.iq.sigmf.model_annotation import merged
+from gr_tsddae.progress import Progress
 from gr_tsddae.zoo import find, read_card
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def recognise_capture(
         interval_samples: Span of one decision; None takes a sixtieth of the capture, but at
             most 10 ms and at least 8 windows.
         confidence_threshold: Under it a decision says "unknown".
-        progress: Show a progress bar on stderr.
+        progress: Show the progress on stderr.
 
     Returns:
         The decisions in stream order, and how many windows were left out because they held NaN
@@ -86,8 +87,6 @@ def recognise_capture(
     Raises:
         CaptureError: If no window fits into the capture, or none is finite.
     """
-    from tqdm import tqdm
-
     from gr_tsddae.iq.windows import cut
 
     window = recognizer.window_samples
@@ -105,10 +104,7 @@ def recognise_capture(
     decider = recognizer.decider(interval_samples, confidence_threshold)
     decisions: list[Decision] = []
     seen = left_out = 0
-    bar = tqdm(
-        total=capture.sample_count, unit="sample", unit_scale=True, disable=not progress,
-        leave=False, desc="recognising",
-    )  # fmt: skip
+    bar = Progress("recognising", "sample", capture.sample_count, quiet=not progress)
     # Whole batches, but never more than a few megasamples at once, however long the hop.
     step = hop * max(1, min(recognizer.batch_windows, MAX_READ_SAMPLES // hop))
     with bar:
@@ -237,7 +233,7 @@ def run(arguments: argparse.Namespace) -> None:
             hop_samples=arguments.hop,
             interval_samples=interval_samples,
             confidence_threshold=arguments.threshold,
-            progress=not arguments.quiet and sys.stderr.isatty(),
+            progress=not arguments.quiet,
         )
         if left_out:
             print(

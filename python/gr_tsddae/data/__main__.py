@@ -22,6 +22,7 @@ from gr_tsddae.data import (
 from gr_tsddae.data.selection import ORDERS, PARTS, Selection
 from gr_tsddae.data.to_file import write_recording
 from gr_tsddae.files import json_text, print_any_text
+from gr_tsddae.progress import Progress
 
 
 def parser() -> argparse.ArgumentParser:
@@ -134,8 +135,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _to_file(asked: argparse.Namespace, dataset: Dataset) -> str:
-    from tqdm import tqdm
-
     dataset = Selection(
         order=asked.order,
         seed=asked.seed,
@@ -147,7 +146,7 @@ def _to_file(asked: argparse.Namespace, dataset: Dataset) -> str:
         split_seed=asked.split_seed,
         windows_per_key=asked.windows_per_key,
     ).of(dataset)
-    with tqdm(total=len(dataset), unit="window", unit_scale=True, leave=False, disable=None) as bar:
+    with Progress("writing", "window", len(dataset)) as bar:
         written = write_recording(
             dataset,
             asked.out,

@@ -15,13 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from gr_tsddae.command import Parser, add_recording_options, exit_status, number, open_recording
 from gr_tsddae.files import json_text
 from gr_tsddae.iq.captures import Capture, CaptureError
 from gr_tsddae.iq.formats.live import STANDARD_INPUT, LiveCapture
 from gr_tsddae.labels import match_class
+from gr_tsddae.progress import Progress
 from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.live import survey_live
@@ -157,7 +156,7 @@ def _print_live(events: Iterable[Event], capture: Capture, arguments: argparse.N
         lines = table.lines_of(event.emission, absolute=absolute, goes_on=event.kind != "ended")
         content = {"kind": event.kind, **event.emission.as_dict()}
         text = json_text(content) if arguments.json else "\n".join(lines)
-        with tqdm.external_write_mode():  # not into the line of progress
+        with Progress.external_write_mode():  # not into the line of progress
             print(text, flush=True)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gr_tsddae.iq.captures import Capture
 from gr_tsddae.iq.formats.live import ended_by_ctrl_c
+from gr_tsddae.progress import Progress
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.survey.naming import Signal, named
@@ -44,8 +45,6 @@ def survey_live(
         recognizer, signals, threshold, wanted: as for `survey_recording`.
         quiet: whether to show no line of progress on standard error.
     """
-    from tqdm import tqdm
-
     rate_hz = capture.sample_rate_hz
     survey = Survey(rate_hz)
     cutter = Isolator(
@@ -86,7 +85,7 @@ def survey_live(
     pace = Pace()
     with (
         ended_by_ctrl_c(),
-        tqdm(unit="sample", unit_scale=True, leave=False, disable=quiet, desc="surveying") as bar,
+        Progress("surveying", "sample", quiet=quiet) as bar,
     ):
         for _, iq in capture.blocks(READ_SAMPLES):
             at_s = time.monotonic()

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gr_tsddae.iq.captures import Capture
+from gr_tsddae.progress import Progress
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.naming import Signal, named
 from gr_tsddae.survey.stream import survey_capture
@@ -53,14 +53,8 @@ def survey_recording(
     Raises:
         CaptureError: when the recording does not say its sample rate, or cannot be read.
     """
-    from tqdm import tqdm
-
-    quiet = quiet or not sys.stderr.isatty()
     not_finite: list[int] = []
-    with tqdm(
-        total=capture.sample_count, unit="sample", unit_scale=True, leave=False, disable=quiet,
-        desc="surveying",
-    ) as bar:  # fmt: skip
+    with Progress("surveying", "sample", capture.sample_count, quiet=quiet) as bar:
         emissions = survey_capture(capture, progress=bar.update, not_finite=not_finite.append)
     emissions = [emission for emission in emissions if wanted(emission)]
     rate_hz = capture.sample_rate_hz
@@ -70,9 +64,7 @@ def survey_recording(
         cutter, ready = isolator(capture), recognizer()
         emissions = [
             recognise(emission, ready, cutter, rate_hz, threshold)
-            for emission in tqdm(
-                emissions, unit="emission", leave=False, disable=quiet, desc="recognising"
-            )
+            for emission in Progress("recognising", "emission", over=emissions, quiet=quiet)
         ]
     emissions = [named(emission, signals, sample_rate_hz=rate_hz) for emission in emissions]
     return Found(emissions, sum(not_finite))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from gr_tsddae.command import Parser, number
 from gr_tsddae.files import creating, print_any_text
 from gr_tsddae.labels import NOISE
+from gr_tsddae.progress import Progress
 from gr_tsddae.synth import CLASSES, RECIPES, air, draw, recordings
 from gr_tsddae.synth.modulators_2018 import CLASSES_2018, draw_2018
 from gr_tsddae.synth.recording_files import write_iq, write_npz, write_sigmf
@@ -161,10 +161,6 @@ def _levels_db(arguments: argparse.Namespace) -> range:
     return range(low, high + 1, step)
 
 
-def _progress(total: int, unit: str) -> tqdm:
-    return tqdm(total=total, unit=unit, unit_scale=unit == "windows", disable=None)
-
-
 def _batches(count: int) -> Iterator[int]:
     for start in range(0, count, BATCH):
         yield min(BATCH, count - start)
@@ -180,7 +176,7 @@ def _rml2016(arguments: argparse.Namespace, generator: torch.Generator) -> None:
         counts = (arguments.windows * share).ceil().long()
 
     def items() -> Iterator[tuple[tuple[str, int], np.ndarray]]:
-        with _progress(int(counts.sum()), "windows") as bar:
+        with Progress("drawing", "window", int(counts.sum())) as bar:
             for (name, snr_db), count in zip(keys, counts.tolist(), strict=True):
                 parts = []
                 for size in _batches(count):
@@ -203,7 +199,7 @@ def _rml2018(arguments: argparse.Namespace, generator: torch.Generator) -> None:
     windows = len(CLASSES_2018) * len(levels_db) * arguments.windows
 
     def slices() -> Iterator[tuple[int, int, np.ndarray]]:
-        with _progress(windows, "windows") as bar:
+        with Progress("drawing", "window", windows) as bar:
             for label in range(len(CLASSES_2018)):
                 for level_db in levels_db:
                     for size in _batches(arguments.windows):
@@ -229,7 +225,7 @@ def _air(arguments: argparse.Namespace, generator: torch.Generator) -> None:
     keys = [(name, snr_db) for name in air.CLASSES for snr_db in _levels_db(arguments)]
     count = len(keys) * arguments.windows
     rows = np.empty((count, 2, LONG_SAMPLES), np.float32)
-    with _progress(count, "windows") as bar:
+    with Progress("drawing", "window", count) as bar:
         for number, (name, snr_db) in enumerate(keys):
             first = number * arguments.windows
             for size in _batches(arguments.windows):
@@ -261,7 +257,7 @@ def _techrec(arguments: argparse.Namespace, generator: torch.Generator) -> None:
         )
     samples = max(1, round(arguments.seconds * recordings.TECHREC_RATE_HZ))
     _check_new_folder(arguments.out)
-    with _progress(arguments.runs * len(recordings.TECHREC), "recordings") as bar:
+    with Progress("drawing", "recording", arguments.runs * len(recordings.TECHREC)) as bar:
         for run in range(1, arguments.runs + 1):
             for technology in recordings.TECHREC:
                 iq = recordings.techrec_recording(technology, samples, generator)
@@ -280,7 +276,7 @@ def _icarus(arguments: argparse.Namespace, generator: torch.Generator) -> None:
     drawn = recordings.icarus_recordings(count, per_recording * LONG_SAMPLES, generator)
     labelled = (
         (label, sir_db, iq.numpy())
-        for label, sir_db, iq in tqdm(drawn, total=total, unit="recordings", disable=None)
+        for label, sir_db, iq in Progress("drawing", "recording", total, over=drawn)
     )
     if arguments.sigmf:
         _check_new_folder(arguments.out)

@@ -123,4 +123,4 @@ def test_it_is_said_in_one_line(settings, npz, tmp_path, monkeypatch, capsys):
         fcntl.flock(file, fcntl.LOCK_EX)
         assert command.main() == 1
     found = capsys.readouterr().err
-    assert found.startswith("error: out is") and found.count("\n") == 1
+    assert found.startswith("error: --out is") and found.count("\n") == 1

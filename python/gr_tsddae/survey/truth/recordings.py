@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from gr_tsddae.command import Parser, number, tell
 from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.labels import NOISE, UNKNOWN
+from gr_tsddae.progress import Progress
 from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.survey.naming import CLASSES, SYNONYMS, Signal, baud, hertz, load_signals
 from gr_tsddae.survey.recording import survey_recording
@@ -106,8 +107,6 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ValueError: the table has a fault, or no recording of it exists.
     """
-    from tqdm import tqdm
-
     from gr_tsddae.inference.recognizer import Recognizer
 
     rows = read_table(arguments.recordings)
@@ -121,7 +120,7 @@ def run(arguments: argparse.Namespace) -> None:
     signals = load_signals(user_file=False)
     outcomes = [
         judged(row, root, recognizer, signals, arguments.threshold, strict=arguments.strict)
-        for row in tqdm(rows, leave=False, disable=not sys.stderr.isatty(), desc="surveying")
+        for row in Progress("surveying", "recording", over=rows)
         if row.path not in missing
     ]
     figures = {"model": arguments.model, "threshold": arguments.threshold} | counts(outcomes)

@@ -17,6 +17,7 @@ import numpy as np
 
 from gr_tsddae.command import Parser, number
 from gr_tsddae.labels import UNKNOWN, relatives
+from gr_tsddae.progress import Progress
 from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.stream import BLOCK_SAMPLES, Survey
@@ -326,8 +327,6 @@ def _scenes(arguments: argparse.Namespace) -> Iterator[tuple[np.ndarray, float, 
                 iq = capture.read(0, capture.sample_count)
                 yield iq, capture.sample_rate_hz, read_truth(capture.path)
         return
-    from tqdm import tqdm
-
     from gr_tsddae.synth.scene import SCENES, make_scene
 
     plan = [
@@ -335,7 +334,7 @@ def _scenes(arguments: argparse.Namespace) -> Iterator[tuple[np.ndarray, float, 
         for recipe in arguments.recipe
         for seed in range(arguments.seed, arguments.seed + arguments.count)
     ]
-    for recipe, seed in tqdm(plan, unit="scene", disable=None):
+    for recipe, seed in Progress("surveying", "scene", over=plan):
         scene = make_scene(
             SCENES[recipe],
             seconds=arguments.seconds,

@@ -92,7 +92,6 @@ class Job:
 
     def run(self) -> None:
         """Train and measure; the caller holds the lock."""
-        log.info("job %s", self.folder)
         began_s = time.monotonic()
         try:
             self.train(self.config)
@@ -129,6 +128,7 @@ def run_all(
         ValueError: A folder holds another configuration. And whatever the commands raise.
     """
     waiting, told = list(jobs), False
+    began_s, ran = time.monotonic(), 0
     since = math.inf if forgive_since is None else forgive_since
     while waiting := [job for job in waiting if not job.finished() and not job.given_up(since)]:
         if time.time() >= until:
@@ -141,6 +141,12 @@ def run_all(
                     continue
                 # Another process may have finished it, or failed, since the last look.
                 if not job.finished() and not job.given_up(since):
+                    number, ran = len(jobs) - len(waiting) + 1, ran + 1
+                    left = ""
+                    if ran > 1:
+                        minutes = (time.monotonic() - began_s) / 60 / (ran - 1) * len(waiting)
+                        left = f", about {minutes:.0f} min left"
+                    log.info("job %d of %d: %s%s", number, len(jobs), job.folder, left)
                     try:
                         job.run()
                     except Exception as error:

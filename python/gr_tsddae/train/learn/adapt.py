@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gr_tsddae.iq.windows import to_complex, to_rows
+from gr_tsddae.progress import Progress
 from gr_tsddae.train.learn.parts import judged, one_part, parts_of
 from gr_tsddae.train.windows.feed import Batch, seed_of
 
@@ -132,7 +133,8 @@ def adapt(
     steps = epochs * -(-len(train[1]) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps)
     encoder, state = Score(-1.0, 0.0), {}
-    for epoch in range(epochs):
+    bar = Progress("training the encoder", "epoch", over=range(epochs))
+    for epoch in bar:
         rows = changed(train[0], "epoch", epoch)
         _train_mode(trained)
         for part in torch.randperm(len(rows), generator=order).to(device).split(BATCH):
@@ -144,6 +146,7 @@ def adapt(
         found = score(outputs(trained.eval(), held), held_label)
         if found > encoder:
             encoder, state = found, copy.deepcopy(trained.state_dict())
+        bar.set_postfix_str(f"recall {100 * found.recall:.1f} %", refresh=False)
     if encoder > head:
         network.load_state_dict(state)
     return Adapted(network, "encoder" if encoder > head else "head", head, encoder)
@@ -182,7 +185,7 @@ def _best_head(
     head = network.head
     fresh = copy.deepcopy(head.state_dict())
     best = Score(-1.0, 0.0), fresh
-    for decay in HEAD_DECAYS:
+    for decay in Progress("training the head", "weight decay", over=HEAD_DECAYS):
         torch.manual_seed(seed)  # of dropout, and of the drawn parts
         head.load_state_dict(fresh)
         optimiser = torch.optim.AdamW(head.parameters(), lr=HEAD_RATE, weight_decay=decay)

@@ -10,6 +10,7 @@ from torch import nn
 from gr_tsddae.data import Dataset
 from gr_tsddae.inference.metrics import metrics
 from gr_tsddae.iq.windows import SCALINGS
+from gr_tsddae.progress import Progress
 
 
 @torch.no_grad()
@@ -61,15 +62,15 @@ def predict(
         Logits, float32 (N, K) or whatever else the network gives, on the CPU. And which windows are
         finite, bool (N,): the logits of those with NaN or infinity mean nothing.
     """
-    from tqdm import tqdm
-
     outputs, finite = [], np.empty(len(dataset), bool)
-    for start in tqdm(range(0, len(dataset), batch), unit="batch", leave=False, disable=None):
-        rows = dataset.rows(slice(start, start + batch))
-        good = np.isfinite(rows).all(axis=(1, 2))
-        finite[start : start + batch] = good
-        rows = torch.from_numpy(np.where(good[:, None, None], rows, np.float32(0)))
-        outputs.append(logits(network, rows, scaling=scaling, batch=batch, bfloat16=bfloat16))
+    with Progress("measuring", "window", len(dataset)) as bar:
+        for start in range(0, len(dataset), batch):
+            rows = dataset.rows(slice(start, start + batch))
+            good = np.isfinite(rows).all(axis=(1, 2))
+            finite[start : start + batch] = good
+            rows = torch.from_numpy(np.where(good[:, None, None], rows, np.float32(0)))
+            outputs.append(logits(network, rows, scaling=scaling, batch=batch, bfloat16=bfloat16))
+            bar.update(len(rows))
     return torch.cat(outputs), finite
 
 

@@ -7,7 +7,6 @@ import logging
 import math
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gr_tsddae.files import replacing, write_text
+from gr_tsddae.progress import Progress
 from gr_tsddae.train.learn.method import VALIDATION_LOSS, Method
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 LAST_FILE = "checkpoint.pt"
 BEST_FILE = "best.pt"
 LOG_FILE = "log.jsonl"
-QUIET_SECONDS = 30  # between lines where there is no terminal
 _AGREE_STEPS = 10  # steps after which several processes agree whether to stop
 
 
@@ -241,19 +240,14 @@ class Journal(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Method) -> None:
         self._steps = int(trainer.estimated_stepping_batches)
-        self._began, self._first = time.monotonic(), trainer.global_step
-        self._since, self._before = self._began, self._first
-        self._said = -math.inf
+        self._since, self._before = time.monotonic(), trainer.global_step
+        self._losses_told: dict[str, str] = {}
         if not trainer.is_global_zero:
             return
-        from tqdm import tqdm
-
-        _forget_after(self.folder / LOG_FILE, self._first)
+        _forget_after(self.folder / LOG_FILE, self._before)
         self._file = (self.folder / LOG_FILE).open("a", encoding="utf-8")
         self._board = _board(self.folder / "tensorboard", trainer.global_step)
-        self._bar = tqdm(
-            total=self._steps, initial=self._first, unit="step", disable=not sys.stderr.isatty()
-        )
+        self._bar = Progress("training", "step", self._steps, begun=self._before)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Method, outputs: Any, batch: Any, batch_idx: int
@@ -278,22 +272,20 @@ class Journal(Callback):
             "windows_per_s": rate,
         }
         self._write(trainer, values)
-        self._bar.set_postfix_str(f"loss {loss:.4g}, {rate:.0f} windows/s")
-        if self._bar.disable and (now - self._said > QUIET_SECONDS or step == self._steps):
-            self._said = now
-            left_s = (self._steps - step) * (now - self._began) / (step - self._first)
-            log.info(
-                "step %d/%d  loss %.4g  %.0f windows/s  %.0f min left",
-                step, self._steps, loss, rate, left_s / 60,
-            )  # fmt: skip
+        self._losses_told["loss"] = f"{loss:.4g}"
+        self._tell(f"{rate:.0f} windows/s")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: Method) -> None:
         loss = trainer.callback_metrics[VALIDATION_LOSS].item()
         require_finite(loss, trainer.global_step)
         if trainer.is_global_zero:
             self._write(trainer, {VALIDATION_LOSS: loss})
-            if self._bar.disable:
-                log.info("epoch %d  validation loss %.4g", trainer.current_epoch + 1, loss)
+            self._losses_told["validation loss"] = f"{loss:.4g}"
+            self._tell(f"epoch {trainer.current_epoch + 1}")
+
+    def _tell(self, also: str) -> None:
+        losses = (f"{name} {value}" for name, value in self._losses_told.items())
+        self._bar.set_postfix_str(", ".join((*losses, also)), refresh=False)
 
     def _write(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
         step = trainer.global_step
