@@ -128,7 +128,7 @@ class Survey:
             self._start(Grid.of(self.rate_hz))
         samples = np.asarray(samples, np.complex64)
         self.samples_seen += len(samples)
-        finite = np.isfinite(samples.real) & np.isfinite(samples.imag)
+        finite = np.isfinite(samples)
         if not finite.all():
             self.not_finite += int((~finite).sum())
             samples = np.where(finite, samples, np.complex64(0))
@@ -235,14 +235,7 @@ class Survey:
         pulses = pulse_box(slab.level_samples[: grid.slab_samples], coarse / self._floor)
         if pulses is not None:
             boxes = with_pulses(boxes, pulses)
-        sums = [
-            np.maximum(
-                coarse[box.active, box.low : box.high].sum(0) / self._floor[box.low : box.high]
-                - box.active.sum(),
-                0,
-            )
-            for box in boxes
-        ]
+        sums = [box.excess(coarse, self._floor) for box in boxes]
         heard = self._tracker.add(boxes, sums, first_frame)
         known: dict[bytes, tuple[np.ndarray, np.ndarray | None, int]] = {}
         for track in heard:
@@ -261,7 +254,9 @@ class Survey:
     ) -> None:
         """Add this slab's spectra to those of a track; `known` keeps sums that others need, too."""
         active = np.zeros(len(coarse), bool)
-        for start, stop in track.bursts:
+        for start, stop in reversed(track.bursts):
+            if stop <= first_frame:
+                break
             active[max(0, start - first_frame) : max(0, stop - first_frame)] = True
         key = active.tobytes()
         if key not in known:
@@ -270,7 +265,7 @@ class Survey:
                 row for row in range(len(fine)) if active[row * LONG_RATIO :][:span].sum() == span
             ]
             line = fine[whole].sum(0) if whole else None
-            known[key] = coarse[active].sum(0), line, len(whole)
+            known[key] = active.astype(np.float32) @ coarse, line, len(whole)
         coarse_sum, fine_sum, fine_frames = known[key]
         track.coarse += coarse_sum
         track.floor += self._floor * active.sum()
@@ -304,7 +299,11 @@ class Survey:
         if self._is_filled:
             return self._boxes_over(filled.shouldered_floor(self._level), slab)
         # Only what stands over the floor as it was learned, else a floor set too low would stay.
-        self._latest = [box for box in boxes if box.ratio(coarse, raw) > LEAST_RATIO]
+        self._latest = [
+            box
+            for box in boxes
+            if box.excess(coarse, raw).mean() > (LEAST_RATIO - 1) * box.active.sum()
+        ]
         beside = filled.beside(raw, boxes if before is None else self._latest)
         floors = [raw if floor is None else floor for floor in (before, beside)]
         if np.abs(np.log(floors[0] / floors[1])).max() < SAME_FLOOR:
@@ -425,7 +424,7 @@ class Survey:
         symbols, measured = track.keying or (None, {})
         return Emission(
             id=track.number,
-            start_s=bursts[0][0],
+            start_s=max(0.0, (track.start + 0.5) * frame_s) if track.start else 0.0,
             stop_s=bursts[-1][1],
             low_hz=low_hz,
             high_hz=high_hz,

@@ -76,11 +76,11 @@ class Box:
         """Mean power over the floor per bin while active."""
         return float(self.power[self.active].mean() / self.width) if self.active.any() else 0.0
 
-    def ratio(self, coarse: np.ndarray, floor: np.ndarray) -> float:
-        """Mean over its bins and active frames of power frames (T, F) over a floor (F,)."""
+    def excess(self, coarse: np.ndarray, floor: np.ndarray) -> np.ndarray:
+        """Power of its bins over a floor (F,), summed over active frames of (T, F); at least 0."""
         span = slice(self.low, self.high)
         total = self.active.astype(np.float32) @ coarse[:, span]
-        return float((total / floor[span]).mean() / max(1, self.active.sum()))
+        return np.maximum(total / floor[span] - self.active.sum(), 0)
 
 
 @functools.cache
@@ -335,7 +335,7 @@ def _is_splatter(box: Box, boxes: list[Box], spilt: float) -> bool:
     """Whether flashes are what the keying, peaks or clipping of a stronger emission spill."""
     flashes = box.runs
     longest = max(stop - start for start, stop in flashes)
-    near = ndimage.binary_dilation(box.active, iterations=SLICE_FRAMES)
+    near = np.convolve(box.active, np.ones(2 * SLICE_FRAMES + 1), "same") > 0
     power = box.power[box.active].max()
     tops = np.array([other.power for other in boxes])[:, near].max(1)
     for other, top in zip(boxes, tops, strict=True):
@@ -428,6 +428,11 @@ def _belong_together(one: Box, other: Box) -> bool:
     count = int(both.sum())
     if count < SHORT_FRAMES or count < 0.5 * min(one.active.sum(), other.active.sum()):
         return False
+    touching = gap <= max(2 * GAP_BINS, 2 * narrower)
+    unlike_db = abs(10 * np.log10(max(one.strength, 1e-9) / max(other.strength, 1e-9)))
+    alike = unlike_db < TONES_DB and wider <= 3 * narrower + 2
+    if not (touching or alike):
+        return False
     # Without what moves slowly: two that fade, fade together by chance.
     first, second = (_quick(box.power[both]) for box in (one, other))
     if first.std() == 0 or second.std() == 0:
@@ -436,16 +441,13 @@ def _belong_together(one: Box, other: Box) -> bool:
     if abs(together) < max(TOGETHER, TOGETHER_SIGMAS / np.sqrt(count)):
         return False
     if together > 0:  # sidebands and lobes
-        return gap <= max(2 * GAP_BINS, 2 * narrower)
+        return touching
     # Tones take turns, and are as strong and wide as each other. Where a strong burst drives the
     # receiver into clipping, its neighbours lose power too, but only a little of it.
-    unlike_db = abs(10 * np.log10(max(one.strength, 1e-9) / max(other.strength, 1e-9)))
     swings = sorted(
         quick.std() / box.power[both].mean() for quick, box in ((first, one), (second, other))
     )
-    return (
-        unlike_db < TONES_DB and wider <= 3 * narrower + 2 and swings[0] > TONES_SWING * swings[1]
-    )
+    return alike and swings[0] > TONES_SWING * swings[1]
 
 
 def _quick(power: np.ndarray) -> np.ndarray:

@@ -47,9 +47,7 @@ def pulse_box(samples: np.ndarray, ratio: np.ndarray) -> Box | None:
     runs = [(start, stop) for start, stop in runs if SMOOTH_SAMPLES < stop - start < bins]
     if len(runs) < LEAST_PULSES:
         return None
-    bands = np.array(
-        [_band(samples[start:stop], noise, bins) for start, stop in runs[:MOST_PULSES]]
-    )
+    bands = _bands([samples[start:stop] for start, stop in runs[:MOST_PULSES]], noise, bins)
     low, high = np.median(bands, axis=0)
     width = high - low
     alike = np.abs(bands.mean(1) - (low + high) / 2) < ALIKE * width
@@ -62,13 +60,17 @@ def pulse_box(samples: np.ndarray, ratio: np.ndarray) -> Box | None:
     return Box(low, high, active, ratio[:, low:high].sum(1) - (high - low))
 
 
-def _band(pulse: np.ndarray, noise: float, bins: int) -> tuple[float, float]:
-    """Edges, in bins, of what holds nearly all power of a pulse."""
-    spectrum = fft.fftshift(fft.fft(pulse, bins))
-    power = np.square(spectrum.real) + np.square(spectrum.imag) - noise * len(pulse)
-    total = np.maximum.accumulate(np.cumsum(power))
-    low, high = np.searchsorted(total / total[-1], [TAIL, 1 - TAIL])
-    return float(low), float(high + 1)
+def _bands(pulses: Sequence[np.ndarray], noise: float, bins: int) -> np.ndarray:
+    """Edges, in bins, of what holds nearly all power of each pulse: float64 (n, 2)."""
+    padded = np.zeros((len(pulses), bins), np.complex64)
+    for row, pulse in zip(padded, pulses, strict=True):
+        row[: len(pulse)] = pulse
+    spectrum = fft.fftshift(fft.fft(padded, axis=1), axes=1)
+    noises = noise * np.array([[len(pulse)] for pulse in pulses])
+    power = np.square(spectrum.real) + np.square(spectrum.imag) - noises
+    total = np.maximum.accumulate(np.cumsum(power, axis=1), axis=1)
+    below = total / total[:, -1:]
+    return np.stack([(below < TAIL).sum(1), (below < 1 - TAIL).sum(1) + 1], axis=1).astype(float)
 
 
 def with_pulses(boxes: Sequence[Box], pulses: Box) -> list[Box]:

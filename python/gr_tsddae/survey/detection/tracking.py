@@ -22,6 +22,7 @@ MOST_CLOSED = 256  # tracks kept after their end, as neighbours of those that go
 LASTING = 32  # coarse frames that a box must last to widen a track
 SPILT = 20.0  # how much denser an emission is than what it spills,
 FLASH_FRAMES, FLASH_SHARE = 16, 0.3  # which lasts so long, for so much of the time
+MOST_BURSTS = 4096  # of an emission that are kept, the latest; memory is bounded
 ALIKE_DB = 8.0  # how much the density of a part may differ from the whole's
 
 
@@ -32,7 +33,8 @@ class Track:
     Attributes:
         low: first coarse bin.
         high: one past the last.
-        bursts: [start, stop) of each stretch, in coarse frames from the stream's begin.
+        bursts: [start, stop) of the latest stretches, in coarse frames from the stream's begin.
+        start: of the first stretch.
         coarse: float64 (F,), summed power over the active coarse frames.
         fine: float64 (8 F,), summed power over the fine frames that were active throughout.
         floor: float64 (F,), summed floor over the active coarse frames.
@@ -45,6 +47,7 @@ class Track:
     high: int
     gaps: list[tuple[int, int]] = field(default_factory=list, repr=False)
     bursts: list[list[int]] = field(default_factory=list)
+    start: int = 1 << 62
     energy: np.ndarray = field(init=False, repr=False)
     coarse: np.ndarray = field(init=False, repr=False)
     fine: np.ndarray = field(init=False, repr=False)
@@ -60,10 +63,6 @@ class Track:
         self.energy = np.zeros(self.bins, np.float32)
         self.coarse, self.floor = np.zeros(self.bins), np.zeros(self.bins)
         self.fine = np.zeros(self.bins * LONG_RATIO)
-
-    @property
-    def start(self) -> int:
-        return self.bursts[0][0]
 
     @property
     def stop(self) -> int:
@@ -99,6 +98,8 @@ class Track:
         self.frames -= sum(self.known(start, stop) for start, stop in self.bursts[kept:])
         self.bursts += [[first_frame + start, first_frame + stop] for start, stop in box.runs]
         self._tidy(kept)
+        if len(self.bursts) > MOST_BURSTS:
+            del self.bursts[: MOST_BURSTS // 2]
 
     def absorb(self, other: Track) -> None:
         """Become one with another track."""
@@ -110,6 +111,7 @@ class Track:
         self.fine_frames += other.fine_frames
         self.bursts += other.bursts
         self.frames = 0
+        self.start = min(self.start, other.start)
         self._narrow()
         self._tidy(0)
 
@@ -128,6 +130,7 @@ class Track:
             else:
                 tidy.append([start, stop])
         self.bursts[kept:] = tidy
+        self.start = min(self.start, self.bursts[0][0])
         self.frames += sum(self.known(start, stop) for start, stop in tidy)
 
 
@@ -225,13 +228,12 @@ class Tracker:
         if gap > margin or track.width > other.width or other.density < SPILT * track.density:
             return False
         length = track.stop - track.start
-        on = sum(stop - start for start, stop in track.bursts)
         longest = max(stop - start for start, stop in track.bursts)
         return (
             other.start <= track.start
             and other.stop >= track.stop
             and longest <= FLASH_FRAMES
-            and on < FLASH_SHARE * max(length, LASTING)
+            and track.frames < FLASH_SHARE * max(length, LASTING)
         )
 
     def is_part(self, track: Track) -> bool:
