@@ -204,9 +204,7 @@ class Survey:
             events += self._look(Slab.of(here, frames, self.grid))
             line = line[self.grid.slab_samples :]
         frame = self._end // hop
-        self._parts.clear()
-        for track in self._tracker.ended(frame, all_of_them=True):
-            events += self._say("ended", track)
+        events += self._ended(frame, all_of_them=True)
         events += self._withdrawn()
         self._pieces, self._waiting = [], 0
         self._over = True
@@ -355,10 +353,15 @@ class Survey:
             else:
                 events += self._say(kind, track)
             track.measured_until = track.stop
+        return events + self._ended(frame) + self._withdrawn()
+
+    def _ended(self, frame: int, *, all_of_them: bool = False) -> list[Event]:
+        over = self._tracker.ended(frame, all_of_them=all_of_them)
         self._parts.clear()
-        for track in self._tracker.ended(frame):
-            events += self._say("ended", track)
-        return events + self._withdrawn()
+        events = [event for track in over for event in self._say("ended", track)]
+        for track in over:
+            track.close(was_part=self._is_part(track))
+        return events
 
     def _withdrawn(self) -> list[Event]:
         """Take back what was announced and is no emission of its own any more."""
@@ -477,6 +480,8 @@ class Survey:
         return pieces, out_hz
 
     def _is_part(self, track: Track) -> bool:
+        if track.was_part is not None:
+            return track.was_part
         if track.number not in self._parts:
             self._parts[track.number] = self._tracker.is_part(track)
         return self._parts[track.number]

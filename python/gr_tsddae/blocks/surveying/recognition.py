@@ -4,9 +4,11 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer
 from gr_tsddae.blocks.surveying.known import Known
@@ -114,6 +116,7 @@ class Recognition:
         return len(self._questions) < MOST_WAITING or question.known.number in self._questions
 
     def _run(self) -> None:
+        _keep_to_one_core()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._questions or self._closing)
@@ -154,6 +157,17 @@ class Recognition:
 
     def _read(self, first: int, count: int) -> tuple[np.ndarray, bool]:
         return self._history.read(first, count)
+
+
+def _keep_to_one_core() -> None:
+    """Let torch work on this thread alone.
+
+    Its other threads would wait for work in a loop that takes the core which the survey needs.
+    """
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)  # of this thread, and of those that are started later
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(torch.set_num_threads, usual).result()  # of the latter
 
 
 def _urgency(question: Question) -> tuple[bool, float]:

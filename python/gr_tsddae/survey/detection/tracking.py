@@ -38,6 +38,8 @@ class Track:
         coarse: float64 (F,), summed power over the active coarse frames.
         fine: float64 (8 F,), summed power over the fine frames that were active throughout.
         floor: float64 (F,), summed floor over the active coarse frames.
+        power: energy so far, in units of a cell's noise.
+        was_part: whether it was a part of another one when it was closed; None before.
         gaps: [start, stop) in coarse frames, of which nothing is known.
     """
 
@@ -52,6 +54,8 @@ class Track:
     coarse: np.ndarray = field(init=False, repr=False)
     fine: np.ndarray = field(init=False, repr=False)
     floor: np.ndarray = field(init=False, repr=False)
+    power: float = 0.0
+    was_part: bool | None = None
     frames: int = 0  # in which it was on
     coarse_frames: int = 0
     fine_frames: int = 0
@@ -71,11 +75,6 @@ class Track:
     @property
     def width(self) -> int:
         return self.high - self.low
-
-    @property
-    def power(self) -> float:
-        """Energy so far, in units of a cell's noise."""
-        return float(self.energy.sum())
 
     @property
     def density(self) -> float:
@@ -101,6 +100,12 @@ class Track:
         if len(self.bursts) > MOST_BURSTS:
             del self.bursts[: MOST_BURSTS // 2]
 
+    def close(self, *, was_part: bool) -> None:
+        """Keep only what its neighbours want to know."""
+        self.was_part = was_part
+        self.bursts = self.bursts[-1:]
+        self.energy = self.coarse = self.fine = self.floor = np.zeros(0)
+
     def absorb(self, other: Track) -> None:
         """Become one with another track."""
         self.energy += other.energy
@@ -117,6 +122,7 @@ class Track:
 
     def _narrow(self) -> None:
         total = np.cumsum(self.energy, dtype=float)
+        self.power = float(total[-1])
         self.low = int(np.searchsorted(total, EDGE_SHARE * total[-1]))
         self.high = int(np.searchsorted(total, (1 - EDGE_SHARE) * total[-1])) + 1
 
