@@ -19,7 +19,7 @@ from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError
 from gr_tsddae.survey import measurement
 from gr_tsddae.survey.detection import filled
-from gr_tsddae.survey.detection.boxes import LEAST_RATIO, Box, detect
+from gr_tsddae.survey.detection.boxes import LEAST_RATIO, Box, detect, summed
 from gr_tsddae.survey.detection.pulses import pulse_box, with_pulses
 from gr_tsddae.survey.detection.slab import Slab
 from gr_tsddae.survey.detection.spectrum import (
@@ -263,7 +263,7 @@ class Survey:
                 row for row in range(len(fine)) if active[row * LONG_RATIO :][:span].sum() == span
             ]
             line = fine[whole].sum(0) if whole else None
-            known[key] = active.astype(np.float32) @ coarse, line, len(whole)
+            known[key] = summed(coarse, active), line, len(whole)
         coarse_sum, fine_sum, fine_frames = known[key]
         track.coarse += coarse_sum
         track.floor += self._floor * active.sum()

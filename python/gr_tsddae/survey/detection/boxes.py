@@ -79,8 +79,13 @@ class Box:
     def excess(self, coarse: np.ndarray, floor: np.ndarray) -> np.ndarray:
         """Power of its bins over a floor (F,), summed over active frames of (T, F); at least 0."""
         span = slice(self.low, self.high)
-        total = self.active.astype(np.float32) @ coarse[:, span]
+        total = summed(coarse[:, span], self.active)
         return np.maximum(total / floor[span] - self.active.sum(), 0)
+
+
+def summed(power: np.ndarray, active: np.ndarray) -> np.ndarray:
+    """Sum over the active frames of (T, F); no threads wait for such sums, as BLAS's would."""
+    return np.einsum("t,tf->f", active.astype(np.float32), power)
 
 
 @functools.cache
@@ -328,7 +333,7 @@ def _box(ratio: np.ndarray, low: int, high: int, rows: slice, inside: np.ndarray
 
 def _excess(ratio: np.ndarray, active: np.ndarray) -> np.ndarray:
     """Mean power over the floor of each bin of (T, F), in the active frames."""
-    return np.maximum(active.astype(np.float32) @ ratio / active.sum() - 1, 0)
+    return np.maximum(summed(ratio, active) / active.sum() - 1, 0)
 
 
 def _is_splatter(box: Box, boxes: list[Box], spilt: float) -> bool:
