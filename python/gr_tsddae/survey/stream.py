@@ -69,7 +69,8 @@ class Survey:
 
     Args:
         rate_hz: samples per second.
-        update_s: how long an emission must last to be announced, and to be announced anew.
+        update_s: from the begin of an emission to its announcement, and how much longer it must
+            last to be announced anew.
         on_frames: called with the coarse spectra of each slab, float32 (T, F) as `power_frames`
             gives them, and the number of the sample that they begin at.
 
@@ -111,6 +112,7 @@ class Survey:
         self._dc_is_sent = False  # in the latest slab
         self._latest: list[Box] = []  # boxes that stood over the learned floor, likewise
         self._is_filled = self._seemed_filled = False  # by one emission
+        self._update_frames = self._update_s * self.rate_hz / grid.hop_samples
         self._test_at = 0  # slab in which this is looked at next
         self._floor = np.ones(grid.coarse_samples, np.float32)
         self._tracker = Tracker(grid)
@@ -240,7 +242,7 @@ class Survey:
             self._accumulate(track, coarse, fine, first_frame, known)
         self._slab += 1
         self._end = first_frame * grid.hop_samples + min(len(slab.samples), grid.slab_samples)
-        return self._report(heard)
+        return self._report()
 
     def _accumulate(
         self,
@@ -339,15 +341,16 @@ class Survey:
         self._level = level
         self._floor = floor_under(level)
 
-    def _report(self, heard: list[Track]) -> list[Event]:
-        frame_s = self.grid.hop_samples / self.rate_hz
+    def _report(self) -> list[Event]:
         frame = self._slab * SLAB_FRAMES
         events: list[Event] = []
         self._parts.clear()
-        for track in heard:
-            if (track.stop - max(track.start, track.measured_until)) * frame_s < self._update_s:
-                continue
+        for track in self._tracker.open:
             kind = "updated" if track.number in self._begun else "begun"
+            # A short one is told of as soon as a longer one: its label need not wait for its end.
+            until = frame if kind == "begun" and track.stop > track.measured_until else track.stop
+            if until - max(track.start, track.measured_until) < self._update_frames:
+                continue
             if kind == "updated" and self.hurried:
                 self.updates_skipped += 1
             else:
@@ -439,9 +442,11 @@ class Survey:
 
     def _is_keying_due(self, track: Track) -> bool:
         """Whether to measure the keying: once is enough, and each failure doubles the wait."""
-        if track.keying is not None and (track.keying[0] or "ofdm_prefix_s" in track.keying[1]):
-            return False
         tried, lasted = track.keying_until - track.start, track.stop - track.start
+        if tried >= self._update_frames and (
+            track.keying is not None and (track.keying[0] or "ofdm_prefix_s" in track.keying[1])
+        ):
+            return False
         most = round(MOST_WAIT_S * self.rate_hz / self.grid.hop_samples)
         over = track not in self._tracker.open
         return over or lasted >= min(KEYING_AGAIN * tried, tried + most)
