@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import bisect
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -167,6 +168,7 @@ def measured(flowgraph: Live, recorded: dict[str, list[float]], cores: float) ->
             float(np.mean([s["cpu_share_recognition"] for s in status])), 3
         ),
         "cpu_cores_of_the_process": round(cores, 2),
+        "updates_skipped": status[-1]["updates_skipped"],
         "recognitions": status[-1]["recognitions"],
         "recognitions_skipped": status[-1]["recognitions_skipped"],
         "lag_max_s": round(max(recorded["lag_s"]), 3),
@@ -214,6 +216,7 @@ def main() -> int:
         seed=given.seed,
     )  # fmt: skip
     seconds = 60 * given.minutes
+    load = os.getloadavg()[0]  # of others: the figures mean little above 0.2
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scene"
         if given.dongle:
@@ -236,6 +239,7 @@ def main() -> int:
         "machine": describe("cpu"),
         **{name: getattr(given, name) for name in ("model", "rate", "recipe", "seed", "minutes")},
         "retune_s": given.retune_s,
+        "load_before": round(load, 2),
         **measured(flowgraph, recorded, cores),
     }
     result["faults"] = faults(result)
