@@ -16,7 +16,7 @@ from scipy import fft
 
 OVERLAP = 8  # an eighth of a block, at either end, is cut off again
 EDGE_SHARE = 0.15  # of the bandwidth: how wide the filter's edges are
-CACHED_BLOCKS = 16
+CACHED_BLOCKS = 28  # of a second of samples, all
 
 
 Read = Callable[[int, int], tuple[np.ndarray, bool]]
