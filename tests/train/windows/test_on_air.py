@@ -8,8 +8,10 @@ import pytest
 
 from gr_tsddae import zoo
 from gr_tsddae.data import DatasetError
+from gr_tsddae.data.readers.spans import Span
+from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.survey.__main__ import main as survey
-from gr_tsddae.train.windows.on_air import cut_recordings
+from gr_tsddae.train.windows.on_air import _signal, cut_recordings
 from gr_tsddae.train.windows.own_windows import OwnWindows
 from gr_tsddae.train.windows.pauses import is_on
 
@@ -122,3 +124,16 @@ def test_what_cannot_be_cut_is_said(tmp_path):
     (noise[0] + 1j * noise[1]).tofile(tmp_path / "a" / "1.cf32")
     with pytest.raises(DatasetError, match="no labelled recording in which a signal was found"):
         cut(tmp_path, sample_rate_hz=1e6)
+
+
+def test_a_stronger_neighbour_in_a_cut_out_is_not_learned(tmp_path):
+    """A cut-out is four times as wide as its signal, and what is beside it is not its class."""
+    iq = bursts(7, pause=0)[0] * 0.3 + bursts(8, center_hz=-10e3, pause=0)[0]
+    write(tmp_path / "band", iq)
+    words = ["--model", "none", "--min-snr", "6", "--cut-out", str(tmp_path / "mine"), "--quiet"]
+    assert survey([str(tmp_path / "band.sigmf-meta"), *words]) == 0
+    for path in (tmp_path / "mine").glob("*.sigmf-meta"):
+        capture = open_capture(path)
+        span = Span(0, capture.sample_count, "mine")
+        found = _signal(capture, span, span.first, span.end)
+        assert found.low_hz < 0 < found.high_hz, path.name

@@ -211,6 +211,8 @@ def _signal(capture: Capture, span: Span, first: int, stop: int) -> Emission | N
     found = [event.emission for event in events if event.kind == "ended"]
     if not found:
         return None
+    if CUT_FROM in capture.metadata:  # the signal is in the middle; one beside it may be stronger
+        found = [each for each in found if each.low_hz < 0 < each.high_hz] or found
     best = max(found, key=lambda emission: emission.energy)
     same = [each for each in found if best.low_hz < each.center_hz < best.high_hz]
     bursts = sorted(
