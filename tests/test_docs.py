@@ -123,3 +123,18 @@ def test_the_architecture_names_files_that_exist():
     for path in named:
         found = [*ROOT.glob(path), *(ROOT / "python" / "gr_tsddae").glob(path)]
         assert found, f"ARCHITECTURE.md names {path}"
+
+
+def test_figures_of_the_models_are_those_of_the_pages_they_link_to():
+    """Numbers on which.md that lead to a page stand on that page, and every model has a row."""
+    rows = re.findall(r"^\| `([\w-]+)` \|(.*)", (DOCS / "which.md").read_text(), re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(
+        path.parent.name for path in ROOT.glob("models/*/card.yaml")
+    )
+    for name, cells in rows:
+        for text, page in re.findall(r"\[([^\]]*\d[^\]]*)\]\(([\w-]+\.md)#?[^)]*\)", cells):
+            said = re.findall(r"\d+(?:\.\d+)?", text)
+            assert said and all(
+                re.search(rf"(?<![\d.]){figure}(?![\d.]*\d)", (DOCS / page).read_text())
+                for figure in said
+            ), (name, text)
