@@ -381,13 +381,13 @@ def test_a_model_that_is_a_text_file(run, raw, model_folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--hop", "0"], "hop is 0 samples"),
-        (["--hop", "-5"], "hop is -5 samples"),
+        (["--hop", "0"], "--hop is 0: "),
+        (["--hop", "-5"], "--hop is -5: "),
         (["--interval", "1"], "add --rate"),
         (["--interval", "0", "--rate", "1e5"], "--interval is 0"),
         (["--interval", "nan", "--rate", "1e5"], "--interval is nan"),
-        (["--threshold", "2"], "confidence_threshold is 2"),
-        (["--threshold", "nan"], "confidence_threshold is nan"),
+        (["--threshold", "2"], "--threshold is 2"),
+        (["--threshold", "nan"], "--threshold is nan"),
         (["--rate", "0"], "sample rate of 0"),
         (["--rate", "nan"], "sample rate of nan"),
         (["--center", "inf"], "centre frequency of inf"),

@@ -92,7 +92,7 @@ def recognise_capture(
     window = recognizer.window_samples
     hop = window if hop_samples is None else hop_samples
     if hop < 1:
-        raise ValueError(f"hop is {hop} samples: windows must advance by at least 1 sample")
+        raise ValueError(f"hop_samples is {hop}: windows must advance by at least 1 sample")
     if interval_samples is None:
         longest = LONGEST_INTERVAL_WINDOWS * window
         if capture.sample_rate_hz is not None:

@@ -34,6 +34,8 @@ _OPTION_OF = {
     "offset_hz": "--offset",
     "bandwidth_hz": "--bandwidth",
     "samples_per_symbol": "--samples-per-symbol",
+    "confidence_threshold": "--threshold",
+    "hop_samples": "--hop",
 }
 
 

@@ -96,9 +96,10 @@ def test_the_command_line_says_what_is_wrong(options, capsys):
     usage = capsys.readouterr().out
     assert all(name in usage for name in COMMANDS)
     assert main(["strem"]) == 2
-    assert "there are: stream" in capsys.readouterr().err.replace("network, ", "")
+    assert "did you mean 'stream'?" in capsys.readouterr().err
     for wrong, said in (
         (["--model", "no-such-model"], "no model 'no-such-model'"),
+        (["--rate-msps", "-1"], "error: --rate-msps is -1"),
         (["--json", "/no/such/folder/x.json"], "there is no folder"),
     ):
         with pytest.raises(SystemExit):

@@ -75,4 +75,6 @@ def test_checks_find_damage_and_a_card_that_cannot_be_read(mine, capsys):
 
 def test_an_unknown_name(capsys):
     assert main(["amc-nanno"]) == 1
-    assert "no model 'amc-nanno'" in capsys.readouterr().err
+    assert (
+        "no model 'amc-nanno' (did you mean 'amc-nano'?): it is neither" in capsys.readouterr().err
+    )

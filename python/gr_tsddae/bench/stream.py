@@ -285,7 +285,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise ValueError(f"json is {path}: there is no folder {path.resolve().parent}")
         result = measure(setting)
     except ValueError as error:  # ModelError is one
-        parser.error(str(error))
+        name = str(error).partition(" ")[0]
+        option = f"--{name.replace('_', '-')}" if name in values else name
+        parser.error(option + str(error).removeprefix(name))
     print(table(result))
     if path:
         write_json(path, result)

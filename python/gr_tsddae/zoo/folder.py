@@ -9,6 +9,7 @@ skipped or downloaded.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -94,8 +95,10 @@ def find(name_or_folder: str | os.PathLike[str]) -> Path:
         for folder in search_path():
             if (folder / text / CARD_FILE).exists():
                 return folder / text
+    close = difflib.get_close_matches(text, names(), 1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
     raise ModelNotFoundError(
-        f"no model {text!r}: it is neither a folder with a {CARD_FILE} nor one of the models "
+        f"no model {text!r}{hint}: it is neither a folder with a {CARD_FILE} nor one of the models "
         f"found here ({', '.join(names()) or 'none'}); models of your own go into "
         f"{user_folder()}, or into a folder that the environment variable {PATH_VARIABLE} names"
     )
