@@ -14,9 +14,10 @@ from collections.abc import Callable
 import numpy as np
 from scipy import fft
 
+from gr_tsddae.survey.history import KEPT_S, MOST_KEPT_SAMPLES
+
 OVERLAP = 8  # an eighth of a block, at either end, is cut off again
 EDGE_SHARE = 0.15  # of the bandwidth: how wide the filter's edges are
-CACHED_BLOCKS = 28  # of a second of samples, all
 
 
 Read = Callable[[int, int], tuple[np.ndarray, bool]]
@@ -43,6 +44,9 @@ class Isolator:
         self._block = block_samples
         self._hop = block_samples - 2 * (block_samples // OVERLAP)
         self._spectra: OrderedDict[int, np.ndarray] = OrderedDict()
+        # As many as cover what a stream keeps: emissions are cut out of all of it, one by one.
+        kept = min(KEPT_S * rate_hz, MOST_KEPT_SAMPLES)
+        self._most_spectra = 3 + math.ceil(kept / self._hop)
 
     def cut(
         self,
@@ -149,6 +153,6 @@ class Isolator:
         spectrum = fft.fft(samples)
         if complete:
             self._spectra[block] = spectrum
-        while len(self._spectra) > CACHED_BLOCKS:
+        while len(self._spectra) > self._most_spectra:
             self._spectra.popitem(last=False)
         return spectrum
