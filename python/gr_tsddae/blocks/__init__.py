@@ -5,7 +5,10 @@ Each block is a module of its own and is imported when it is first asked for, so
 the package does without GNU Radio.
 """
 
+import functools
 import importlib
+import inspect
+from numbers import Real
 from typing import Any
 
 from gr_tsddae.missing import explained
@@ -60,8 +63,25 @@ def __getattr__(name: str) -> Any:
         block = getattr(importlib.import_module(_HOMES[name]), name)
     except ImportError as error:
         raise explained(error) from error
+    if _HOMES[name] != "gr_tsddae.bindings":
+        _numbers_only(block)
     globals()[name] = block
     return block
+
+
+def _numbers_only(block: type) -> None:
+    """Let a constructor name what is no number where its signature says float or int."""
+    made, signature = block.__init__, inspect.signature(block.__init__)
+
+    @functools.wraps(made)
+    def checked(self: Any, *arguments: Any, **options: Any) -> None:
+        for name, value in signature.bind(self, *arguments, **options).arguments.items():
+            wanted = signature.parameters[name].annotation
+            if wanted in (float, int, "float", "int") and not isinstance(value, Real):
+                raise ValueError(f"{name} is {value!r}: give a number")
+        made(self, *arguments, **options)
+
+    block.__init__ = checked
 
 
 def __dir__() -> list[str]:

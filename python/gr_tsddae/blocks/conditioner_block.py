@@ -123,7 +123,7 @@ class conditioner(gr.hier_block2):
             first = self.without_dc
         stages = [self.rotator, self.decimator, self.resampler, self.band, self.retagger]
         self.connect(first, *[stage for stage in stages if stage is not None], self)
-        self._decimation, self._offset_hz = decimation, offset_hz
+        self._decimation, self._offset_hz, self._rate_changed = decimation, offset_hz, False
         self._note_delay()
         if retunable:
             self._multiple = self._output_rate_hz / (
@@ -144,6 +144,8 @@ class conditioner(gr.hier_block2):
             log.error("offset not changed: %s", error)
             return
         self._offset_hz = float(offset_hz)
+        if self._rate_changed:
+            self.retagger.set_offset_hz(self._offset_hz)
         command = pmt.dict_add(pmt.make_dict(), pmt.intern("inc"), pmt.from_double(increment))
         self.rotator.to_basic_block()._post(pmt.intern("cmd"), command)
 
@@ -201,7 +203,7 @@ class conditioner(gr.hier_block2):
                 f"{least_hz:g} to {most_hz:g}; start it with a "
                 f"{'higher' if width_hz > most_hz else 'lower'} value"
             )
-        self._output_rate_hz = self._multiple * width_hz
+        self._output_rate_hz, self._rate_changed = self._multiple * width_hz, True
         rate_hz = self._sample_rate_hz / self._decimation
         self.resampler.set_rate(self._output_rate_hz / rate_hz)
         self.resampler.set_taps(self._resampler_taps(rate_hz))

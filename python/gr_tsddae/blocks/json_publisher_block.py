@@ -251,9 +251,10 @@ def _writable(file: str) -> Path:
         path = Path(file).expanduser()
         path.open("ab").close()
     except (OSError, RuntimeError) as error:  # RuntimeError: a home that nobody has
+        why = getattr(error, "strerror", None) or error
         raise OSError(
-            f"file {file!r} cannot be written ({error}): give one in a folder that exists and "
-            "that you may write to, or make that folder first"
+            f"file {file!r} cannot be written ({why}): give one in a folder that exists and that "
+            "you may write to, or make that folder first"
         ) from error
     return path
 

@@ -115,6 +115,8 @@ class waterfall(Display, gr.hier_block2):
 def _first_tuning(
     sample_rate_hz: float, offset_hz: Any, symbol_rate_hz: Any, highest_hz: Any, bandwidth_hz: Any
 ) -> dict[str, float]:
+    if not symbol_rate_hz > 0:
+        raise ValueError(f"symbol_rate_hz is {symbol_rate_hz:g}: it must be above 0")
     highest_hz = highest_hz or min(4 * symbol_rate_hz, sample_rate_hz)
     for name, value, low, high in (
         ("highest_symbol_rate_hz", highest_hz, 0, sample_rate_hz),

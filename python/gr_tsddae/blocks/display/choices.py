@@ -51,7 +51,8 @@ class Display:
             setattr(self._settings, name, checked(value))
             self._settings.complaint = ""
         except (ValueError, TypeError, OverflowError) as error:
-            self._settings.complaint = f"{name} not changed: {error}"
+            why = f"it is {value!r}, give a number" if isinstance(error, TypeError) else error
+            self._settings.complaint = f"{name} not changed: {why}"
             log.error("%s", self._settings.complaint)
 
     def _history_s(self, value: Any) -> float:

@@ -54,12 +54,23 @@ class Retagger(gr.sync_block):
         self._warned: set[str] = set()  # keys
         self._news = False  # the nominal frequency changed
         self._rate_news = False  # the output rate changed
+        self._offset_news = False  # the offset changed
+        self._offset_told = False  # by `set_offset_hz`: tags no longer count
         self.delay_s = 0.0  # delay of the filters before this block
 
     def set_center_frequency_hz(self, value: float) -> None:
         """Change the centre from the next samples on, unless the source tags it."""
         self._nominal_hz = value
         self._news = True
+
+    def set_offset_hz(self, value: float) -> None:
+        """Tell of another offset with the next samples.
+
+        The tags of the rotator are for this as long as the output rate stays what it was. Then GNU
+        Radio moves them to wrong samples, since it multiplies all that went before by the new rate.
+        """
+        self._offset_hz = value
+        self._offset_told = self._offset_news = True
 
     def set_output_rate_hz(self, value: float) -> None:
         """Tell of another output rate with the next samples."""
@@ -88,7 +99,8 @@ class Retagger(gr.sync_block):
         if rate_news and not any(pmt.eq(key, RX_RATE) for key in at_first):
             self._say(first, RX_RATE, pmt.from_double(self._output_rate_hz))
         told = self._tagged_hz is not None or any(pmt.eq(key, RX_FREQ) for key in at_first)
-        if (first == 0 or news) and not told:
+        offset_news, self._offset_news = self._offset_news, False
+        if ((first == 0 or news) and not told) or offset_news:
             self._say_frequency(first)
         for tag in tags:
             self._pass(tag)
@@ -103,6 +115,8 @@ class Retagger(gr.sync_block):
                 "time" if pmt.eq(key, RX_TIME) else "finite number",
             )  # fmt: skip
         elif pmt.eq(key, TUNED):
+            if self._offset_told:
+                return
             self._offset_hz = -told * self._input_rate_hz / (2 * math.pi)
             self._say_frequency(tag.offset)
             return

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from qtpy.QtGui import QColor, QPalette
+from qtpy.QtWidgets import QApplication, QWidget
 
 from gr_tsddae.blocks.display import theme as shared
 from gr_tsddae.blocks.survey_view.waterfall import BLANK, STEP_DB
@@ -94,3 +95,9 @@ LIGHT = SurveyTheme(
 def theme_for(name: str, palette: QPalette) -> SurveyTheme:
     """Choose a theme by name; "auto" goes with the application's palette."""
     return DARK if shared.theme_for(name, palette) is shared.DARK else LIGHT
+
+
+def theme_around(widget: QWidget, name: str) -> SurveyTheme:
+    """Choose a theme by name; "auto" goes with what is around a widget: desktop or style sheet."""
+    parent = widget.parentWidget()
+    return theme_for(name, QApplication.palette() if parent is None else parent.palette())

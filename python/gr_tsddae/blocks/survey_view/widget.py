@@ -14,7 +14,6 @@ from typing import Any
 from qtpy.QtCore import QPoint, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QKeySequence, QShowEvent
 from qtpy.QtWidgets import (
-    QApplication,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -35,7 +34,7 @@ from gr_tsddae.blocks.survey_view.emissions import HeardEmission
 from gr_tsddae.blocks.survey_view.plot import WaterfallPlot
 from gr_tsddae.blocks.survey_view.state import SurveyState
 from gr_tsddae.blocks.survey_view.table import EmissionTable
-from gr_tsddae.blocks.survey_view.theme import theme_for
+from gr_tsddae.blocks.survey_view.theme import theme_around
 from gr_tsddae.blocks.survey_view.words import bandwidth, frequency, label_text, rate
 
 LISTING_S = 0.2  # between updates of the table: faster, nobody can read it
@@ -71,9 +70,8 @@ class SurveyWidget(QWidget):
         super().__init__()
         self.settings, self.inbox = settings, inbox
         self.state = SurveyState(settings.history_s)
-        self.theme = theme_for(settings.palette, QApplication.palette())
+        self.theme = theme_around(self, settings.palette)
         self.recorded: dict[int, str] = {}  # what the user calls emissions, by id
-        self._palette_wanted = settings.palette
         self._updated_at_s = self._listed_at_s = time.monotonic()
         self.plot = WaterfallPlot(self.state, self.theme)
         self.table = EmissionTable()
@@ -205,10 +203,10 @@ class SurveyWidget(QWidget):
         interval_ms = round(1000 / settings.update_rate_hz)
         if interval_ms != self._timer.interval():
             self._timer.setInterval(interval_ms)
-        if settings.palette != self._palette_wanted:
-            self._palette_wanted = settings.palette
-            self.theme = theme_for(settings.palette, QApplication.palette())
-            self._paint_in(self.theme)
+        theme = theme_around(self, settings.palette)
+        if theme is not self.theme:
+            self.theme = theme
+            self._paint_in(theme)
         self.state.set_history_s(settings.history_s)
         messages = self.inbox.take()
         for port, message in messages:

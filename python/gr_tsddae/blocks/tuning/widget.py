@@ -10,7 +10,7 @@ from typing import Any
 import pyqtgraph as pg
 from qtpy.QtCore import QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QKeySequence, QShowEvent
-from qtpy.QtWidgets import QApplication, QGridLayout, QShortcut, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QShortcut, QSizePolicy, QVBoxLayout, QWidget
 
 from gr_tsddae.blocks.display.first_size import fit_window
 from gr_tsddae.blocks.display.guards import called_by_qt
@@ -19,7 +19,7 @@ from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.display.units import si
 from gr_tsddae.blocks.survey_view.plot import WaterfallPlot
 from gr_tsddae.blocks.survey_view.state import SurveyState
-from gr_tsddae.blocks.survey_view.theme import theme_for
+from gr_tsddae.blocks.survey_view.theme import theme_around
 from gr_tsddae.blocks.survey_view.words import frequency
 from gr_tsddae.blocks.tuning.dial import Dial
 
@@ -57,8 +57,7 @@ class WaterfallWidget(QWidget):
         super().__init__()
         self.settings, self.inbox = settings, inbox
         self.state = SurveyState(settings.history_s)
-        self.theme = theme_for(settings.palette, QApplication.palette())
-        self._palette_wanted = settings.palette
+        self.theme = theme_around(self, settings.palette)
         self._updated_at_s = time.monotonic()
         self.plot = WaterfallPlot(self.state, self.theme)
         self.plot.setMinimumHeight(160)
@@ -217,10 +216,10 @@ class WaterfallWidget(QWidget):
         interval_ms = round(1000 / settings.update_rate_hz)
         if interval_ms != self._timer.interval():
             self._timer.setInterval(interval_ms)
-        if settings.palette != self._palette_wanted:
-            self._palette_wanted = settings.palette
-            self.theme = theme_for(settings.palette, QApplication.palette())
-            self._paint_in(self.theme)
+        theme = theme_around(self, settings.palette)
+        if theme is not self.theme:
+            self.theme = theme
+            self._paint_in(theme)
         self.state.set_history_s(settings.history_s)
         messages = self.inbox.take()
         for port, message in messages:
