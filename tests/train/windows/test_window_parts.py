@@ -11,8 +11,9 @@ def dealt(held_out=None, seed=1):
     recording = np.arange(5).repeat(100)
     at_s, exact = np.tile(np.arange(50.0), 10), np.tile(np.arange(100) < 50, 5)
     part, apart = parts(
-        recording // 4, recording, at_s, np.full(500, 1.0), exact, held_out=held_out, seed=seed
-    )
+        recording // 4, recording, np.ones(500, bool), at_s, np.full(500, 1.0), exact,
+        held_out=held_out, seed=seed,
+    )  # fmt: skip
     return recording, at_s, exact, part, apart
 
 

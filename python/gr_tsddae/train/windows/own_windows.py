@@ -112,8 +112,9 @@ class OwnWindows:
             held_out = [i for i, name in enumerate(self.names) if any(m in name for m in measure)]
         # A pause goes where its recording goes.
         part, self.apart = parts(
-            self._spoken, self._recording, at_s, reach_s, exact, held_out=held_out, seed=seed
-        )
+            self._spoken, self._recording, self._on, at_s, reach_s, exact,
+            held_out=held_out, seed=seed,
+        )  # fmt: skip
         self._exact = exact
         _check_counts(path, card, self._named, self._spoken[exact & self._on])
         limits = {"train": shots, "validation": CHOOSE_WINDOWS, "test": MEASURE_WINDOWS}

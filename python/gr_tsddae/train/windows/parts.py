@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which windows of recordings are learned from, which choose, and which measure."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ MEASURED_SHARE = 1 / 3  # of the recordings of a class
 def parts(
     label: np.ndarray,
     recording: np.ndarray,
+    on: np.ndarray,
     at_s: np.ndarray,
     reach_s: np.ndarray,
     exact: np.ndarray,
@@ -28,6 +30,7 @@ def parts(
     Args:
         label: int64 (N,).
         recording: Number of a window's recording, int64 (N,).
+        on: False in pauses, bool (N,).
         at_s: Where in it the window lies, (N,).
         reach_s: How far windows learned from must stay away from other parts, (N,).
         exact: Whether a window may choose or measure, bool (N,).
@@ -47,9 +50,10 @@ def parts(
         if len(mine) == 1 or len(chosen) == len(mine):
             chosen = []
         apart += chosen
-        for each in mine.tolist():
-            here = (label == value) & (recording == each)
-            if each in chosen:
+        # Bursts and pauses are dealt out apart, so that each part has some of either.
+        for each, state in itertools.product(mine.tolist(), (False, True)):
+            here = (label == value) & (recording == each) & (on == state)
+            if each in chosen or not here.any():
                 part[here] = MEASURE
                 continue
             blocks = np.array(BLOCKS)
