@@ -59,7 +59,7 @@ class TeachConfig:
         noise_class: Add a class "noise" of pauses and made noise, since a receiver mostly hears
             nothing. Recordings in a folder "noise" take the place of made noise.
         keep: Keep the classes of the base, which are rehearsed while learning; yours are added.
-            The base must be a model for surveys, such as air-small.
+            The base must be a model for surveys, such as air-small; its encoder stays as it is.
         measure: Parts of paths of recordings that measure and are not learned from, where their
             class has others; null draws a third of the recordings of each class.
         gate_db: How much weaker than its signal a pause is, at least. Pauses are noise, unless
@@ -208,8 +208,7 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
     else:
         network = extend(
             with_more_classes(base.network, network, old.place), train,
-            old.rehearsal(disturbed, scaled, device), disturbed, epochs=config.epochs,
-            learning_rate=config.learning_rate, seed=config.seed,
+            old.rehearsal(disturbed, scaled, device), disturbed, seed=config.seed,
         )  # fmt: skip
     # The weights are calibrated and measured as they are stored.
     zoo.round_as_stored(network)
