@@ -126,8 +126,8 @@ def rejection_from(
 ) -> tuple[dict[str, Any], Rejection]:
     """Set the threshold beyond which a signal is unknown, on windows that were not learned from.
 
-    The score is the energy. The distance to class means tells more kinds of unknown signals, but
-    on recordings of another day it took half of the known ones for unknown.
+    The score is the energy. The distance to class means, which shipped models add, took many
+    bursts of recordings that were not learned from for unknown.
 
     Args:
         network: In evaluation mode.
