@@ -80,6 +80,17 @@ def test_a_carrier_that_never_ends_is_one_emission(hz):
     assert (found[0].start_s, found[0].stop_s) == pytest.approx((0, 3.0), abs=0.02)
 
 
+@pytest.mark.parametrize("period_s", [0.02, 0.3, 1.2])
+def test_a_sweep_is_one_emission(period_s):
+    samples = 400_000
+    hz = -0.4 * RATE_HZ + 0.8 * RATE_HZ * (np.arange(samples) / RATE_HZ % period_s) / period_s
+    sweep = np.exp(2j * np.pi * np.cumsum(hz) / RATE_HZ)
+    iq = (0.1 * noise(samples) + 0.05 * sweep).astype(np.complex64)
+    (found,) = [e for kind, e in surveyed(iq, []) if kind == "ended"]
+    assert found.bandwidth_hz == pytest.approx(0.79 * RATE_HZ, rel=0.05)
+    assert (found.start_s, found.stop_s) == pytest.approx((0, samples / RATE_HZ), abs=0.03)
+
+
 def test_events_tell_of_begin_and_end():
     iq = noise(1_000_000)
     iq[200_000:600_000] += 0.1 * tone(400_000, 40_000)

@@ -22,7 +22,8 @@ LEAST_RATIO = 1.4  # power over floor; the floor itself is not known better than
 SLICE_FRAMES = 4  # coarse frames per slice, the unit in which components are formed
 GAP_BINS = 2  # coarse bins that components may be apart and still touch
 ACTIVE_SHARE = 0.15  # of a component's time that a bin must be active to belong to it
-BURST_QUANTILE = 0.9  # of the powers of a box's frames: the power while it is on
+BURST_QUANTILE = 0.9  # of the powers of a box's frames: the power while it is on,
+PAUSE_RATIO = 4.0  # and power over the floor that no pause of strong bursts has
 EDGE_SHARE = 0.005  # of an emission's power left out at either edge
 SPLATTER_DB = 12.0  # how much denser an emission is than a flash that its keying spills
 SPILT, SPILT_BY_CLIPPING = 20.0, 4.0  # and how many times as strong as any that it spills
@@ -34,6 +35,8 @@ VALLEY_SHARE = 0.08  # how wide the valley is, against the narrower one
 VALLEY_CELLS = 64  # averaged, so that chance digs no valleys into a short burst
 TOUCHING_SKIRT = 10.0  # how much denser an emission is than its skirt,
 DETACHED_SKIRT = 100.0  # and than the side lobes beyond
+SWEEP_BINS, SWEEP_FRAMES = 12, 32  # coarse, that a sweep crosses and lasts in a slab at least
+SWEEP_ERROR = 0.02  # of the width, by which its frequency differs from a steady pace
 LEAST_SIGMAS = 8.0  # of noise, that a box's power must exceed
 LEAST_DC_BINS = 128  # of a band whose bins around 0 Hz may be left out
 DC_FINE_BINS = 3  # around 0 Hz: the receiver's own
@@ -55,12 +58,14 @@ class Box:
         high: one past the last coarse bin.
         active: bool (T,), coarse frames in which it is on.
         power: float32 (T,), power over the floor in every frame, in units of a bin's noise.
+        sweep: where its frequency begins and ends, in bins, if it moves at a steady pace.
     """
 
     low: int
     high: int
     active: np.ndarray
     power: np.ndarray = field(repr=False)
+    sweep: tuple[float, float] | None = None
 
     @property
     def width(self) -> int:
@@ -320,15 +325,36 @@ def _box(ratio: np.ndarray, low: int, high: int, rows: slice, inside: np.ndarray
     low, high = low + first, low + last + 1
     power = ratio[:, low:high].sum(1) - (high - low)
     noise = np.sqrt(1.9 * (high - low))
-    # Bursts may be a small part of the time in which long tiles have shown them.
-    rank = int(BURST_QUANTILE * (active.sum() - 1))
-    typical = np.partition(power[active], rank)[rank]
-    if typical > 8 * noise:  # strong enough to see in single frames when it begins and ends
-        on = active & (power > max(0.1 * typical, 4 * noise))
+    # Bursts may be a small part of what long tiles have shown, and an emission may have levels.
+    typical, strong = np.quantile(power[active], (0.5, BURST_QUANTILE))
+    if strong > 8 * noise:  # strong enough to see in single frames when it begins and ends
+        pause = min(0.1 * strong, PAUSE_RATIO * (high - low))
+        on = active & (power > max(0.1 * typical, pause, 4 * noise))
         active = np.zeros(frames, bool)
         for start, stop in _runs(on, 2 * SLICE_FRAMES):
             active[start:stop] = True
-    return Box(low, high, active, power)
+    return Box(low, high, active, power, _sweep(ratio, low, high, active))
+
+
+def _sweep(
+    ratio: np.ndarray, low: int, high: int, active: np.ndarray
+) -> tuple[float, float] | None:
+    """Bins at which a narrow line enters and leaves a box that it crosses at a steady pace."""
+    on = np.flatnonzero(active)
+    width = high - low
+    if width < SWEEP_BINS or len(on) < SWEEP_FRAMES:
+        return None
+    line = ratio[on, low:high].argmax(1).astype(float)
+    # Between medians of both halves: chance moves the highest bin of some frames anywhere.
+    half = len(on) // 2
+    pace = (np.median(line[half:]) - np.median(line[:half])) / (
+        np.median(on[half:]) - np.median(on[:half])
+    )
+    begin = float(np.median(line - pace * on))
+    apart = np.abs(line - begin - pace * on)
+    if np.median(apart) > 1 + SWEEP_ERROR * width or abs(pace) * len(on) < 0.5 * width:
+        return None
+    return low + begin + pace * on[0], low + begin + pace * on[-1]
 
 
 def _excess(ratio: np.ndarray, active: np.ndarray) -> np.ndarray:

@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from gr_tsddae.survey.detection.boxes import EDGE_SHARE, SLICE_FRAMES, Box
+from gr_tsddae.survey.detection.boxes import (
+    EDGE_SHARE,
+    SLICE_FRAMES,
+    SWEEP_ERROR,
+    SWEEP_FRAMES,
+    Box,
+)
 from gr_tsddae.survey.detection.spectrum import LONG_RATIO, Grid
 from gr_tsddae.survey.symbols import SymbolRate
 
@@ -23,6 +29,8 @@ LASTING = 32  # coarse frames that a box must last to widen a track
 SPILT = 20.0  # how much denser an emission is than what it spills,
 FLASH_FRAMES, FLASH_SHARE = 16, 0.3  # which lasts so long, for so much of the time
 MOST_BURSTS = 4096  # of an emission that are kept, the latest; memory is bounded
+SWEEP_MARGIN, SWEEP_GAP = 4, 0.1  # bins, and share of a box's width, that a sweep jumps,
+SWEEP_CHANGE = 0.3  # and share of the pace by which this changes, from slab to slab
 ALIKE_DB = 8.0  # how much the density of a part may differ from the whole's
 
 
@@ -60,6 +68,7 @@ class Track:
     coarse_frames: int = 0
     fine_frames: int = 0
     measured_until: int = 0  # coarse frame
+    sweep: tuple[float, float, int] | None = None
     keying: tuple[SymbolRate | None, dict[str, Any]] | None = None  # measured so far
     keying_until: int = 0  # coarse frame up to which that was tried
 
@@ -92,6 +101,9 @@ class Track:
         """Go on with a box; `excess` is its summed power over the floor per bin of it."""
         self.energy[box.low : box.high] += np.maximum(excess, 0)
         self._narrow()
+        if box.sweep is not None:
+            last_frame = first_frame + int(np.flatnonzero(box.active)[-1])
+            self.sweep = _pace(box), box.sweep[1], last_frame
         # A burst that ended before may go on; those before it are as they are.
         kept = max(0, bisect_right(self.bursts, first_frame, key=lambda burst: burst[1]) - 1)
         self.frames -= sum(self.known(start, stop) for start, stop in self.bursts[kept:])
@@ -140,6 +152,37 @@ class Track:
         self.frames += sum(self.known(start, stop) for start, stop in tidy)
 
 
+def _pace(box: Box) -> float:
+    """Bins per frame by which a box sweeps."""
+    on = np.flatnonzero(box.active)
+    return (box.sweep[1] - box.sweep[0]) / max(1, int(on[-1] - on[0]))
+
+
+def _sweeps_on(track: Track, box: Box, first_frame: int) -> bool:
+    """Whether a box goes on with a sweep where it left the slab before, or repeats it."""
+    if track.sweep is None:
+        return False
+    if box.sweep is None:
+        on = first_frame + np.flatnonzero(box.active)
+        short = len(on) < SWEEP_FRAMES
+        return short and _is_of_sweep(track, box.low, box.high, int(on[0]), int(on[-1]) + 1)
+    pace, last, _ = track.sweep
+    margin = SWEEP_MARGIN + SWEEP_GAP * box.width
+    near = abs(box.sweep[0] - last) < margin
+    again = box.low > track.low - margin and box.high < track.high + margin
+    return (near or again) and abs(_pace(box) - pace) < SWEEP_CHANGE * abs(pace)
+
+
+def _is_of_sweep(sweep: Track, low: int, high: int, start: int, stop: int) -> bool:
+    """Whether a box is a piece of a sweep, seen while the sweep was there."""
+    pace, last, frame = sweep.sweep
+    apart = (low + high) / 2 - last - pace * ((start + stop) / 2 - frame)
+    again = round(apart / sweep.width)  # sweeps are repeated
+    margin = SWEEP_MARGIN + high - low + SWEEP_ERROR * abs(again) * sweep.width
+    longest = SWEEP_MARGIN + 2 * abs(pace) * (stop - start)
+    return abs(apart - again * sweep.width) < margin and high - low < longest
+
+
 class Tracker:
     """Follows emissions from slab to slab."""
 
@@ -172,7 +215,7 @@ class Tracker:
         order = sorted(range(len(boxes)), key=lambda k: -float(ratio_sum[k].sum()))
         for k in order:
             box, excess = boxes[k], ratio_sum[k]
-            track = self._continued(box, float(excess.sum()), heard)
+            track = self._continued(box, float(excess.sum()), heard, first_frame)
             if track is None:
                 self._count += 1
                 track = Track(self._count, self._grid.coarse_samples, box.low, box.high, self._gaps)
@@ -182,10 +225,15 @@ class Tracker:
                 heard.append(track)
         return [track for track in heard if track in self.open]
 
-    def _continued(self, box: Box, energy: float, heard: list[Track]) -> Track | None:
+    def _continued(
+        self, box: Box, energy: float, heard: list[Track], first_frame: int
+    ) -> Track | None:
         """The track that a box goes on with."""
         density = energy / max(1, int(box.active.sum())) / box.width
         best, best_shared = None, 0.0
+        for track in self.open:
+            if _sweeps_on(track, box, first_frame):
+                return track
         for track in list(self.open):
             shared = min(track.high, box.high) - max(track.low, box.low)
             union = max(track.high, box.high) - min(track.low, box.low)
@@ -245,6 +293,10 @@ class Tracker:
     def is_part(self, track: Track) -> bool:
         """Whether a track is a fragment of another: within it, or a strip at its edge."""
         for other in self.beside(track):
+            if other.sweep is not None and track.sweep is None:
+                if _is_of_sweep(other, track.low, track.high, track.start, track.stop):
+                    return True
+                continue  # it only passes by
             margin = max(2, other.width // 8)
             if self._is_spilt(track, other, margin):
                 return True
