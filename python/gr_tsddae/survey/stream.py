@@ -7,6 +7,7 @@ emissions however they arrive. Memory is bounded: a second of samples, and spect
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import deque
 from collections.abc import Callable
@@ -50,6 +51,12 @@ KEYING_AGAIN = 2.0  # times as long must an emission have lasted to be tried ane
 MOST_WAIT_S = 10.0
 MOST_PIECES = 24  # bursts that are measured together
 BLOCK_SAMPLES = 1 << 20  # of a recording, read at once: several slabs, for two cores
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that make spectra for all surveys: each new thread would keep memory of its own."""
+    return ThreadPoolExecutor(2, "tsddae transform")
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,6 @@ class Survey:
         self._on_frames = on_frames
         self._pieces: list[np.ndarray] = []
         self._waiting = 0
-        self._pool = ThreadPoolExecutor(1, "tsddae transform")
         self._ahead: deque[Future[Slab]] = deque()
         self._start(Grid.of(self.rate_hz))
 
@@ -147,7 +153,7 @@ class Survey:
         for start in range(0, len(line) - need + 1, self.grid.slab_samples):
             # A copy, for what is kept of a slab must not keep all of a long line.
             slab = line[start : start + need].copy()
-            self._ahead.append(self._pool.submit(self._transformed, slab))
+            self._ahead.append(_pool().submit(self._transformed, slab))
             events += self._look_at_transformed()
         rest = start + self.grid.slab_samples
         self._pieces, self._waiting = [line[rest:].copy()], len(line) - rest
