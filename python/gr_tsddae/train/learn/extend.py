@@ -44,14 +44,15 @@ def extend(
     *,
     seed: int,
 ) -> nn.Module:
-    """Train the outputs of taught classes; on rehearsed windows they shall stay low.
+    """Train the head on new windows; on rehearsed ones it shall say what its base said.
 
     Half of every batch is rehearsed (Li and Hoiem, "Learning without forgetting", 2016, with
-    windows of the old classes). All else stays that of the base: training the encoder took eight
-    points off the old classes of air-small, training the whole head five.
+    windows of the old classes). The encoder stays that of the base. With three transmitters added
+    to air-small, its own classes lost five points; eight where the encoder learned, and fourteen
+    where only the outputs of taught classes did.
 
     Args:
-        network: Of `with_more_classes`, on the device; rows of its last layer are changed.
+        network: Of `with_more_classes`, on the device; its head is changed.
         train: Scaled windows (N, 2, L) and labels (N,) to learn from.
         rehearsed: Scaled windows (M, 2, L), and what the base says of them as probabilities of all
             classes (M, K), 0 for new ones.
@@ -67,10 +68,8 @@ def extend(
     # Classes have the same share of the new windows, however many each has.
     count = label.bincount(minlength=rehearsed[1].shape[1]).clamp(min=1)
     share = (1 / count.double())[label]
-    last = [layer for layer in head if isinstance(layer, nn.Linear)][-1].requires_grad_(True)
-    rows = torch.zeros(len(last.bias), device=device)
-    rows[label.unique()] = 1
-    optimiser = torch.optim.Adam(last.parameters(), lr=HEAD_RATE)
+    head.requires_grad_(True)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=HEAD_RATE, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, HEAD_RATE, total_steps=STEPS)
     for _ in range(STEPS):
         some = torch.multinomial(share, HALF, replacement=True, generator=generator)
@@ -79,8 +78,6 @@ def extend(
         loss = loss + F.cross_entropy(head(one_part(old[others])), rehearsed[1][others])
         optimiser.zero_grad()
         loss.backward()
-        last.weight.grad *= rows[:, None]
-        last.bias.grad *= rows
         optimiser.step()
         schedule.step()
     head.requires_grad_(False)
