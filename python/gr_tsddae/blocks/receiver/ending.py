@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -35,8 +36,8 @@ def end_in_time(top: Any, patience_s: float = PATIENCE_S) -> None:
             "server gone?); leaving without it",
             patience_s,
         )
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError, ValueError):  # standard output may be closed
+            sys.stdout.flush()
         os._exit(1)
 
     def stop_in_time() -> None:
