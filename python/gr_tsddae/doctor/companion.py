@@ -62,10 +62,10 @@ def with_block_folder(settings: str, folder: Path) -> str:
 def add_folder(folder: Path) -> str:
     """Tell Companion to look for blocks in a folder; return what was done."""
     file = settings_file()
-    before = file.read_text("utf-8") if file.exists() else ""
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
     file.parent.mkdir(parents=True, exist_ok=True)
     with replacing(file.resolve()) as partial:
-        partial.write_text(with_block_folder(before, folder), "utf-8")
+        partial.write_text(with_block_folder(before, folder), encoding="utf-8")
     return f"{file} has the line {KEY} = ...{folder}; start Companion anew"
 
 

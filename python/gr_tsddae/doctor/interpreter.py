@@ -29,7 +29,7 @@ def _complaint(python: str | Path) -> str:
     try:
         done = subprocess.run(
             [python, "-c", "import gnuradio.gr"],
-            capture_output=True, text=True, errors="replace", timeout=60, check=False,
+            capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)

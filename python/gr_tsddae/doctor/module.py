@@ -50,7 +50,7 @@ def check_copies() -> Iterator[Finding]:
 
 def _version(package: Path) -> str | None:
     try:
-        text = (package / "__init__.py").read_text("utf-8")
+        text = (package / "__init__.py").read_text(encoding="utf-8")
     except OSError:
         return None
     found = re.search(r'^__version__ = "(.+)"', text, re.M)

@@ -102,7 +102,7 @@ def check_radios() -> Iterator[Finding]:
         # Elsewhere, for some of them print what the processor can.
         done = subprocess.run(
             [sys.executable, "-c", f"import {module}"],
-            capture_output=True, text=True, errors="replace", check=False,
+            capture_output=True, encoding="utf-8", errors="replace", check=False,
         )  # fmt: skip
         if done.returncode:
             said = (done.stderr.splitlines() or [f"exit status {done.returncode}"])[-1]

@@ -50,6 +50,7 @@ OVERSAMPLING = 4.0  # of an isolated emission, against its bandwidth
 KEYING_AGAIN = 2.0  # times as long must an emission have lasted to be tried anew, or so much longer
 MOST_WAIT_S = 10.0
 MOST_PIECES = 24  # bursts that are measured together
+AHEAD_RATE_HZ = 500e3  # of slower streams no slab waits for what the next samples bring
 BLOCK_SAMPLES = 1 << 20  # of a recording, read at once: several slabs, for two cores
 
 
@@ -157,6 +158,8 @@ class Survey:
             events += self._look_at_transformed()
         rest = start + self.grid.slab_samples
         self._pieces, self._waiting = [line[rest:].copy()], len(line) - rest
+        if self.rate_hz < AHEAD_RATE_HZ:
+            events += self._look_at_transformed(most_ahead=0)
         return events
 
     def skip(self, samples: int) -> list[Event]:

@@ -95,7 +95,10 @@ def test_a_recognizer_changes_over_to_the_compiled_network(
 
 def test_openvino_that_is_not_installed(monkeypatch):
     monkeypatch.setattr(engine_module, "openvino_is_there", lambda: False)
-    with pytest.raises(ValueError, match="needs the package of that name; use auto, or pip"):
+    with pytest.raises(
+        ValueError,
+        match=r"needs the package of that name; use auto, or run: .* -m pip install openvino",
+    ):
         resolve_engine("openvino", CPU)
 
 
