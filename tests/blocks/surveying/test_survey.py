@@ -397,7 +397,7 @@ print("ended", len(flowgraph.emissions), flush=True)
 
 def test_ctrl_c_ends_all_emissions(tmp_path):
     script = tmp_path / "run.py"
-    script.write_text(SCRIPT.format(tests=str(Path(__file__).resolve().parent)))
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).resolve().parents[1])))
     program = subprocess.Popen(
         ["env", "--default-signal=INT", sys.executable, str(script)], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

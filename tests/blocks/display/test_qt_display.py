@@ -33,7 +33,7 @@ from gr_tsddae.blocks.display.paint import Painting
 from gr_tsddae.blocks.display.state import INBOX_MESSAGES
 from gr_tsddae.blocks.display.theme import DARK
 
-RECORDING = Path(__file__).resolve().parents[2] / "examples" / "data" / "bpsk-kr01.sigmf-data"
+RECORDING = Path(__file__).resolve().parents[3] / "examples" / "data" / "bpsk-kr01.sigmf-data"
 RATE_HZ = 9600.0
 CLASSES = ("QPSK", "BPSK", "8PSK", "noise")  # an order of its own: neither sorted nor reversed
 
