@@ -4,10 +4,10 @@
 import torch
 from torch import nn
 
-from gr_tsddae.iq.windows import spectrum
 from gr_tsddae.nets.classifier import Encoder
 from gr_tsddae.nets.diffusion import STEPS
 from gr_tsddae.nets.tsnet import TSNet, TSNetConfig
+from gr_tsddae.nets.tsnet.inputs import rows_of
 
 FINE_TUNING_STEP = 4  # the paper's timestep t of Table 5; a constant at inference, no noise drawn
 
@@ -30,8 +30,8 @@ class TSNetEncoder(Encoder):
     def embed(self, rows: torch.Tensor) -> torch.Tensor:
         """Compute feature vectors: scaled (B, 2, L) -> (B, 2C), or (B, C) of one domain."""
         dtype = next(self.backbone.parameters()).dtype
-        spectrum_rows = spectrum(rows).to(dtype)
-        embeddings = self.backbone(rows.to(dtype), spectrum_rows, self.step_fraction)
+        seen = rows_of(self.backbone.config, rows.float())
+        embeddings = self.backbone(*(part.to(dtype) for part in seen), self.step_fraction)
         return torch.cat([embedding.mean(1) for embedding in embeddings], dim=1)
 
 
@@ -74,7 +74,8 @@ class TSNetDenoiser(TSNetEncoder):
         Returns:
             Estimates of epsilon and eta, each (B, 2, L).
         """
-        embeddings = self.backbone(noisy, spectrum(noisy).to(noisy.dtype), step / STEPS)
+        seen = rows_of(self.backbone.config, noisy.float())
+        embeddings = self.backbone(*(part.to(noisy.dtype) for part in seen), step / STEPS)
         x, z = embeddings[0], embeddings[-1]
         return _to_rows(self.temporal_head(x)), _to_rows(self.spectral_head(z))
 

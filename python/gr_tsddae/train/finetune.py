@@ -16,7 +16,7 @@ from torch import nn
 from gr_tsddae import nets, zoo
 from gr_tsddae.labels import NOISE
 from gr_tsddae.nets.tsnet import TSNet
-from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
+from gr_tsddae.nets.tsnet.growth import can_deepen, can_see_more, deepen, see_more
 from gr_tsddae.train.config import SYNTH, DataConfig, FinetuneConfig, ProbeConfig, for_card
 from gr_tsddae.train.learn.calibration import calibrate
 from gr_tsddae.train.learn.method import Method
@@ -127,7 +127,7 @@ def start_from(network: nn.Module, init: Path, *, config: FinetuneConfig, source
 
 
 def take_backbone(ours: nn.Module, theirs: nn.Module, init: Path) -> None:
-    """Copy trained weights into a network like it, or into a deeper one of the same width.
+    """Copy trained weights into a network like it, into a deeper one, or one that sees more.
 
     Raises:
         ValueError: They do not fit.
@@ -140,6 +140,10 @@ def take_backbone(ours: nn.Module, theirs: nn.Module, init: Path) -> None:
     if isinstance(ours, TSNet) and can_deepen(theirs, ours):
         deepen(theirs, ours)
         log.info("grown from %d to %d layers", theirs.config.layers, ours.config.layers)
+        return
+    if isinstance(ours, TSNet) and can_see_more(theirs, ours):
+        see_more(theirs, ours)
+        log.info("grown to see derived rows, too")
         return
     had, wanted = dataclasses.asdict(theirs.config), dataclasses.asdict(ours.config)
     differing = [

@@ -102,7 +102,8 @@ def test_a_signal_lies_at_its_frequency_and_time_is_the_streams(top):
     at_hz = drawn.low_hz + (row.argmax() + 0.5) * (drawn.high_hz - drawn.low_hz) / len(row)
     assert at_hz == pytest.approx(CENTER_HZ + TONE_HZ, abs=RATE_HZ / len(row))
     assert (drawn.low_hz, drawn.high_hz) == (CENTER_HZ - RATE_HZ / 2, CENTER_HZ + RATE_HZ / 2)
-    assert drawn.newest_s == pytest.approx(top.throttle.nitems_written(0) / RATE_HZ, abs=0.2)
+    # A busy machine draws late, and then catches up; a wrong clock never does.
+    until(lambda: abs(drawn.newest_s - top.throttle.nitems_written(0) / RATE_HZ) < 0.2)
 
 
 def test_the_first_message_says_where_to_begin(top):

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gr_tsddae.iq.windows import spectrum
 from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 
 CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
@@ -56,9 +55,9 @@ class CompiledTSNet(nn.Module):
         with dynamo.patch({limit: 256}):
             for batch in sorted(self._batches):
                 rows = torch.randn(
-                    batch, 2, folded.window_samples, device=device, dtype=folded.dtype
+                    batch, 2, folded.window_samples, device=device
                 )
-                self._compiled(rows, rows.flip(0).contiguous())
+                self._compiled(*(part.to(folded.dtype) for part in folded.seen(rows)))
         return self
 
     def embed(self, rows: torch.Tensor) -> torch.Tensor:
@@ -67,7 +66,7 @@ class CompiledTSNet(nn.Module):
         if len(rows) not in self._batches or not torch.is_inference_mode_enabled():
             return folded.embed(rows)
         folded.check_window(rows.shape[-1])
-        return self._compiled(rows.to(folded.dtype), spectrum(rows).to(folded.dtype))
+        return self._compiled(*(part.to(folded.dtype) for part in folded.seen(rows)))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.folded.head(self.embed(rows))

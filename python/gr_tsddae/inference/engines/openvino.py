@@ -201,7 +201,7 @@ class _Program(nn.Module):
 
     def forward(self, pairs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         rows = self.scale(pairs.transpose(1, 2))  # (B, 2, L)
-        features = self.folded.features(rows, self._spectrum(rows))
+        features = self.folded.features(*self.folded.seen(rows, self._spectrum))
         return self.folded.head(features).softmax(1), features
 
     def _spectrum(self, rows: torch.Tensor) -> torch.Tensor:

@@ -25,6 +25,8 @@ class TSNetConfig:
         temporal: whether there are temporal encoders (ablation "w/o temporal").
         spectral: whether there are spectral encoders (ablation "w/o spectral").
         interactive: whether each encoder sees the other's embedding ("w/o interactive").
+        derived: whether the encoders also see products of the samples (`inputs.rows_of`), which
+            the paper's network does not.
     """
 
     width: int = between(1, 4096)
@@ -39,10 +41,11 @@ class TSNetConfig:
     temporal: bool = True
     spectral: bool = True
     interactive: bool = True
+    derived: bool = False
 
     def __post_init__(self) -> None:
         check_sizes(self, limits_of(self))
-        for name in ("temporal", "spectral", "interactive"):
+        for name in ("temporal", "spectral", "interactive", "derived"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}: it must be true or false")
         if not (self.temporal or self.spectral):

@@ -7,12 +7,15 @@ is nothing. They go into the linear maps beside them. Tensors are (B, N, C), N t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from gr_tsddae.iq.windows import spectrum
 from gr_tsddae.nets.heads import TSNetClassifier
+from gr_tsddae.nets.tsnet.inputs import rows_of
 from gr_tsddae.nets.tsnet.layers import FeedForward, TokenBatchNorm
 from gr_tsddae.nets.tsnet.network import InputProjection, TSNet
 from gr_tsddae.nets.tsnet.spectral import SpectralEncoder
@@ -51,8 +54,8 @@ def _gain_and_offset(norm: TokenBatchNorm) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _samples_of_tokens(rows: torch.Tensor, kernel: int, stride: int) -> torch.Tensor:
-    """Gather the samples that each token sees: (B, 2, L) -> (B, N, 2 * kernel)."""
-    seen = F.pad(rows, ((kernel - stride) // 2,) * 2).unfold(2, kernel, stride)  # (B, 2, N, kernel)
+    """Gather the samples that each token sees: (B, R, L) -> (B, N, R * kernel)."""
+    seen = F.pad(rows, ((kernel - stride) // 2,) * 2).unfold(2, kernel, stride)  # (B, R, N, kernel)
     return seen.transpose(1, 2).flatten(2)
 
 
@@ -269,7 +272,7 @@ class _FoldedProjection(nn.Module):
         self.affine = _Affine(conv.weight.double().flatten(1), conv.bias.double() + add)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        if self.kernel == 1:  # a product with two columns is no work for a matrix unit
+        if self.affine.weight.shape[1] == 2:  # a product with two columns is no work for a matrix unit
             weight = self.affine.weight
             real, imaginary = rows[:, 0, :, None], rows[:, 1, :, None]  # (B, L, 1)
             return torch.addcmul(self.affine.bias, real, weight[:, 0]) + imaginary * weight[:, 1]
@@ -303,7 +306,7 @@ class FoldedTSNet(nn.Module):
         config = net.config
         tokens = config.tokens(window_samples)
         step = F.silu(net.step_embedding(step_fraction.to(net.step_embedding.first.weight)))[0]
-        self.coupled = config.coupled
+        self.config, self.coupled = config, config.coupled
         temporal, spectral = (
             [(layer, layer.step(step).double()) for layer in layers]
             for layers in (net.temporal, net.spectral)
@@ -348,8 +351,16 @@ class FoldedTSNet(nn.Module):
         part = self.temporal if len(self.temporal) else self.spectral
         return next(part.buffers()).dtype
 
+    def seen(
+        self,
+        rows: torch.Tensor,
+        transform: Callable[[torch.Tensor], torch.Tensor] = spectrum,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Make the rows that `features` takes, of scaled windows, float32 (B, 2, L)."""
+        return rows_of(self.config, rows, transform)
+
     def features(self, rows: torch.Tensor, spectrum_rows: torch.Tensor) -> torch.Tensor:
-        """Average both embeddings over their tokens: two (B, 2, L) in `dtype` -> (B, E)."""
+        """Average both embeddings over their tokens: `seen`, in `dtype` -> (B, E)."""
         x = self.time_projection(rows) if len(self.temporal) else None
         z = self.spectrum_projection(spectrum_rows) if len(self.spectral) else None
         for index in range(max(len(self.temporal), len(self.spectral))):
@@ -371,7 +382,7 @@ class FoldedTSNet(nn.Module):
     def embed(self, rows: torch.Tensor) -> torch.Tensor:
         """Compute feature vectors of scaled windows, float32: (B, 2, L) -> (B, E)."""
         self.check_window(rows.shape[-1])
-        return self.features(rows.to(self.dtype), spectrum(rows).to(self.dtype))
+        return self.features(*(part.to(self.dtype) for part in self.seen(rows)))
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return self.head(self.embed(rows))

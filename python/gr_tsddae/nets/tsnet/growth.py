@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a deeper TS-Net from a trained shallow one, with nearly the same output."""
+"""Make a larger TS-Net from a trained one: deeper, or one that sees more."""
 
 import dataclasses
 
@@ -18,6 +18,38 @@ def can_deepen(shallow: TSNet, deep: TSNet) -> bool:
         drop_path=deep.config.drop_path,
     )
     return same == deep.config and shallow.config.layers < deep.config.layers
+
+
+def can_see_more(plain: TSNet, derived: TSNet) -> bool:
+    """Tell whether the second network sees derived rows, and nothing else differs but dropout."""
+    same = dataclasses.replace(
+        plain.config,
+        derived=True,
+        dropout=derived.config.dropout,
+        drop_path=derived.config.drop_path,
+    )
+    return same == derived.config and not plain.config.derived
+
+
+@torch.no_grad()
+def see_more(plain: TSNet, derived: TSNet) -> None:
+    """Give `derived` the weights of `plain`; it begins with weights of zero for the further rows.
+
+    Raises:
+        ValueError: when the networks differ in more than the rows they see.
+    """
+    if not can_see_more(plain, derived):
+        raise ValueError(
+            f"a network of {plain.config} cannot grow into one of {derived.config}: "
+            "only the option derived may differ, and the second must have it"
+        )
+    weights = plain.state_dict()
+    for name, wanted in derived.state_dict().items():
+        had = weights[name]
+        if had.shape != wanted.shape:  # of a projection, (C, rows, kernel)
+            weights[name] = torch.zeros_like(wanted)
+            weights[name][:, : had.shape[1]] = had
+    derived.load_state_dict(weights)
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gr_tsddae.nets.tsnet.config import TSNetConfig
+from gr_tsddae.nets.tsnet.inputs import SPECTRUM_ROWS, TIME_ROWS
 from gr_tsddae.nets.tsnet.spectral import SpectralEncoder
 from gr_tsddae.nets.tsnet.temporal import TemporalEncoder
 
@@ -33,15 +34,15 @@ class StepEmbedding(nn.Module):
 
 
 class InputProjection(nn.Module):
-    """Two rows of samples to tokens, Eq. 8: (B, 2, L) -> (B, N, C), N = L / stride.
+    """Rows to tokens, Eq. 8: (B, R, L) -> (B, N, C), N = L / stride. The paper has two rows.
 
     With kernel and stride 1 it is the paper's 1x1 convolution.
     """
 
-    def __init__(self, config: TSNetConfig):
+    def __init__(self, config: TSNetConfig, *, derived_rows: int):
         super().__init__()
         self.conv = nn.Conv1d(
-            2,
+            2 + config.derived * derived_rows,
             config.width,
             kernel_size=config.kernel_samples,
             stride=config.stride_samples,
@@ -59,9 +60,9 @@ class TSNet(nn.Module):
         super().__init__()
         self.config = config
         if config.temporal:
-            self.time_projection = InputProjection(config)
+            self.time_projection = InputProjection(config, derived_rows=TIME_ROWS)
         if config.spectral:
-            self.spectrum_projection = InputProjection(config)
+            self.spectrum_projection = InputProjection(config, derived_rows=SPECTRUM_ROWS)
         self.step_embedding = StepEmbedding(width=config.width)
         step_width = 4 * config.width
         self.temporal = nn.ModuleList(
@@ -79,8 +80,9 @@ class TSNet(nn.Module):
         """Embed windows.
 
         Args:
-            rows: scaled windows, (B, 2, L); L a multiple of the stride.
-            spectrum_rows: their spectra (`iq.windows.spectrum`), (B, 2, L).
+            rows: of scaled windows, by `inputs.rows_of`, (B, 2 or 4, L); L a multiple of the
+                stride.
+            spectrum_rows: by the same, (B, 2 or 6, L).
             step_fraction: diffusion step t/T, (B,), or (1,) for all windows.
 
         Returns:
