@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gr_tsddae import nets
-from gr_tsddae.nets.tsnet.growth import can_deepen, deepen
+from gr_tsddae.nets.tsnet.growth import can_deepen, can_see_more, deepen, see_more
 
 SHALLOW = {"width": 16, "heads": 1, "feedforward": 16, "layers": 1}
 
@@ -60,3 +60,24 @@ def test_only_depth_may_differ(fill, changes):
     shallow, deep = networks(fill, **changes)
     with pytest.raises(ValueError, match="only the number of layers may differ"):
         deepen(shallow.backbone, deep.backbone)
+
+
+def test_a_network_that_sees_more_begins_where_the_plain_one_is(fill):
+    plain = fill(nets.create("tsnet-nano", class_count=4, **SHALLOW)).eval()
+    derived = nets.create("tsnet-nano", class_count=4, **SHALLOW, derived=True).eval()
+    assert can_see_more(plain.backbone, derived.backbone)
+    assert not can_see_more(derived.backbone, plain.backbone)
+    see_more(plain.backbone, derived.backbone)
+    rows = torch.randn(8, 2, 128, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(derived.embed(rows), plain.embed(rows))
+    derived(rows).square().mean().backward()
+    weight = derived.backbone.spectrum_projection.conv.weight
+    assert weight.grad[:, 2:].abs().max() > 0  # and learns to use what it sees
+
+
+def test_only_the_rows_may_differ_where_a_network_sees_more(fill):
+    plain = fill(nets.create("tsnet-nano", class_count=4, **SHALLOW))
+    other = nets.create("tsnet-nano", class_count=4, **SHALLOW | {"layers": 2}, derived=True)
+    with pytest.raises(ValueError, match="only the option derived may differ"):
+        see_more(plain.backbone, other.backbone)

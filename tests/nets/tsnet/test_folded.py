@@ -21,6 +21,8 @@ NETWORKS = [
     ("tsnet-nano", 64, {"temporal": False}),
     ("tsnet-nano", 64, {"interactive": False}),
     ("tsnet-nano", 60, {"stride_samples": 2, "kernel_samples": 6}),
+    ("tsnet-nano", 128, {"derived": True}),
+    ("tsnet-nano", 48, {"derived": True, "stride_samples": 1, "kernel_samples": 1}),
 ]
 
 

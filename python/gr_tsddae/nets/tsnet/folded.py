@@ -272,7 +272,7 @@ class _FoldedProjection(nn.Module):
         self.affine = _Affine(conv.weight.double().flatten(1), conv.bias.double() + add)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        if self.affine.weight.shape[1] == 2:  # a product with two columns is no work for a matrix unit
+        if self.affine.weight.shape[1] == 2:  # such a product is no work for a matrix unit
             weight = self.affine.weight
             real, imaginary = rows[:, 0, :, None], rows[:, 1, :, None]  # (B, L, 1)
             return torch.addcmul(self.affine.bias, real, weight[:, 0]) + imaginary * weight[:, 1]

@@ -2,9 +2,9 @@
 """The rows that TS-Net's two encoders see of a window.
 
 The paper's network sees the samples and their spectrum. Products of samples, which the first layers
-of a small network cannot make, may be added: in the spectra of |x|^2, x^2 and x^4 the symbol rate
-and the carrier of most digital modulations stand out as lines (W. A. Gardner, Signal interception: a
-unifying theoretical framework for feature detection, IEEE Trans. Commun. 36-8, 1988).
+of a small network cannot make, may be added. In the spectra of |x|^2, x^2 and x^4, the symbol rate
+and the carrier of most digital modulations stand out as lines (W. A. Gardner, Signal interception:
+a unifying theoretical framework for feature detection, IEEE Trans. Commun. 36-8, 1988).
 """
 
 from collections.abc import Callable
