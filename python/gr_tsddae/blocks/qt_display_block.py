@@ -12,7 +12,7 @@ from typing import Any
 import pmt
 
 from gr_tsddae.blocks.display.application import require_gui
-from gr_tsddae.blocks.display.choices import Display, palette_named, possible_rate_hz
+from gr_tsddae.blocks.display.choices import Display
 from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.listening.content import content_of
 from gr_tsddae.blocks.listening.message_sink import MessageSink
@@ -52,11 +52,9 @@ class qt_display(Display, MessageSink):
 
         super().__init__("TS-DDAE Qt Display")
         self._settings = Settings(
+            **self._checked(history_s, palette, update_rate_hz),
             title=str(title),
-            history_s=self._history_s(history_s),
             classes_shown=_classes_shown(classes_shown),
-            palette=palette_named(palette),
-            update_rate_hz=possible_rate_hz(update_rate_hz),
         )
         self._inbox = Inbox()
         self._widget = RecognitionWidget(self._settings, self._inbox)

@@ -12,7 +12,7 @@ import numpy as np
 import pmt
 
 from gr_tsddae.blocks.display.application import require_gui
-from gr_tsddae.blocks.display.choices import Display, palette_named, possible_rate_hz
+from gr_tsddae.blocks.display.choices import Display
 from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.listening.content import content_of
 from gr_tsddae.blocks.listening.message_block import MessageBlock
@@ -40,7 +40,8 @@ class survey_display(Display, MessageBlock):
         self, history_s: float = 60.0, palette: str = "auto", update_rate_hz: float = 20.0
     ):
         require_gui("survey_display", "pyqtgraph")
-        from gr_tsddae.blocks.survey_view.widget import Settings, SurveyWidget
+        from gr_tsddae.blocks.display.live_widget import Settings
+        from gr_tsddae.blocks.survey_view.widget import SurveyWidget
 
         super().__init__(
             "TS-DDAE Survey Display",
@@ -50,11 +51,7 @@ class survey_display(Display, MessageBlock):
                 "status": self._on_status,
             },
         )
-        self._settings = Settings(
-            history_s=self._history_s(history_s),
-            palette=palette_named(palette),
-            update_rate_hz=possible_rate_hz(update_rate_hz),
-        )
+        self._settings = Settings(**self._checked(history_s, palette, update_rate_hz))
         self._inbox = Inbox()
         self._widget = SurveyWidget(self._settings, self._inbox)
         for port, signal in (("tune", self._widget.tune), ("record", self._widget.record)):

@@ -11,7 +11,7 @@ from gnuradio import gr
 from gnuradio.fft import logpwrfft
 
 from gr_tsddae.blocks.display.application import require_gui
-from gr_tsddae.blocks.display.choices import Display, palette_named, possible_rate_hz
+from gr_tsddae.blocks.display.choices import Display
 from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.tuning.spectrum_sink import SpectrumSink
 
@@ -74,9 +74,7 @@ class waterfall(Display, gr.hier_block2):
             gr.io_signature(0, 0, 0),
         )
         self._settings = Settings(
-            history_s=self._history_s(history_s),
-            palette=palette_named(palette),
-            update_rate_hz=possible_rate_hz(update_rate_hz),
+            **self._checked(history_s, palette, update_rate_hz),
             sample_rate_hz=float(sample_rate_hz),
             tuning=first,
         )

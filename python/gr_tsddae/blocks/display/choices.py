@@ -30,6 +30,18 @@ class Display:
     _settings: Any
     _widget: QWidget
 
+    def _checked(self, history_s: Any, palette: Any, update_rate_hz: Any) -> dict[str, Any]:
+        """Check the settings that all displays have.
+
+        Raises:
+            ValueError: If one is out of its range.
+        """
+        return {
+            "history_s": self._history_s(history_s),
+            "palette": palette_named(palette),
+            "update_rate_hz": possible_rate_hz(update_rate_hz),
+        }
+
     def qwidget(self) -> QWidget:
         """The widget, for a layout. It may be closed and deleted at any time."""
         return self._widget

@@ -11,15 +11,15 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import QPointF, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QShowEvent
-from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
+from qtpy.QtCore import QPointF, QSize, Qt, Signal
+from qtpy.QtGui import QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent
+from qtpy.QtWidgets import QToolTip
 
-from gr_tsddae.blocks.display.first_size import fit_window
+from gr_tsddae.blocks.display import live_widget
 from gr_tsddae.blocks.display.guards import called_by_qt, without_garbage_collection
 from gr_tsddae.blocks.display.keeping import offer_to_keep
 from gr_tsddae.blocks.display.paint import Painting
-from gr_tsddae.blocks.display.state import DisplayState, Inbox
+from gr_tsddae.blocks.display.state import DisplayState, Inbox, Message
 from gr_tsddae.blocks.display.theme import Layout, theme_for
 from gr_tsddae.blocks.display.words import stretch_text
 
@@ -29,66 +29,46 @@ HELP = (
 )
 
 
-@dataclass
-class Settings:
-    """The user's choices: whole values, replaced from any thread, read at the next update."""
+@dataclass(kw_only=True)
+class Settings(live_widget.Settings):
+    """The choices of all displays, and this one's; `running` is the flowgraph's."""
 
     title: str
-    history_s: float
     classes_shown: int
-    palette: str
-    update_rate_hz: float
     running: bool = False
-    complaint: str = ""
 
 
-class RecognitionWidget(QWidget):
+class RecognitionWidget(live_widget.LiveWidget):
     """Label, confidence, probabilities now and over time, and how the classifier is doing."""
 
     selected = Signal(dict)  # a stretch of the raster was clicked
 
     def __init__(self, settings: Settings, inbox: Inbox):
-        super().__init__()
-        self.settings = settings
-        self.inbox = inbox
+        super().__init__(settings, inbox)
         self.state = DisplayState(settings.history_s)
         self.selection: dict[str, Any] | None = None
         self._shown: tuple[str, ...] = ()
         self._painted = ()
         self._note = ""
         self.setMinimumSize(480, 300)
-        self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
         self.setAttribute(Qt.WA_OpaquePaintEvent)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.ClickFocus)  # for the keys of offer_to_keep
         offer_to_keep(self, self.text)
-        self._timer = QTimer(self)
-        self._timer.timeout.connect(self._update)
-        self._timer.start(round(1000 / settings.update_rate_hz))
 
     def sizeHint(self) -> QSize:
         return QSize(800, 480)
 
-    @called_by_qt
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        fit_window(self)
+    def _take_settings(self) -> None:
+        self.state.history.span_s = self.settings.history_s
 
-    @called_by_qt
-    def _update(self) -> None:
-        """Take in all messages since the last update, then paint at most once."""
-        settings = self.settings
-        interval_ms = round(1000 / settings.update_rate_hz)
-        if interval_ms != self._timer.interval():
-            self._timer.setInterval(interval_ms)
-        self.state.history.span_s = settings.history_s
-        messages = self.inbox.take()
-        now_s = time.monotonic()
-        for port, message in messages:
-            self.state.read(port, message, now_s)
+    def _hear(self, port: str, message: Message, now_s: float) -> None:
+        self.state.read(port, message, now_s)
+
+    def _show(self, has_news: bool, now_s: float) -> None:
         # What can change without a message: settings, and the age of the label in seconds.
-        appearance = (*vars(settings).values(), int(self.state.stale_s(now_s)))
-        if messages or appearance != self._painted:
+        appearance = (*vars(self.settings).values(), int(self.state.stale_s(now_s)))
+        if has_news or appearance != self._painted:
             self._painted = appearance
             self.update()
 

@@ -8,33 +8,28 @@ chosen one.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import QPoint, QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QKeySequence, QShowEvent
+from qtpy.QtCore import QPoint, QSize, Qt, Signal
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QMenu,
     QPushButton,
-    QShortcut,
     QSizePolicy,
     QSplitter,
     QVBoxLayout,
     QWidget,
 )
 
-from gr_tsddae.blocks.display.first_size import fit_window
 from gr_tsddae.blocks.display.guards import called_by_qt
 from gr_tsddae.blocks.display.keeping import ask_and_save
+from gr_tsddae.blocks.display.live_widget import Settings
 from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.survey_view.emissions import HeardEmission
-from gr_tsddae.blocks.survey_view.plot import WaterfallPlot
-from gr_tsddae.blocks.survey_view.state import SurveyState
+from gr_tsddae.blocks.survey_view.live_waterfall import LiveWaterfall
 from gr_tsddae.blocks.survey_view.table import EmissionTable
-from gr_tsddae.blocks.survey_view.theme import theme_around
 from gr_tsddae.blocks.survey_view.words import bandwidth, frequency, label_text, rate
 
 LISTING_S = 0.2  # between updates of the table: faster, nobody can read it
@@ -45,17 +40,7 @@ KEYS = (
 )
 
 
-@dataclass
-class Settings:
-    """The user's choices: whole values, replaced from any thread, read at the next update."""
-
-    history_s: float
-    palette: str
-    update_rate_hz: float
-    complaint: str = ""
-
-
-class SurveyWidget(QWidget):
+class SurveyWidget(LiveWaterfall):
     """Waterfall with boxes, table of emissions, and what can be done with one of them.
 
     Signals:
@@ -67,33 +52,19 @@ class SurveyWidget(QWidget):
     record = Signal(dict)
 
     def __init__(self, settings: Settings, inbox: Inbox):
-        super().__init__()
-        self.settings, self.inbox = settings, inbox
-        self.state = SurveyState(settings.history_s)
-        self.theme = theme_around(self, settings.palette)
+        super().__init__(settings, inbox)
         self.recorded: dict[int, str] = {}  # what the user calls emissions, by id
-        self._updated_at_s = self._listed_at_s = time.monotonic()
-        self.plot = WaterfallPlot(self.state, self.theme)
+        self._listed_at_s = time.monotonic()
         self.table = EmissionTable()
         self._make_controls()
         self._lay_out()
         self.setMinimumSize(MINIMUM_SIZE)
-        self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
-        self.setAutoFillBackground(True)
         self._paint_in(self.theme)
         self._connect()
         self._show_chosen()
-        self._timer = QTimer(self)
-        self._timer.timeout.connect(self._update)
-        self._timer.start(round(1000 / settings.update_rate_hz))
 
     def sizeHint(self) -> QSize:
         return QSize(1240, 660)
-
-    @called_by_qt
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        fit_window(self)
 
     # --- building -------------------------------------------------------------------------------
 
@@ -175,51 +146,25 @@ class SurveyWidget(QWidget):
         self.name.returnPressed.connect(self.record_chosen)
         self.filter.textChanged.connect(self.table.filter)
         self.copy_button.clicked.connect(self.table.copy)
-        for keys, action in (
-            ("Space", self.live.click),
-            ("Home", self.plot.show_all),
-            ("T", self.tune_to_chosen),
-            ("R", self.record_chosen),
-            ("+", lambda: self.plot.zoom(0.5)),
-            ("-", lambda: self.plot.zoom(2.0)),
-            ("Ctrl+F", self.filter.setFocus),
-            ("Ctrl+S", lambda: ask_and_save(self)),
-            ("Esc", lambda: self.choose(0)),
-        ):
-            shortcut = QShortcut(QKeySequence(keys), self)
-            shortcut.setContext(Qt.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(action)
-
-    def _paint_in(self, theme: Any) -> None:
-        self.setPalette(theme.palette())
-        self.plot.set_theme(theme)
+        self._offer_keys({
+            "Space": self.live.click,
+            "T": self.tune_to_chosen,
+            "R": self.record_chosen,
+            "Ctrl+F": self.filter.setFocus,
+            "Ctrl+S": lambda: ask_and_save(self),
+            "Esc": lambda: self.choose(0),
+        })  # fmt: skip
 
     # --- called by Qt ---------------------------------------------------------------------------
 
-    @called_by_qt
-    def _update(self) -> None:
-        """Take in all messages since the last update, and scroll on."""
-        settings = self.settings
-        interval_ms = round(1000 / settings.update_rate_hz)
-        if interval_ms != self._timer.interval():
-            self._timer.setInterval(interval_ms)
-        theme = theme_around(self, settings.palette)
-        if theme is not self.theme:
-            self.theme = theme
-            self._paint_in(theme)
-        self.state.set_history_s(settings.history_s)
-        messages = self.inbox.take()
-        for port, message in messages:
-            self.state.read(port, message)
-        now_s = time.monotonic()
-        passed_s, self._updated_at_s = now_s - self._updated_at_s, now_s
+    def _show(self, has_news: bool, now_s: float) -> None:
         if now_s - self._listed_at_s >= LISTING_S:
             self._listed_at_s = now_s
             self._list()
-        self.plot.advance(passed_s, bool(messages))
+        super()._show(has_news, now_s)
         text, warns = self.state.foot(self.inbox.skipped)
-        if settings.complaint:
-            text, warns = f"✖ {settings.complaint}", True
+        if self.settings.complaint:
+            text, warns = f"✖ {self.settings.complaint}", True
         if text != self.foot.text():
             self.foot.setText(text)
             self.foot.setToolTip(text)

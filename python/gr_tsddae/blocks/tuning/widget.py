@@ -3,23 +3,21 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import pyqtgraph as pg
-from qtpy.QtCore import QSize, Qt, QTimer, Signal
-from qtpy.QtGui import QColor, QKeySequence, QShowEvent
-from qtpy.QtWidgets import QGridLayout, QShortcut, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QGridLayout, QVBoxLayout
 
-from gr_tsddae.blocks.display.first_size import fit_window
+from gr_tsddae.blocks.display import live_widget
 from gr_tsddae.blocks.display.guards import called_by_qt
 from gr_tsddae.blocks.display.keeping import offer_to_keep
-from gr_tsddae.blocks.display.state import Inbox
+from gr_tsddae.blocks.display.state import Inbox, Message
 from gr_tsddae.blocks.display.units import si
-from gr_tsddae.blocks.survey_view.plot import WaterfallPlot
-from gr_tsddae.blocks.survey_view.state import SurveyState
-from gr_tsddae.blocks.survey_view.theme import theme_around
+from gr_tsddae.blocks.survey_view.live_waterfall import LiveWaterfall
+from gr_tsddae.blocks.survey_view.theme import SurveyTheme
 from gr_tsddae.blocks.survey_view.words import frequency
 from gr_tsddae.blocks.tuning.dial import Dial
 
@@ -32,19 +30,15 @@ TUNING_HELP = (
 HELP = "+ −: zoom  ·  Home: whole band  ·  Space: follow or stay  ·  Ctrl+C: copy  ·  Ctrl+S: save"
 
 
-@dataclass
-class Settings:
-    """The user's choices: whole values, replaced from any thread, read at the next update."""
+@dataclass(kw_only=True)
+class Settings(live_widget.Settings):
+    """The choices of all displays, the stream's rate, and where the signal is at first."""
 
-    history_s: float
-    palette: str
-    update_rate_hz: float
     sample_rate_hz: float
     tuning: dict[str, float] | None  # offset_hz, symbol_rate_hz, highest_symbol_rate_hz, bandwidth
-    complaint: str = ""
 
 
-class WaterfallWidget(QWidget):
+class WaterfallWidget(LiveWaterfall):
     """A waterfall; with tuning also the signal's place in it, and sliders.
 
     Signals:
@@ -54,26 +48,14 @@ class WaterfallWidget(QWidget):
     tune = Signal(dict)
 
     def __init__(self, settings: Settings, inbox: Inbox):
-        super().__init__()
-        self.settings, self.inbox = settings, inbox
-        self.state = SurveyState(settings.history_s)
-        self.theme = theme_around(self, settings.palette)
-        self._updated_at_s = time.monotonic()
-        self.plot = WaterfallPlot(self.state, self.theme)
+        super().__init__(settings, inbox)
         self.plot.setMinimumHeight(160)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.plot, 1)
         self.setMinimumSize(400, 200)
-        self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
-        self.setAutoFillBackground(True)
         self.setToolTip(TUNING_HELP if settings.tuning else HELP)
-        keys = {
-            "Space": lambda: self.plot.follow(not self.plot.follows),
-            "Home": self.plot.show_all,
-            "+": lambda: self.plot.zoom(0.5),
-            "-": lambda: self.plot.zoom(2.0),
-        }
+        keys = {"Space": lambda: self.plot.follow(not self.plot.follows)}
         if settings.tuning:
             layout.addLayout(self._make_dials(settings.tuning))
             keys |= {
@@ -82,24 +64,13 @@ class WaterfallWidget(QWidget):
                 "Up": lambda: self._step(self.symbol_rate, 1),
                 "Down": lambda: self._step(self.symbol_rate, -1),
             }
-        for key, action in keys.items():
-            shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(action)
+        self._offer_keys(keys)
         self.setFocusPolicy(Qt.StrongFocus)
         self._paint_in(self.theme)
         offer_to_keep(self, self.text)
-        self._timer = QTimer(self)
-        self._timer.timeout.connect(self._update)
-        self._timer.start(round(1000 / settings.update_rate_hz))
 
     def sizeHint(self) -> QSize:
         return QSize(640, 340)
-
-    @called_by_qt
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        fit_window(self)
 
     def _make_dials(self, tuning: dict[str, float]) -> QGridLayout:
         half_hz = self.settings.sample_rate_hz / 2
@@ -127,9 +98,8 @@ class WaterfallWidget(QWidget):
         self._mark()
         return grid
 
-    def _paint_in(self, theme: Any) -> None:
-        self.setPalette(theme.palette())
-        self.plot.set_theme(theme)
+    def _paint_in(self, theme: SurveyTheme) -> None:
+        super()._paint_in(theme)
         if self.settings.tuning:
             fill = QColor(theme.chosen_box)
             fill.setAlpha(50)
@@ -209,26 +179,13 @@ class WaterfallWidget(QWidget):
 
     # --- called by Qt ---------------------------------------------------------------------------
 
-    @called_by_qt
-    def _update(self) -> None:
-        """Take in all messages since the last update, and scroll on."""
-        settings = self.settings
-        interval_ms = round(1000 / settings.update_rate_hz)
-        if interval_ms != self._timer.interval():
-            self._timer.setInterval(interval_ms)
-        theme = theme_around(self, settings.palette)
-        if theme is not self.theme:
-            self.theme = theme
-            self._paint_in(theme)
-        self.state.set_history_s(settings.history_s)
-        messages = self.inbox.take()
-        for port, message in messages:
-            if port == "spectrum":
-                self.state.read(port, message)
-            elif settings.tuning:
-                self._follow(message())
-        now_s = time.monotonic()
-        passed_s, self._updated_at_s = now_s - self._updated_at_s, now_s
-        self.plot.advance(passed_s, bool(messages))
-        if settings.tuning:
+    def _hear(self, port: str, message: Message, now_s: float) -> None:
+        if port == "spectrum":
+            super()._hear(port, message, now_s)
+        elif self.settings.tuning:
+            self._follow(message())
+
+    def _show(self, has_news: bool, now_s: float) -> None:
+        super()._show(has_news, now_s)
+        if self.settings.tuning:
             self._mark()
