@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,12 +38,14 @@ class SampleFormat:
         zero: The stored number that means 0.
         full_scale: Distance from `zero` that means 1.0.
         is_real: Whether a sample is one number.
+        upper_byte_first: Whether a 24-bit integer is big-endian; other types say it themselves.
     """
 
     component: np.dtype
     zero: float
     full_scale: float
     is_real: bool = False
+    upper_byte_first: bool = False
 
     @classmethod
     def parse(cls, name: str) -> SampleFormat:
@@ -71,11 +73,16 @@ class SampleFormat:
             return cls(component, 0.0, full_scale, real)
         return cls(component, RTL_SDR_ZERO if bits == 8 else full_scale, full_scale, real)
 
+    def big_endian(self) -> SampleFormat:
+        """Return this format with the upper byte of each number first."""
+        big = self.component.newbyteorder(">")
+        return replace(self, component=big, upper_byte_first=big.kind == "V")
+
     @property
     def name(self) -> str:
         """Short name: `cf32`, `ci16`, `cu8`, `cf32_be`; little-endian is not mentioned."""
         kind = "i" if self.component.kind == "V" else self.component.kind
-        order = "_be" if self.component.byteorder == ">" else ""
+        order = "_be" if self.component.byteorder == ">" or self.upper_byte_first else ""
         return f"{'r' if self.is_real else 'c'}{kind}{8 * self.component.itemsize}{order}"
 
     @property
@@ -109,7 +116,8 @@ class SampleFormat:
         """Convert stored numbers: (count, n) array of `component` -> (count, n) float32."""
         if self.component.kind == "V":  # 24 bits become the upper ones of 32
             wide = np.zeros((*components.shape, 4), np.uint8)
-            wide[..., 1:] = components.view(np.uint8).reshape(*components.shape, 3)
+            three = components.view(np.uint8).reshape(*components.shape, 3)
+            wide[..., 1:] = three[..., ::-1] if self.upper_byte_first else three
             components = wide.view("<i4")[..., 0]
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinity
             numbers = components.astype(np.float32, order="C", copy=False)

@@ -2,9 +2,10 @@
 """WAV as SDR programs write it: IQ in two channels (I left, Q right), or one real channel.
 
 The chunks are walked here, not by a library, because only the place of the samples is wanted:
-`Capture` reads them. RIFF, RF64, BW64 and W64 differ in the size of their size fields. Some
-recorders write many `data` chunks (KiwiSDR), a data size of 0 or 0xFFFFFFFF (one that was killed),
-or one that overflowed at 4 GiB: all samples that are there are joined.
+`Capture` reads them. RIFF, RF64, BW64 and W64 differ in the size of their size fields, and RIFX has
+big-endian numbers. Some recorders write many `data` chunks (KiwiSDR), a data size of 0 or
+0xFFFFFFFF (one that was killed), one that overflowed at 4 GiB, or no padding behind chunks of odd
+size: all samples that are there are joined.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -28,7 +29,9 @@ SUFFIXES = (".wav", ".w64", ".rf64", ".bw64")
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _SIZE_UNKNOWN = (0, 0xFFFFFFFF)
 _MAY_BE_CUT = (b"data", b"LIST")  # as the last chunk of a file
+_USUAL = {b"fmt ", b"data", b"LIST", b"auxi"}  # in files of most programs
 _CHUNK_LIMIT_BYTES = 1 << 16  # more than is read of any chunk but the samples
+_YEARS = range(1970, 2200)  # of a recording; a number outside shows that a chunk holds no time
 _W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 
 # PCM of 8 bits is unsigned around 128 by the definition of WAV.
@@ -46,14 +49,31 @@ _FORMATS = {
 class _Chunks:
     """Fields of the header; sizes and places in bytes."""
 
+    big_endian: bool = False
     format_fields: tuple[int, int, int, int] | None = None  # tag, channels, rate, bits
     segment: Segment = field(default_factory=lambda: Segment(0))
     data: list[tuple[int, int]] = field(default_factory=list)  # start, size
     faults: list[str] = field(default_factory=list)
 
 
+class _Layout(NamedTuple):
+    """How a file writes its chunks.
+
+    Attributes:
+        order: Of the bytes in a number, for `struct`: "<" or ">".
+        wide: Whether names have 16 bytes and sizes 8, as in W64.
+        large: Sizes that `ds64` gives for chunks whose own size field is 0xFFFFFFFF, by name.
+        seen: Names of chunks that came.
+    """
+
+    order: str
+    wide: bool
+    large: dict[bytes, int]
+    seen: set[bytes]
+
+
 def open_wav(path: Path) -> Capture:
-    """Open a WAV file of one or two channels (RIFF, RF64, BW64 or W64).
+    """Open a WAV file of one or two channels (RIFF, RIFX, RF64, BW64 or W64).
 
     Raises:
         CaptureFormatError: If it has more channels, or a sample type other than PCM of 8, 16, 24
@@ -62,6 +82,8 @@ def open_wav(path: Path) -> Capture:
         CaptureDamagedError: If it is no WAV file, or holds no samples.
     """
     file_bytes = check_file(path)
+    if not file_bytes:
+        raise CaptureDamagedError(f"{path} is empty; record it again")
     try:
         with path.open("rb") as file:
             chunks = _walk(file, file_bytes, path)
@@ -86,6 +108,8 @@ def open_wav(path: Path) -> Capture:
             "convert it to 16-bit PCM or 32-bit float"
         )
     name, sample_format = _FORMATS[tag, bits]
+    if chunks.big_endian:
+        sample_format = sample_format.big_endian()
     notes = ()
     if channels == 1:
         sample_format = replace(sample_format, is_real=True)
@@ -113,81 +137,131 @@ def open_wav(path: Path) -> Capture:
 
 def _walk(file: BinaryIO, file_bytes: int, path: Path) -> _Chunks:
     """Read the chunks that describe the samples, and find the samples."""
-    file.seek(0)
-    head = file.read(16)
-    if head == _W64_RIFF:
-        file.seek(40)
-    elif head[:4] in (b"RIFF", b"RF64", b"BW64") and (len(head) < 12 or head[8:12] == b"WAVE"):
-        struct.unpack("<12s", head[:12])
-        file.seek(12)
-    else:
-        raise CaptureDamagedError(
-            f"{path} is not a WAV file in spite of its name; give dtype= if it is raw IQ"
-        )
-    chunks, ds64_data_bytes, wide = _Chunks(), None, head == _W64_RIFF
-    while (found := _next_chunk(file, file_bytes, wide)) is not None:
+    layout = _layout(file, path)
+    chunks = _Chunks(big_endian=layout.order == ">")
+    while (found := _next_chunk(file, file_bytes, layout)) is not None:
         name, start, size = found
+        if size == 0xFFFFFFFF:
+            size = layout.large.pop(name, size)
+        content = b""
+        if name in (b"ds64", b"fmt ", b"auxi"):
+            content = file.read(min(size, _CHUNK_LIMIT_BYTES))
         if name == b"ds64":
-            ds64_data_bytes = struct.unpack("<QQ", file.read(16))[1]
+            layout.large.update(_large_sizes(content))
         elif name == b"fmt ":
-            chunks.format_fields = _read_format(file.read(min(size, _CHUNK_LIMIT_BYTES)))
+            chunks.format_fields, wrong = _read_format(content, layout.order)
+            chunks.faults += [f"{path} {wrong}"] if wrong else []
         elif name == b"auxi":
-            chunks.segment = _read_tuning(file.read(min(size, _CHUNK_LIMIT_BYTES)))
+            chunks.segment = _read_tuning(content)
         elif name == b"data":
-            if size == 0xFFFFFFFF and ds64_data_bytes is not None:
-                size, ds64_data_bytes = ds64_data_bytes, None
-            there = _data_bytes(file, start, size, file_bytes, wide)
+            there = _data_bytes(file, start, size, file_bytes, layout)
             if there != size and size not in _SIZE_UNKNOWN:
                 chunks.faults.append(
                     f"{path} names {size} bytes of samples, and {there} are there, which are read"
                 )
             chunks.data.append((start, there))
             size = there
-        file.seek(min(_end(start, size, wide), file_bytes))  # a size may be beyond every file
+        if start + size > file_bytes:
+            what = name.decode("latin-1").strip()
+            chunks.faults.append(f"{path} ends inside its chunk {what!r} of {size} bytes")
+        layout.seen.add(name)
+        end = _end(file, start, size, file_bytes, layout)
+        file.seek(min(end, file_bytes))  # a size may be beyond every file
     return chunks
 
 
-def _next_chunk(file: BinaryIO, file_bytes: int, wide: bool) -> tuple[bytes, int, int] | None:
+def _layout(file: BinaryIO, path: Path) -> _Layout:
+    """Tell by the first bytes how a file writes its chunks, and go to the first chunk."""
+    file.seek(0)
+    head = file.read(16)
+    if head == _W64_RIFF:
+        file.seek(40)
+        return _Layout("<", True, {}, set())
+    kinds = (b"RIFF", b"RF64", b"BW64", b"RIFX")
+    if head[:4] not in kinds or (len(head) >= 12 and head[8:12] != b"WAVE"):
+        raise CaptureDamagedError(
+            f"{path} is not a WAV file in spite of its name; rename it and give dtype= if it is "
+            "raw IQ"
+        )
+    struct.unpack("<12s", head[:12])
+    file.seek(12)
+    return _Layout(">" if head[:4] == b"RIFX" else "<", False, {}, set())
+
+
+def _next_chunk(
+    file: BinaryIO, file_bytes: int, layout: _Layout
+) -> tuple[bytes, int, int] | None:
     """Read the header of a chunk: name, place and size of its content; None where there is none."""
-    if file.tell() + (24 if wide else 8) > file_bytes:
+    if file.tell() + (24 if layout.wide else 8) > file_bytes:
         return None
-    if wide:
+    if layout.wide:
         name, size = struct.unpack("<4s12xQ", file.read(24))
         return name, file.tell(), max(0, size - 24)
-    name, size = struct.unpack("<4sI", file.read(8))
+    name, size = struct.unpack(layout.order + "4sI", file.read(8))
     return name, file.tell(), size
 
 
-def _end(start: int, size: int, wide: bool) -> int:
-    """Return where the next chunk begins: they are aligned to 8 bytes in W64, and to 2 in WAV."""
-    return start + size + -size % (8 if wide else 2)
+def _large_sizes(ds64: bytes) -> dict[bytes, int]:
+    """Return the sizes that a `ds64` chunk gives: of `data`, and of the chunks in its table."""
+    (data_bytes,) = struct.unpack_from("<Q", ds64, 8)
+    table = ds64[28 : len(ds64) - (len(ds64) - 28) % 12]
+    return {b"data": data_bytes, **dict(struct.iter_unpack("<4sQ", table))}
 
 
-def _data_bytes(file: BinaryIO, start: int, size: int, file_bytes: int, wide: bool) -> int:
+def _end(file: BinaryIO, start: int, size: int, file_bytes: int, layout: _Layout) -> int:
+    """Return where the next chunk begins: they are aligned to 8 bytes in W64, and to 2 in WAV.
+
+    Some programs write no byte of padding in WAV. Then a chunk begins where it would be.
+    """
+    end = start + size + -size % (8 if layout.wide else 2)
+    if layout.wide or not size % 2 or end > file_bytes:
+        return end
+    file.seek(end - 1)
+    names = file.read(5)
+    known = layout.seen | _USUAL
+    if (names[:4] in known) != (names[1:] in known):
+        return end - 1 if names[:4] in known else end
+    padded = _is_chunk(file, end, file_bytes, layout)
+    return end - 1 if not padded and _is_chunk(file, end - 1, file_bytes, layout) else end
+
+
+def _is_chunk(file: BinaryIO, at: int, file_bytes: int, layout: _Layout) -> bool:
+    """Tell by name and size whether a chunk begins at a byte; the file may end inside it."""
+    file.seek(at)
+    found = _next_chunk(file, file_bytes, layout)
+    if found is None:
+        return re.fullmatch(rb"[ -~]{1,4}", file.read(4)) is not None
+    name, start, size = found
+    return re.fullmatch(rb"[ -~]{4}", name) is not None and (
+        start + size <= file_bytes or name in _MAY_BE_CUT or name in layout.seen
+    )
+
+
+def _data_bytes(file: BinaryIO, start: int, size: int, file_bytes: int, layout: _Layout) -> int:
     """Return how many bytes of samples there are: to the end of the file unless a chunk follows."""
-    end = _end(start, size, wide)
+    end = _end(file, start, size, file_bytes, layout)
     room = file_bytes - start
     if start + size == file_bytes or end == file_bytes:
         return min(size, room)
-    if end < file_bytes:
-        file.seek(end)
-        following = _next_chunk(file, file_bytes, wide)
-        if following is not None:
-            name, at, length = following
-            if re.fullmatch(rb"[ -~]{4}", name) and (
-                at + length <= file_bytes or name in _MAY_BE_CUT
-            ):
-                return size
-    return room
+    return size if end < file_bytes and _is_chunk(file, end, file_bytes, layout) else room
 
 
-def _read_format(chunk: bytes) -> tuple[int, int, int, int]:
-    tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", chunk)
-    if tag == _EXTENSIBLE:
-        (tag,) = struct.unpack_from("<H", chunk, 24)  # the real format opens the sub-format GUID
-    if channels and frame_bytes:  # 24 bits may lie in 32
-        bits = 8 * frame_bytes // channels
-    return tag, channels, rate_hz, bits
+def _read_format(chunk: bytes, order: str) -> tuple[tuple[int, int, int, int], str]:
+    """Return tag, channels, rate and bits of a number in the file, and what is wrong with them."""
+    fields = struct.unpack_from(order + "HHIIHH", chunk)
+    tag, channels, rate_hz, second_bytes, frame_bytes, bits = fields
+    if tag == _EXTENSIBLE and len(chunk) >= 26:
+        (tag,) = struct.unpack_from(order + "H", chunk, 24)  # it opens the sub-format GUID
+    told = (tag, channels, rate_hz, bits)
+    plain_bytes = channels * bits // 8
+    if not channels or frame_bytes == plain_bytes:
+        return told, ""
+    if frame_bytes > plain_bytes and second_bytes != rate_hz * plain_bytes:
+        return (tag, channels, rate_hz, 8 * frame_bytes // channels), ""  # 24 bits may lie in 32
+    return told, (
+        f"names {bits} bits for each of {channels} channels, but {frame_bytes} bytes for all; it "
+        f"is read as {bits} bits"
+    )
 
 
 def _read_tuning(chunk: bytes) -> Segment:
@@ -197,22 +271,38 @@ def _read_tuning(chunk: bytes) -> Segment:
     says nothing.
     """
     text = chunk.replace(b"\0", b"").decode("latin-1")  # XML comes as UTF-16 or as UTF-8
-    if "<" in text[:4]:
-        frequency = re.search(r'RadioCenterFreq="(\d{1,12})"', text)
-        seconds = re.search(r'UTCSeconds="(\d{1,10})"', text)
-        time = datetime.fromtimestamp(int(seconds[1]), timezone.utc) if seconds else None
-        return Segment(0, float(frequency[1]) if frequency else None, _utc(time))
+    if text.lstrip("\xef\xbb\xbf\xfe\xff \t\r\n").startswith("<"):
+        frequency_hz = float(_attribute(text, "RadioCenterFreq", r"\d{1,12}(?:\.\d*)?") or 0)
+        return Segment(0, frequency_hz or None, _utc(_time_of_xml(text)))
     if len(chunk) < 36:
         return Segment(0)
     year, month, _, day, hour, minute, second, millisecond = struct.unpack_from("<8H", chunk)
-    try:
-        time = datetime(year, month, day, hour, minute, second, 1000 * millisecond)
-    except ValueError:
-        if any(chunk[:16]):  # no SYSTEMTIME: somebody else's chunk
+    time = None  # left empty by the recorder
+    if any(chunk[:16]):
+        try:
+            time = datetime(year, month, day, hour, minute, second, 1000 * millisecond)
+        except ValueError:
+            year = 0
+        if year not in _YEARS:  # no SYSTEMTIME: somebody else's chunk
             return Segment(0)
-        time = None  # left empty by the recorder
     (frequency_hz,) = struct.unpack_from("<I", chunk, 32)
     return Segment(0, float(frequency_hz) or None, _utc(time))
+
+
+def _attribute(text: str, name: str, pattern: str) -> str | None:
+    """Return the value of an attribute in XML, where it has a form."""
+    found = re.search(rf"""\b{name}\s*=\s*["']({pattern})["']""", text)
+    return found and found[1]
+
+
+def _time_of_xml(text: str) -> datetime | None:
+    """Return the start that SDR Console writes, as Unix time or as a date, day first."""
+    if seconds := _attribute(text, "UTCSeconds", r"\d{1,10}"):
+        return datetime.fromtimestamp(int(seconds), timezone.utc)
+    try:
+        return datetime.strptime(_attribute(text, "UTC", r"[-: \d]+") or "", "%d-%m-%Y %H:%M:%S")
+    except ValueError:
+        return None
 
 
 def _utc(time: datetime | None) -> str | None:
