@@ -10,7 +10,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from gr_tsddae.iq.formats.capture import Annotation, Capture, Segment
+from gr_tsddae.iq.formats.capture import Annotation, Capture, Segment, beside
 from gr_tsddae.iq.formats.capture_errors import (
     CaptureDamagedError,
     CaptureError,
@@ -30,7 +30,7 @@ from gr_tsddae.iq.formats.sdrangel_file import SUFFIX as SDRANGEL_SUFFIX
 from gr_tsddae.iq.formats.sdrangel_file import open_sdrangel
 from gr_tsddae.iq.formats.wav_file import SUFFIXES as WAV_SUFFIXES
 from gr_tsddae.iq.formats.wav_file import open_wav
-from gr_tsddae.iq.sigmf.read import BLUE_SUFFIXES, beside, open_blue, open_sigmf
+from gr_tsddae.iq.sigmf.read import BLUE_SUFFIXES, open_blue, open_sigmf
 from gr_tsddae.iq.sigmf.read import SUFFIXES as SIGMF_SUFFIXES
 
 __all__ = [
@@ -55,6 +55,8 @@ _OPENERS = {
 }
 # Extensions of raw IQ that do not say how samples are stored.
 _VAGUE_SUFFIXES = (".iq", ".raw", ".bin", ".dat")
+_COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z", ".rar")
+_OF_ARRAYS = (".npz", ".mat", ".h5", ".hdf5")
 
 
 def is_recording(path: Path) -> bool:
@@ -114,9 +116,13 @@ def open_capture(
     suffix = path.suffix.lower()
     if suffix == ".sigmf-collection":
         raise CaptureFormatError(f"{path} names several recordings; open one of them")
-    if path.name.lower().endswith((".sigmf.gz", ".sigmf.xz", ".sigmf.zip")):
+    if suffix in _COMPRESSED:
         raise CaptureFormatError(
             f"{path} is compressed and cannot be read slice by slice; unpack it first"
+        )
+    if suffix in _OF_ARRAYS:
+        raise CaptureFormatError(
+            f"{path} may hold several arrays; save the samples of one recording as .npy"
         )
     if suffix == ".coco":
         raise CaptureFormatError(

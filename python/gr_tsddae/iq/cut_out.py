@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gr_tsddae.iq.formats.capture import Capture, Segment
+from gr_tsddae.iq.formats.capture_errors import CaptureRangeError
 
 OVERSAMPLING = 4.0
 """Sample rate of a cut over the bandwidth of the signal, where the caller has no other wish."""
@@ -149,10 +150,19 @@ def band_from_center(
 
     Edges are absolute where SigMF is followed. Some programs write them relative to the centre,
     which shows where absolute ones would lie outside the recorded band.
+
+    Raises:
+        CaptureRangeError: If the signal lies outside the recorded band either way.
     """
     center_hz = capture.center_frequency_at(first_sample) or 0.0
-    low_hz, high_hz = (edge - center_hz for edge in band_hz)
     half_hz = (capture.sample_rate_hz or math.inf) / 2
-    if not -half_hz <= (low_hz + high_hz) / 2 <= half_hz:
-        low_hz, high_hz = band_hz
-    return max(low_hz, -half_hz), min(high_hz, half_hz)
+    for reference_hz in (center_hz, 0.0):
+        low_hz, high_hz = (edge - reference_hz for edge in band_hz)
+        if low_hz < half_hz and high_hz > -half_hz:
+            return max(low_hz, -half_hz), min(high_hz, half_hz)
+    raise CaptureRangeError(
+        f"{capture.path}: the label at sample {first_sample} reaches from {band_hz[0]:.12g} to "
+        f"{band_hz[1]:.12g} Hz, outside the recorded {center_hz - half_hz:.12g} to "
+        f"{center_hz + half_hz:.12g} Hz; mend its edges, or give center_frequency_hz= if that of "
+        "the recording is wrong"
+    )

@@ -261,6 +261,8 @@ def test_checksum(tmp_path):
 def test_metadata_cannot_point_out_of_its_folder(tmp_path):
     meta = write_sigmf(tmp_path, tone())
     edit_meta(meta, lambda m: m["global"].update({"core:dataset": "../../secret.bin"}))
+    meta.with_suffix(".sigmf-data").unlink()
+    (tmp_path.parent / "secret.bin").write_bytes(bytes(800))
     with pytest.raises(CaptureError):
         open_capture(meta)
 
@@ -301,7 +303,7 @@ def test_broken_metadata(tmp_path, text, message):
     [
         ("global", {"core:datatype": "cf32_le", "core:offset": -1}, "core:offset"),
         ("captures", 7, "captures"),
-        ("captures", [{"core:frequency": 1}], "core:sample_start"),
+        ("captures", [{"core:sample_start": 0}, {"core:frequency": 1}], "core:sample_start"),
         ("captures", ["x"], "captures.0"),
         ("captures", [{"core:sample_start": 0, "core:header_bytes": "x"}], "core:header_bytes"),
     ],

@@ -27,7 +27,7 @@ from gr_tsddae.data.readers.cutting import Stretch
 from gr_tsddae.data.readers.recording_folder import Recording, find_recordings
 from gr_tsddae.data.readers.recording_store import usable_windows
 from gr_tsddae.data.readers.spans import Recorded, Span, at_one_rate, tunings_of
-from gr_tsddae.iq.captures import Capture
+from gr_tsddae.iq.captures import Capture, CaptureRangeError
 from gr_tsddae.iq.cut_out import band_from_center
 
 log = logging.getLogger(__name__)
@@ -99,9 +99,11 @@ def read(
     classes = tuple(sorted({span.label for _, inside in recorded for span in inside if span.label}))
     stretches = _stretches(captures, spans, classes)
     for number in sorted(set(range(len(classes))) - {stretch.label for stretch in stretches}):
+        why = "all its samples have two labels; annotate it with frequency edges, or mend the"
+        if not torn_samples:
+            why = "its annotations are shorter than a sample of the cut-out; mend the"
         raise DatasetError(
-            f"{path}: class {classes[number]!r} has no usable window: all its samples have two "
-            "labels; annotate it with frequency edges, or mend the annotations"
+            f"{path}: class {classes[number]!r} has no usable window: {why} annotations"
         )
     torn = -(-torn_samples // max(1, window_samples))
     store, left, skipped = usable_windows(
@@ -140,25 +142,39 @@ def labelled_recordings(
 ) -> tuple[list[Recorded], Counter[str]]:
     """Open recordings and list their labelled parts; see `read` and `find_recordings`."""
     recordings, notes = find_recordings(path, **options)
-    return [(each.capture, _labelled(each, label)) for each in recordings], notes
+    strict = bool(options.get("strict"))
+    return [
+        (each.capture, _labelled(each, label, notes, strict=strict)) for each in recordings
+    ], notes
 
 
-def _labelled(recording: Recording, label: str | None) -> list[Span]:
-    """List the labelled parts of a recording: the annotated ones, or the whole."""
+def _labelled(
+    recording: Recording, label: str | None, notes: Counter[str], *, strict: bool
+) -> list[Span]:
+    """List the labelled parts of a recording: the annotated ones, or the whole.
+
+    A label outside the recorded band is left out and counted in `notes`; with `strict` it is an
+    error.
+    """
     capture = recording.capture
     if label is not None:
         return [Span(0, capture.sample_count, label)]
     if not recording.annotations:
         return [Span(0, capture.sample_count, recording.label)]
-    return [
-        Span(
-            note.first_sample,
-            note.first_sample + note.sample_count,
-            note.label,
-            note.band_hz and band_from_center(capture, note.first_sample, note.band_hz),
-        )
-        for note in recording.annotations
-    ]
+    spans = []
+    for note in recording.annotations:
+        band_hz, end = None, note.first_sample + note.sample_count
+        try:
+            if note.band_hz is not None:
+                band_hz = band_from_center(capture, note.first_sample, note.band_hz)
+        except CaptureRangeError as error:
+            if strict:
+                raise DatasetError(str(error)) from error
+            log.warning("left out: %s", error)
+            notes["label outside the recorded band"] += 1
+            continue
+        spans.append(Span(note.first_sample, end, note.label, band_hz))
+    return spans
 
 
 def _stretches(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import os
@@ -24,6 +25,9 @@ from gr_tsddae.iq.formats.capture_errors import (
 )
 from gr_tsddae.iq.formats.moments import decimals, unix_s
 from gr_tsddae.iq.formats.sample_format import SampleFormat
+
+HIGHEST_HZ = 1e12
+"""Highest centre frequency and sample rate that are believed, as in SigMF."""
 
 
 class Piece(NamedTuple):
@@ -89,6 +93,8 @@ class Capture:
         metadata: The SigMF `global` object; empty for other formats.
         pieces: Where the samples lie in `data_path` when other bytes lie among them, by
             `first_sample`; empty when one piece holds them all, behind `header_bytes`.
+        q_offset_bytes: From the I of a sample to its Q, where all I lie before all Q; 0 where they
+            alternate.
         notes: Sentences on what was taken for granted, such as a rate from the file's name.
         faults: Sentences on what is wrong with the file and was passed over.
     """
@@ -105,6 +111,7 @@ class Capture:
     annotations: tuple[Annotation, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict)
     pieces: tuple[Piece, ...] = ()
+    q_offset_bytes: int = 0
     notes: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
 
@@ -185,7 +192,7 @@ class Capture:
     @property
     def is_contiguous(self) -> bool:
         """Whether samples that follow each other do so in `data_path`, as they are read."""
-        return not self.pieces and not self.sample_format.is_real
+        return not (self.pieces or self.q_offset_bytes or self.sample_format.is_real)
 
     def tunings(self) -> Iterator[tuple[Segment, int]]:
         """Yield the stretches that a window may lie in: the first segment of each, and its end.
@@ -237,7 +244,8 @@ class Capture:
     def sample_byte(self, sample: np.ndarray) -> np.ndarray:
         """Return the byte of `data_path` at which each sample begins: int64 (n,) -> int64 (n,).
 
-        The samples of one piece follow each other in the file.
+        The samples of one piece follow each other in the file. Where I and Q lie apart, there is
+        no such byte.
         """
         sample_bytes = self.sample_format.bytes_per_sample
         if not self.pieces:
@@ -288,8 +296,15 @@ class Capture:
         """Read numbers as they are stored: (count, components) of `sample_format.component`."""
         form, end_sample = self.sample_format, first_sample + count
         stored = np.empty((count, form.components), form.component)
-        pieces = self.pieces or (Piece(0, self.header_bytes),)
         file, at = self._opened(), first_sample
+        if self.q_offset_bytes:
+            begin = self.header_bytes + first_sample * form.component.itemsize
+            for number in range(2):
+                plane = np.empty(count, form.component)
+                self._fill(file, begin + number * self.q_offset_bytes, plane)
+                stored[:, number] = plane
+            return stored
+        pieces = self.pieces or (Piece(0, self.header_bytes),)
         number = bisect_right(pieces, at, key=lambda each: each.first_sample) - 1
         while at < end_sample:
             piece = pieces[number]
@@ -321,6 +336,9 @@ class Capture:
         return self._file
 
     def _end_byte(self) -> int:
+        if self.q_offset_bytes:
+            plane_bytes = self.sample_count * self.sample_format.component.itemsize
+            return self.header_bytes + self.q_offset_bytes + plane_bytes
         last = self.sample_byte(np.array([self.sample_count - 1]))[0]
         return int(last) + self.sample_format.bytes_per_sample
 
@@ -351,17 +369,28 @@ def check_sample_rate(sample_rate_hz: float, path: Path) -> None:
         )
 
 
+def beside(path: Path, suffix: str) -> Path | None:
+    """Find the file of this suffix beside `path`, in upper or lower case; None without one."""
+    if (usual := path.with_suffix(suffix)).is_file():
+        return usual
+    with contextlib.suppress(OSError):
+        for name in os.listdir(path.parent):
+            if name.lower() == usual.name.lower() and (path.parent / name).is_file():
+                return path.parent / name
+    return None
+
+
 def check_file(path: Path) -> int:
     """Return the size of a readable regular file in bytes.
 
     Raises:
         CaptureMissingError: If there is no such file, or it may not be read.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise CaptureMissingError(f"{path} is a directory; name one recording inside it")
-    if not path.exists():
+    if not os.path.exists(path):
         raise CaptureMissingError(f"{path} does not exist; check the path")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CaptureMissingError(f"{path} is not a regular file; record it to one first")
     try:
         with path.open("rb"):

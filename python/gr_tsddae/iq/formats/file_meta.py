@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import logging
 import math
+import os
 import struct
 from itertools import accumulate
 from pathlib import Path
@@ -37,9 +38,9 @@ _HEADER_LIMIT_BYTES = 1 << 16
 
 def is_file_meta(path: Path) -> bool:
     """Return whether a file is of GNU Radio's File Meta Sink, by NAME.hdr or by its first bytes."""
-    if path.suffix == SUFFIX or _detached_header(path).is_file():
+    if path.suffix == SUFFIX or os.path.isfile(_detached_header(path)):
         return True
-    if not path.is_file():  # opening a pipe would wait for its other end
+    if not os.path.isfile(path):  # opening a pipe would wait for its other end
         return False
     try:
         with path.open("rb") as file:
@@ -85,7 +86,7 @@ _Piece = tuple[dict[str, Any], int, int]
 
 
 def _detached_header(path: Path) -> Path:
-    return path.with_name(path.name + SUFFIX)
+    return Path(f"{path}{SUFFIX}")
 
 
 def _begins_like_a_header(head: bytes) -> bool:

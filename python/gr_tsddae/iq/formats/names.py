@@ -13,20 +13,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-_FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+_FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "G": 1e9}
 _TIME = r"(?P<date>\d{8})[_T](?P<clock>\d{6})Z?"
 _CENTER, _RATE = r"(?P<center>\d+(?:\.\d+)?)", r"(?P<rate>\d+(?:\.\d+)?)"
 _URH = r"-(?P<center>\d+(?:_\d+)?)(?P<center_unit>[kMG]?)Hz-(?P<rate>\d+(?:_\d+)?)"
-_HZ, _SPS = r"(?P<center_unit>[kMG]?)Hz", r"(?P<rate_unit>[kMG]?)S(?:ps|PS|/s)"
-_EXPONENT = r"\d(?:\.\d+)?(?:e[+-]?\d+)?"
+_HZ = r"(?P<center_unit>[kMG]?)H[zZ]"
+_SPS = r"(?P<rate_unit>[kKmMG]?)(?:[Ss](?:ps|PS|/s))"
+_EXPONENT = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+_APART = r"(?:[ _(-]|$)"  # what may follow the last number
+
+_BY_UNIT = "by its unit"
 
 # Program, pattern, how samples are stored where the extension does not say it.
 _PATTERNS = (
-    ("gqrx", rf"^gqrx_{_TIME}_{_CENTER}_{_RATE}_fc", "cf32"),
+    ("gqrx", rf"(?:^|\W)(?i:gqrx)_{_TIME}_{_CENTER}_{_RATE}(?:_fc|$)", "cf32"),
     ("gqrx", rf"^(?P<audio>gqrx)_{_TIME}_{_CENTER}$", None),
-    ("rtl_433", r"_(?P<center>[\d.]+)(?P<center_unit>M)_(?P<rate>[\d.]+)(?P<rate_unit>k)$", None),
+    ("rtl_433", rf"(?:^|_){_CENTER}(?P<center_unit>M)_{_RATE}(?P<rate_unit>k){_APART}", None),
     ("rtl_433", r"\.(?P<audio>am|fm)$", None),  # NAME.am.s16: an envelope, no samples of a radio
-    ("osmocom_fft", rf"-f(?P<center>{_EXPONENT})-s(?P<rate>{_EXPONENT})-t\d+", "cf32"),
+    ("osmocom_fft", rf"(?:^|-)f(?P<center>{_EXPONENT})-s(?P<rate>{_EXPONENT})-t\d+", "cf32"),
     # SDR#, HDSDR, SDRuno, airspy_rx and hackrf_transfer: RF or IQ at the end, AF for audio
     ("SDR#, HDSDR or SDRuno", rf"^[\w#+-]*_{_TIME}_{_CENTER}{_HZ}(?:_(?P<audio>AF))?", None),
     ("SDR#", rf"^\d\d[-_]\d\d[-_]\d\d_{_CENTER}{_HZ}", None),
@@ -35,7 +39,8 @@ _PATTERNS = (
     ("SatDump", rf"^\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d.*_{_RATE}{_SPS}_{_CENTER}{_HZ}", None),
     ("KiwiSDR", rf"^{_TIME}_{_CENTER}_.*(?:_iq|(?P<audio>_(?:am|amn|usb|lsb|cw|cwn|nbfm)))$", None),
     ("Universal Radio Hacker", rf"-\d{{8}}_\d{{6}}{_URH}{_SPS}", "cf32"),
-    ("by its unit", rf"[_-]{_RATE}{_SPS}(?:_{_CENTER}{_HZ})?(?:[_-]|$)", None),
+    (_BY_UNIT, rf"(?:^|[ _-]){_CENTER}{_HZ}[ _-]{_RATE}{_SPS}{_APART}", None),
+    (_BY_UNIT, rf"(?:^|[ _-]){_RATE}{_SPS}(?:[ _-]{_CENTER}{_HZ})?{_APART}", None),
 )
 
 
@@ -67,11 +72,15 @@ def told_by_name(path: Path) -> NameSays | None:
         if found is None:
             continue
         fields = found.groupdict()
+        rate_hz = _hz(fields.get("rate"), fields.get("rate_unit"))
+        center_hz = _hz(fields.get("center"), fields.get("center_unit"))
+        if program == _BY_UNIT and center_hz and center_hz <= (rate_hz or 0):
+            center_hz = None  # a bandwidth, which is below the sample rate
         return NameSays(
             program=program,
             dtype=dtype,
-            sample_rate_hz=_hz(fields.get("rate"), fields.get("rate_unit")),
-            center_frequency_hz=_hz(fields.get("center"), fields.get("center_unit")),
+            sample_rate_hz=rate_hz,
+            center_frequency_hz=center_hz,
             datetime=_utc(fields.get("date"), fields.get("clock")),
             is_audio=bool(fields.get("audio")),
         )

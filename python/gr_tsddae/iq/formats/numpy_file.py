@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""numpy's .npy: complex samples (N,), or I and Q as columns (N, 2)."""
+"""numpy's .npy: complex samples (N,), or I and Q as columns (N, 2), rows (2, N) or fields."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tokenize
 from pathlib import Path
 
+import numpy as np
 from numpy.lib import format as npy
 
 from gr_tsddae.iq.formats.capture import Capture, check_file, count_samples
@@ -14,6 +16,8 @@ from gr_tsddae.iq.formats.capture_errors import CaptureDamagedError, CaptureForm
 from gr_tsddae.iq.formats.sample_format import SampleFormat
 
 SUFFIX = ".npy"
+
+_FIELDS = (("i", "q"), ("re", "im"), ("r", "i"), ("real", "imag"))  # of an array of pairs
 
 HEADER_ERRORS = (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError,
                  OverflowError, tokenize.TokenError)  # fmt: skip
@@ -37,21 +41,18 @@ def open_numpy(path: Path) -> Capture:
             header_bytes = file.tell()
     except HEADER_ERRORS as error:
         raise CaptureDamagedError(f"{path} is no .npy file ({error}); save it again") from error
-    used = [length for length in shape if length != 1]
     flat = math.prod(shape) * dtype.itemsize
-    kind, order = dtype.kind, "_be" if dtype.byteorder == ">" else ""
-    if kind == "c" and len(used) <= 1:
-        name = f"cf{4 * dtype.itemsize}{order}"
-    elif kind in "fiu" and (shape[-1:] == (2,) if not columns_first else shape[:1] == (2,)):
-        name = f"c{kind}{8 * dtype.itemsize}{order}"
-    else:
+    found = _stored(shape, columns_first, dtype)
+    if found is None:
         raise CaptureFormatError(
-            f"{path} holds {dtype} {shape} where complex samples (N,), or I and Q as (N, 2), are "
-            "wanted; save i + 1j * q"
+            f"{path} holds {dtype} {shape} where complex samples (N,), or I and Q as (N, 2) or "
+            "(2, N), are wanted; save i + 1j * q"
         )
-    sample_format = SampleFormat.parse(name)
+    sample_format, is_planar = found
     there = min(flat, file_bytes - header_bytes)
-    counts, faults = count_samples(path, sample_format, there)
+    # Of samples whose Q is not there, the I is of no use.
+    usable = 2 * max(0, there - flat // 2) if is_planar else there
+    counts, faults = count_samples(path, sample_format, usable)
     if there < flat:
         faults += (f"{path} names {flat} bytes of samples, and {there} are there",)
     return Capture(
@@ -62,5 +63,42 @@ def open_numpy(path: Path) -> Capture:
         sample_count=counts[0],
         header_bytes=header_bytes,
         trailing_bytes=file_bytes - header_bytes - there,
+        q_offset_bytes=flat // 2 if is_planar else 0,
         faults=faults,
     )
+
+
+def _stored(
+    shape: tuple[int, ...], columns_first: bool, dtype: np.dtype
+) -> tuple[SampleFormat, bool] | None:
+    """Return how an array stores samples, and whether all I lie before all Q; None if it is none.
+
+    Axes of length 1 do not matter. An array (2, 2) is taken for (N, 2).
+    """
+    used = [length for length in shape if length != 1]
+    number, is_planar = dtype, False
+    if dtype.kind == "c" and len(used) <= 1:
+        number = np.dtype(f"{dtype.byteorder}f{dtype.itemsize // 2}")
+    elif dtype.kind == "V" and len(used) <= 1:
+        number = _number_of_pairs(dtype)
+    elif dtype.kind in "fiu" and (used == [2] or (len(used) == 2 and 2 in used)):
+        is_planar = len(used) == 2 and (used[1] == 2) == columns_first
+    else:
+        return None
+    if number == np.float16:
+        return SampleFormat(number, 0.0, 1.0), is_planar
+    if number is None or number.kind not in "fiu":
+        return None
+    order = "_be" if number.byteorder == ">" else ""
+    with contextlib.suppress(CaptureFormatError):  # numbers of 64 bits have no full scale
+        name = f"c{number.kind}{8 * number.itemsize}{order}"
+        return SampleFormat.parse(name), is_planar
+    return None
+
+
+def _number_of_pairs(dtype: np.dtype) -> np.dtype | None:
+    """Return the type of I and Q where a structured type has both in this order, and no more."""
+    names = tuple(name.lower() for name in dtype.names or ())
+    if names not in _FIELDS or dtype[0] != dtype[1] or dtype.itemsize != 2 * dtype[0].itemsize:
+        return None
+    return dtype[0] if dtype.fields[dtype.names[0]][1] == 0 else None

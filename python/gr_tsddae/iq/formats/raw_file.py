@@ -7,7 +7,7 @@ import contextlib
 import re
 from pathlib import Path
 
-from gr_tsddae.iq.formats.capture import Capture, Segment, check_file, count_samples
+from gr_tsddae.iq.formats.capture import Capture, Segment, beside, check_file, count_samples
 from gr_tsddae.iq.formats.capture_errors import CaptureFormatError
 from gr_tsddae.iq.formats.names import told_by_name
 from gr_tsddae.iq.formats.sample_format import ALIASES, NAMES, SampleFormat
@@ -70,7 +70,9 @@ def open_raw(path: Path, dtype: str | None) -> Capture:
     (sample_count,), faults = count_samples(path, sample_format, sample_bytes)
     sidecar, rate_hz, center_hz = _portapack(path)
     if sidecar:
-        notes += (f"{sidecar} says {rate_hz or 0:.12g} samples/s at {center_hz or 0:.12g} Hz",)
+        told = [f"{rate_hz:.12g} samples/s"] if rate_hz else []
+        told += [f"{center_hz:.12g} Hz"] if center_hz else []
+        notes += (f"{sidecar} says {' at '.join(told) or 'nothing but 0'}",)
     return Capture(
         path=path,
         data_path=path,
@@ -86,12 +88,11 @@ def open_raw(path: Path, dtype: str | None) -> Capture:
 
 def _portapack(path: Path) -> tuple[Path | None, float | None, float | None]:
     """Read NAME.TXT of a PortaPack: the file if it is one, sample rate, centre frequency in Hz."""
-    for sidecar in (path.with_suffix(".TXT"), path.with_suffix(".txt")):
-        text = ""
-        with contextlib.suppress(OSError), sidecar.open("rb") as file:
-            text = file.read(4096).decode("utf-8", errors="replace")
-        fields = dict(re.findall(r"^(sample_rate|center_frequency)=(\d{1,15})\s*$", text, re.M))
-        if fields:
-            rate_hz, center_hz = (float(fields.get(key, 0)) or None for key in _PORTAPACK_KEYS)
-            return sidecar, rate_hz, center_hz
-    return None, None, None
+    sidecar, text = beside(path, ".TXT"), ""
+    if sidecar is None:
+        return None, None, None
+    with contextlib.suppress(OSError), sidecar.open("rb") as file:
+        text = file.read(4096).decode("utf-8-sig", errors="replace")
+    fields = dict(re.findall(r"^(sample_rate|center_frequency)\s*=\s*(\d{1,12})\s*$", text, re.M))
+    rate_hz, center_hz = (float(fields.get(key, 0)) or None for key in _PORTAPACK_KEYS)
+    return (sidecar if fields else None), rate_hz, center_hz

@@ -57,7 +57,7 @@ class SampleFormat:
         Raises:
             CaptureFormatError: If no complex format has this name.
         """
-        base, separator, order = str(name).lower().partition("_")
+        base, separator, order = str(name).strip().lower().partition("_")
         match = _NAME.fullmatch(ALIASES.get(base, base) + separator + order)
         if match is None or int(match["bits"]) not in _BITS_OF_KIND[match["kind"]]:
             raise CaptureFormatError(

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gr_tsddae.iq.formats.capture import Capture, Segment, check_file, count_samples
+from gr_tsddae.iq.formats.capture import (
+    HIGHEST_HZ,
+    Capture,
+    Segment,
+    check_file,
+    count_samples,
+)
 from gr_tsddae.iq.formats.capture_errors import CaptureDamagedError
 from gr_tsddae.iq.formats.sample_format import SampleFormat
 
@@ -42,6 +48,9 @@ def open_sdrangel(path: Path) -> Capture:
     counts, faults = count_samples(path, _FORMATS[bits], file_bytes - _HEADER.size)
     if checksum != zlib.crc32(head[:-4]):
         faults += (f"the header of {path} has a wrong checksum, so rate and centre may be wrong",)
+    if not 0 <= center_hz <= HIGHEST_HZ:
+        faults += (f"{path} names a centre frequency of {center_hz} Hz, which is ignored",)
+        center_hz = 0
     if not rate_hz:
         faults += (f"{path} names a sample rate of 0 Hz, which is ignored",)
     return Capture(

@@ -188,9 +188,7 @@ def _layout(file: BinaryIO, path: Path) -> _Layout:
     return _Layout(">" if head[:4] == b"RIFX" else "<", False, {}, set())
 
 
-def _next_chunk(
-    file: BinaryIO, file_bytes: int, layout: _Layout
-) -> tuple[bytes, int, int] | None:
+def _next_chunk(file: BinaryIO, file_bytes: int, layout: _Layout) -> tuple[bytes, int, int] | None:
     """Read the header of a chunk: name, place and size of its content; None where there is none."""
     if file.tell() + (24 if layout.wide else 8) > file_bytes:
         return None

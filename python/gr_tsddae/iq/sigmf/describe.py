@@ -52,6 +52,11 @@ def samples_path(meta_path: Path, capture: Capture) -> Path:
             f"{capture.path} stores samples as {capture.sample_format.name}, for which SigMF has "
             "no name; convert it to 16-bit or 32-bit samples"
         )
+    if capture.q_offset_bytes:
+        raise CaptureError(
+            f"{capture.path} stores all I before all Q, for which SigMF has no name; "
+            "save i + 1j * q"
+        )
     if capture.header_bytes or capture.trailing_bytes:
         return meta_path.with_name(capture.data_path.name)
     return meta_path.with_suffix(".sigmf-data")

@@ -30,6 +30,15 @@ _DECISIVE = {
     *("core:sample_start", "core:sample_count"),
 }
 
+# Fields that some programs write as text. Those of the first row count something.
+_COUNTS = {
+    *("core:sample_start", "core:sample_count", "core:header_bytes", "core:trailing_bytes"),
+    *("core:offset", "core:num_channels"),
+}
+_NUMBERS = _COUNTS | {
+    *("core:sample_rate", "core:frequency", "core:freq_lower_edge", "core:freq_upper_edge"),
+}
+
 
 def read_metadata(meta_path: Path) -> dict[str, Any]:
     """Read a .sigmf-meta file.
@@ -112,10 +121,33 @@ def parse(text: bytes, where: str) -> tuple[dict[str, Any], list[str]]:
     for section in ("captures", "annotations"):
         if metadata.get(section) is None:
             metadata[section] = []
-    faults = _validate(metadata, where)
+    faults = _numbers_from_text(metadata, where)
+    first = metadata["captures"][:1] if isinstance(metadata["captures"], list) else []
+    if first and isinstance(first[0], dict) and "core:sample_start" not in first[0]:
+        first[0]["core:sample_start"] = 0
+        faults.append(f"{where}: the first capture has no core:sample_start, which is taken for 0")
+    faults += _validate(metadata, where)
     for section in ("captures", "annotations"):
         metadata[section].sort(key=itemgetter("core:sample_start"))
     return _finite(metadata, where, faults), faults
+
+
+def _numbers_from_text(metadata: Mapping[str, Any], where: str) -> list[str]:
+    """Take text that is a number for that number, and say where."""
+    faults = []
+    entries = [metadata["global"]]
+    for section in ("captures", "annotations"):
+        if isinstance(metadata[section], list):
+            entries += metadata[section]
+    for entry in entries:
+        for key in sorted(_NUMBERS & set(entry if isinstance(entry, dict) else ())):
+            text = entry[key]
+            if not isinstance(text, str):
+                continue
+            with contextlib.suppress(ValueError):
+                entry[key] = int(text) if key in _COUNTS else float(text)
+                faults.append(f"{where}: {key} is the text {text!r}; it is read as a number")
+    return faults
 
 
 def _whole(text: str) -> int:

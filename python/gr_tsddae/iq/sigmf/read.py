@@ -5,19 +5,20 @@ The schema of SigMF judges the metadata. Samples are read like those of any othe
 an archive, because a whole recording never fits in memory twice.
 """
 
-import contextlib
 import hashlib
-import os
+import re
 import tarfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from gr_tsddae.iq.formats.capture import (
+    HIGHEST_HZ,
     Annotation,
     Capture,
     Piece,
     Segment,
+    beside,
     check_file,
     count_samples,
 )
@@ -51,12 +52,12 @@ def open_sigmf(path: Path, *, verify: bool | None = None) -> Capture:
     """
     suffix = path.suffix.lower()
     if suffix == ".sigmf":
-        text, data_path, member_start, member_bytes, where = _find_in_archive(path)
-        metadata, faults = parse(text, where)
+        metadata, faults, data_path, member_start, member_bytes, where = _find_in_archive(path)
     else:
         meta_path = _pair_file(path, ".sigmf-meta")
         metadata, faults = parse(read_bytes(meta_path), str(meta_path))
-        data_path = _data_path(meta_path, metadata["global"])
+        data_path, wrong = _data_path(meta_path, metadata["global"])
+        faults += [wrong] if wrong else []
         member_start, member_bytes, where = 0, check_file(data_path), str(meta_path)
     if verify is not False and (verify or member_bytes <= _CHEAP_TO_VERIFY_BYTES):
         wrong = _wrong_checksum(metadata["global"], data_path, member_start, member_bytes)
@@ -116,22 +117,28 @@ def _assemble(
     sizes = [end - piece.byte for piece, end in zip(pieces, [*ends, end_byte], strict=True)]
     counts, left_over = count_samples(data_path, sample_format, *sizes)
     sample_count = sum(counts)
-    sample_rate_hz = info.get("core:sample_rate")
+    sample_rate_hz, other_rates = _sample_rate(metadata, where)
+    segments, lost = _segments(metadata, sample_count)
+    annotations, wrong_annotations = _annotations(metadata, sample_count)
+    unsaid = [other_rates] if other_rates else []
+    if lost:
+        unsaid.append(f"{where}: no capture begins within the {sample_count} samples")
+    unsaid += [f"{where}: {each}" for each in wrong_annotations]
     return Capture(
         path=path,
         data_path=data_path,
         format=f"sigmf {sample_format.name}",
         sample_format=sample_format,
         sample_count=sample_count,
-        sample_rate_hz=None if sample_rate_hz is None else float(sample_rate_hz),
+        sample_rate_hz=sample_rate_hz,
         header_bytes=pieces[0].byte,
         trailing_bytes=data_path.stat().st_size - end_byte,
-        segments=_segments(metadata, sample_count),
-        annotations=_annotations(metadata, sample_count),
+        segments=segments,
+        annotations=annotations,
         metadata=info,
         pieces=tuple(pieces) if len(pieces) > 1 else (),
         notes=notes,
-        faults=(*faults, *left_over),
+        faults=(*faults, *left_over, *unsaid),
     )
 
 
@@ -156,17 +163,6 @@ def _pieces(
     return pieces
 
 
-def beside(path: Path, suffix: str) -> Path | None:
-    """Find the file of this suffix beside `path`, in upper or lower case; None without one."""
-    if (usual := path.with_suffix(suffix)).is_file():
-        return usual
-    with contextlib.suppress(OSError):
-        for name in os.listdir(path.parent):
-            if name.lower() == usual.name.lower() and (path.parent / name).is_file():
-                return path.parent / name
-    return None
-
-
 def _pair_file(path: Path, suffix: str) -> Path:
     """Return the file of this suffix that belongs to the recording that `path` was asked for."""
     found = path if path.suffix.lower() == suffix else beside(path, suffix)
@@ -180,35 +176,47 @@ def _pair_file(path: Path, suffix: str) -> Path:
     return found
 
 
-def _data_path(meta_path: Path, info: dict[str, Any]) -> Path:
-    """Return the file with the samples: `core:dataset`, else the .sigmf-data of the pair."""
+def _data_path(meta_path: Path, info: dict[str, Any]) -> tuple[Path, str]:
+    """Return the file with the samples, and what is wrong with its name.
+
+    That is `core:dataset`, else the .sigmf-data of the pair.
+    """
+    pair = beside(meta_path, ".sigmf-data")
     if "core:dataset" in info:
-        data_path = meta_path.parent / Path(info["core:dataset"]).name
-        if data_path.is_file():
-            return data_path
-        raise CaptureMissingError(
-            f"{meta_path} is half of a SigMF recording, and {data_path.name} is not beside it; "
-            "put both files into one folder"
-        )
-    if info.get("core:metadata_only") and beside(meta_path, ".sigmf-data") is None:
+        name = re.split(r"[/\\]", info["core:dataset"])[-1]
+        named = meta_path.parent / name
+        for file in (named, named.suffix and beside(named, named.suffix)):
+            if file and file.is_file():
+                return file, ""
+        if pair is None:
+            raise CaptureMissingError(
+                f"{meta_path} is half of a SigMF recording, and {name} is not beside it; "
+                "put both files into one folder"
+            )
+        return pair, f"{meta_path}: core:dataset {name!r} is not there; {pair.name} is read"
+    if info.get("core:metadata_only") and pair is None:
         raise CaptureMissingError(
             f"{meta_path} was published without samples (core:metadata_only); "
             "get the recording itself"
         )
-    return _pair_file(meta_path, ".sigmf-data")
+    return _pair_file(meta_path, ".sigmf-data"), ""
 
 
-def _find_in_archive(path: Path) -> tuple[bytes, Path, int, int, str]:
-    """Return metadata text, file, first byte and byte count of the samples, name for errors."""
+def _find_in_archive(path: Path) -> tuple[dict[str, Any], list[str], Path, int, int, str]:
+    """Return metadata, faults, file, first byte and byte count of the samples, name for errors."""
     check_file(path)
     try:
         with tarfile.open(path, "r:") as archive:
             members = [
                 member
                 for member in archive.getmembers()
-                if member.isfile() and not Path(member.name).name.startswith(".")  # of a Mac
+                if member.isfile() and not _is_of_a_mac(Path(member.name))
             ]
             metas = [each for each in members if each.name.lower().endswith(".sigmf-meta")]
+            if not metas:
+                raise CaptureMissingError(
+                    f"{path} has no .sigmf-meta in it; get the complete archive"
+                )
             if len(metas) != 1:
                 raise CaptureFormatError(
                     f"{path} holds {len(metas)} recordings where 1 is expected; "
@@ -219,13 +227,24 @@ def _find_in_archive(path: Path) -> tuple[bytes, Path, int, int, str]:
         raise CaptureDamagedError(
             f"{path} is not an uncompressed SigMF archive ({error}); unpack or copy it again"
         ) from error
-    data_name = metas[0].name[: -len(".sigmf-meta")] + ".sigmf-data"
-    member = next((each for each in members if each.name.lower() == data_name.lower()), None)
+    where = f"{metas[0].name} in {path}"
+    metadata, faults = parse(text, where)
+    meta_name = Path(metas[0].name)
+    data_name = meta_name.with_suffix(".sigmf-data")
+    if "core:dataset" in metadata["global"]:
+        data_name = meta_name.with_name(Path(metadata["global"]["core:dataset"]).name)
+    wanted = str(data_name).lower()
+    member = next((each for each in members if str(Path(each.name)).lower() == wanted), None)
     if member is None:
         raise CaptureMissingError(f"{path} has no {data_name} in it; get the complete archive")
     if member.offset_data + member.size > path.stat().st_size:
         raise CaptureDamagedError(f"{path} ends inside {data_name}; copy it again")
-    return text, path, member.offset_data, member.size, f"{metas[0].name} in {path}"
+    return metadata, faults, path, member.offset_data, member.size, where
+
+
+def _is_of_a_mac(path: Path) -> bool:
+    """Tell whether an archive made on a Mac has this member beside a recording."""
+    return path.name.startswith(".") or "__MACOSX" in path.parts
 
 
 def _sample_format(info: dict[str, Any], where: str) -> tuple[SampleFormat, tuple[str, ...]]:
@@ -245,34 +264,87 @@ def _sample_format(info: dict[str, Any], where: str) -> tuple[SampleFormat, tupl
     return sample_format, ()
 
 
-def _segments(metadata: dict[str, Any], sample_count: int) -> tuple[Segment, ...]:
-    """Return the segments, without those behind the end of a recording that was cut short."""
-    offset = int(metadata["global"].get("core:offset", 0))
-    segments = [
-        Segment(
-            first_sample=max(0, int(capture["core:sample_start"]) - offset),
-            frequency_hz=capture.get("core:frequency"),
-            datetime=capture.get("core:datetime"),
-        )
+def _sample_rate(metadata: dict[str, Any], where: str) -> tuple[float | None, str]:
+    """Return the sample rate, and what is wrong with those of the captures.
+
+    Some programs write the rate into the captures, where SigMF has no such field.
+    """
+    told_hz = metadata["global"].get("core:sample_rate")
+    others = {
+        float(rate_hz)
         for capture in metadata["captures"]
-    ]
-    there = [segment for segment in segments if segment.first_sample < sample_count]
-    return tuple(there) or (Segment(0),)
-
-
-def _annotations(metadata: dict[str, Any], sample_count: int) -> tuple[Annotation, ...]:
-    return tuple(
-        Annotation(
-            first, end - first, entry["core:label"], entry.get("core:generator"), _band_hz(entry)
+        if isinstance(rate_hz := capture.get("core:sample_rate"), (int, float))
+        and 0 < rate_hz <= HIGHEST_HZ
+    }
+    if told_hz is None and len(others) == 1:
+        return others.pop(), ""
+    others.discard(told_hz)
+    if not others:
+        return None if told_hz is None else float(told_hz), ""
+    rates = " and ".join(f"{rate_hz:.12g}" for rate_hz in sorted(others))
+    if told_hz is None:
+        raise CaptureFormatError(
+            f"{where} changes its sample rate on the way ({rates}); split it where that happens"
         )
-        for entry, first, end in annotated_samples(metadata, sample_count)
-        if "core:label" in entry
+    return float(told_hz), (
+        f"{where}: captures name sample rates of {rates}, and the whole recording is read at the "
+        f"{told_hz:.12g} that 'global' names"
     )
 
 
-def _band_hz(entry: dict[str, Any]) -> tuple[float, float] | None:
+def _segments(metadata: dict[str, Any], sample_count: int) -> tuple[tuple[Segment, ...], bool]:
+    """Return the segments, and whether all lie behind the end of a recording that was cut short.
+
+    Of several that begin at one sample, the last one holds.
+    """
+    offset = int(metadata["global"].get("core:offset", 0))
+    segments = {}
+    for capture in metadata["captures"]:
+        first = max(0, int(capture["core:sample_start"]) - offset)
+        segments[first] = Segment(
+            first, capture.get("core:frequency"), capture.get("core:datetime")
+        )
+    there = [segment for first, segment in segments.items() if first < sample_count]
+    return tuple(there) or (Segment(0),), bool(segments) and not there
+
+
+def _annotations(
+    metadata: dict[str, Any], sample_count: int
+) -> tuple[tuple[Annotation, ...], list[str]]:
+    """Return the annotations with a label, and what is wrong with them."""
+    faults: list[str] = []
+    labelled = [entry for entry in metadata["annotations"] if "core:label" in entry]
+    annotations = []
+    there = annotated_samples(metadata | {"annotations": labelled}, sample_count)
+    for entry, first, end in there:
+        band_hz, wrong = _band_hz(entry)
+        if wrong:
+            faults.append(f"the label {entry['core:label']!r} at sample {first} {wrong}")
+        label, generator = entry["core:label"], entry.get("core:generator")
+        annotations.append(Annotation(first, end - first, label, generator, band_hz))
+    if lost := len(labelled) - len(annotations):
+        faults.append(
+            f"{lost} of {len(labelled)} labels cover none of the {sample_count} samples and are "
+            "left out"
+        )
+    return tuple(annotations), faults
+
+
+def _band_hz(entry: dict[str, Any]) -> tuple[tuple[float, float] | None, str]:
+    """Return lower and upper edge of an annotation, None for the whole band, and what is wrong."""
     edges = [entry.get(f"core:freq_{side}_edge") for side in ("lower", "upper")]
-    return None if None in edges or not edges[0] < edges[1] else (float(edges[0]), float(edges[1]))
+    if None in edges:
+        alone = edges != [None, None]
+        return None, "has one frequency edge, and is taken for the whole band" if alone else ""
+    low_hz, high_hz = map(float, edges)
+    if low_hz == high_hz:
+        return None, f"has both edges at {low_hz:.12g} Hz, and is taken for the whole band"
+    if low_hz > high_hz:
+        return (high_hz, low_hz), (
+            f"has its lower edge, {low_hz:.12g} Hz, above its upper one, {high_hz:.12g} Hz; they "
+            "are exchanged"
+        )
+    return (low_hz, high_hz), ""
 
 
 def _wrong_checksum(

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Chunks of WAV as programs write them against the book: order, padding, sizes, other chunks."""
+
+import struct
+
+import numpy as np
+import pytest
+from iq_files import expect, stored, tone
+
+from gr_tsddae.iq.captures import CaptureDamagedError, open_capture
+
+IQ = tone(1000)
+PCM = stored(IQ, "ci16")
+GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
+
+
+def chunk(name, content, size=None, *, pad=True, order="<"):
+    head = name + struct.pack(order + "I", len(content) if size is None else size)
+    return head + content + (b"\0" * (len(content) % 2) if pad else b"")
+
+
+def fmt(tag=1, bits=16, channels=2, *, frame=None, second=None, order="<", more=b""):
+    frame = channels * bits // 8 if frame is None else frame
+    fields = (tag, channels, 250_000, 250_000 * frame if second is None else second, frame, bits)
+    return chunk(b"fmt ", struct.pack(order + "HHIIHH", *fields) + more, order=order)
+
+
+def riff(*chunks, magic=b"RIFF", order="<"):
+    body = b"WAVE" + b"".join(chunks)
+    return magic + struct.pack(order + "I", len(body)) + body
+
+
+def big_endian(numbers, bits, tag=1):
+    data = chunk(b"data", numbers, order=">")
+    return riff(fmt(tag, bits, order=">"), data, magic=b"RIFX", order=">")
+
+
+def three_bytes(byte_order):
+    wide = np.frombuffer(stored(IQ, "ci32"), "<i4") // 256
+    four = wide.astype(byte_order + "i4").view("u1").reshape(-1, 4)
+    return (four[:, 1:] if byte_order == ">" else four[:, :3]).tobytes()
+
+
+def in_pieces(before, piece_bytes=308):
+    """A `data` chunk per piece of the samples, and another chunk before each."""
+    firsts = range(0, len(PCM), piece_bytes)
+    return riff(fmt(), *(before + chunk(b"data", PCM[at : at + piece_bytes]) for at in firsts))
+
+
+def open_bytes(folder, content):
+    (folder / "a.wav").write_bytes(content)
+    return open_capture(folder / "a.wav")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        big_endian(np.frombuffer(PCM, "<i2").astype(">i2").tobytes(), 16),
+        big_endian(three_bytes(">"), 24),
+        big_endian(IQ.view("<f4").astype(">f4").tobytes(), 32, 3),
+        in_pieces(chunk(b"kiwi", b"x" * 11, pad=False)),
+        in_pieces(chunk(b"kiwi", b"x" * 10)) + b"kiwi\x0a\0",
+        riff(chunk(b"LIST", b"abcde", pad=False), fmt(), chunk(b"data", PCM)),
+        riff(fmt(), chunk(b"junk", b"abc", pad=False), chunk(b"data", PCM)),
+        riff(fmt(), chunk(b"LIST", b"abcde", pad=False) + b"\xff", chunk(b"data", PCM)),
+        riff(
+            chunk(b"ds64", struct.pack("<QQQI4sQ", 0, len(PCM), 1000, 1, b"JUNK", 8)),
+            fmt(),
+            chunk(b"JUNK", bytes(8), 0xFFFFFFFF),
+            chunk(b"data", PCM, 0xFFFFFFFF),
+            chunk(b"LIST", b"INFO"),
+            magic=b"RF64",
+        ),
+        riff(fmt(bits=24, frame=8), chunk(b"data", stored(IQ, "ci32"))),
+        riff(
+            fmt(0xFFFE, 24, more=struct.pack("<HHIH", 22, 24, 3, 1) + GUID_TAIL),
+            chunk(b"data", three_bytes("<")),
+        ),
+    ],
+)  # fmt: skip
+def test_every_sample_is_found(tmp_path, content):
+    with open_bytes(tmp_path, content) as capture:
+        assert (capture.sample_count, capture.sample_rate_hz, capture.faults) == (1000, 250e3, ())
+        np.testing.assert_allclose(capture.read(0, 1000), IQ, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "numbers"),
+    [
+        ({"frame": 2}, PCM),
+        ({"frame": 0}, PCM),
+        ({"frame": 8, "second": 1_000_000}, PCM),
+        ({"frame": 4, "bits": 32, "tag": 3}, IQ.tobytes()),
+    ],
+)
+def test_a_size_of_samples_that_contradicts_their_bits_is_told(tmp_path, wrong, numbers):
+    with open_bytes(tmp_path, riff(fmt(**wrong), chunk(b"data", numbers))) as capture:
+        assert capture.sample_count == 1000 and "it is read as" in capture.faults[0]
+        np.testing.assert_allclose(capture.read(0, 1000), IQ, atol=1e-4)
+
+
+def test_a_chunk_that_the_file_ends_in_is_told(tmp_path):
+    capture = open_bytes(tmp_path, riff(fmt(), chunk(b"data", PCM), chunk(b"LIST", b"abc", 4000)))
+    assert capture.sample_count == 1000
+    assert "ends inside its chunk 'LIST' of 4000 bytes" in capture.faults[0]
+
+
+def test_what_is_no_wav_says_how_to_open_it(tmp_path):
+    (tmp_path / "a.wav").write_bytes(PCM)
+    expect(CaptureDamagedError, "rename it and give dtype=", tmp_path / "a.wav", dtype="ci16")
+    (tmp_path / "a.wav").write_bytes(b"")
+    expect(CaptureDamagedError, "is empty; record it again", tmp_path / "a.wav")
+
+
+XML = '<?xml version="1.0"?><SDR-XML-Root><Definition {}/></SDR-XML-Root>'
+TIME = 'UTC="14-03-2021 01:02:03" CurrentTimeUTC="15-03-2021 01:02:03" '
+
+
+@pytest.mark.parametrize(
+    ("attributes", "center_hz", "time"),
+    [
+        (TIME + 'RadioCenterFreq="101700000"', 101.7e6, "2021-03-14T01:02:03.000Z"),
+        ('UTCSeconds="1615683723" RadioCenterFreq="101700000.5"', 101700000.5,
+         "2021-03-14T01:02:03.000Z"),
+        ("RadioCenterFreq='101700000'", 101.7e6, None),
+        ('RadioCenterFreq = "101700000"', 101.7e6, None),
+        ('RadioCenterFreq="0"', None, None),
+        ('RadioCenterFreq="-5"', None, None),
+        ('RadioCenterFreq=""', None, None),
+        ('UTC="2021-03-14 01:02"', None, None),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_tuning_in_xml(tmp_path, attributes, center_hz, time, encoding):
+    auxi = chunk(b"auxi", ("\r\n" + XML.format(attributes)).encode(encoding))
+    capture = open_bytes(tmp_path, riff(fmt(), auxi, chunk(b"data", PCM)))
+    assert (capture.center_frequency_hz, capture.start_time) == (center_hz, time)
+
+
+@pytest.mark.parametrize("content", [b"\1\0" * 80, b"\1" * 160, b"\xff" * 160, b"no tuning " * 9])
+def test_bytes_that_are_no_tuning(tmp_path, content):
+    auxi = chunk(b"auxi", content)
+    capture = open_bytes(tmp_path, riff(fmt(), auxi, chunk(b"data", PCM)))
+    assert (capture.center_frequency_hz, capture.start_time) == (None, None)
