@@ -17,9 +17,11 @@ from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.listening.content import content_of
 from gr_tsddae.blocks.listening.message_sink import MessageSink
 
+SELECTED, CONTROL = pmt.intern("selected"), pmt.intern("control")
+
 
 class qt_display(Display, MessageSink):
-    """Messages `decisions` and `status` in, a widget for the GUI, message `selected` out.
+    """Messages `decisions`, `status` in; a widget for the GUI; messages `selected`, `control` out.
 
     Shows a classifier's decisions to an operator, across the room, for days. The block's
     documentation (grc/tsddae_qt_display.block.yml) gives the messages' formats.
@@ -59,13 +61,15 @@ class qt_display(Display, MessageSink):
         self._inbox = Inbox()
         self._widget = RecognitionWidget(self._settings, self._inbox)
         self._widget.selected.connect(self._publish_selected)
-        self._selected_port = pmt.intern("selected")
-        self.message_port_register_out(self._selected_port)
+        self._widget.model_wanted.connect(self._publish_model)
+        for port in (SELECTED, CONTROL):
+            self.message_port_register_out(port)
 
     # --- called by the scheduler ----------------------------------------------------------------
 
     def start(self) -> bool:
         self._settings.running = True
+        self._settings.model_can_change = not pmt.is_null(self.message_subscribers(CONTROL))
         return super().start()
 
     def stop(self) -> bool:
@@ -79,7 +83,10 @@ class qt_display(Display, MessageSink):
     def _publish_selected(self, stretch: dict[str, Any]) -> None:
         wanted = ("label", "first_sample", "sample_count", "time_s")
         message = pmt.to_pmt({name: stretch[name] for name in wanted})
-        self.message_port_pub(self._selected_port, message)
+        self.message_port_pub(SELECTED, message)
+
+    def _publish_model(self, name: str) -> None:
+        self.message_port_pub(CONTROL, pmt.to_pmt({"model": name}))
 
     # --- parameters that other displays do not have -----------------------------------------------
 

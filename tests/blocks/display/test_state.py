@@ -105,3 +105,25 @@ def test_quiet_and_late_streams():
     read(state, "decisions", decision(first_sample=int(6 * RATE_HZ)), 111.0)
     assert state.history.edge_s == pytest.approx(6.1)  # exact again
     assert state.stale_s(111.5) == 0
+
+
+def test_the_model_asked_for_is_waited_for_until_it_runs_or_an_error_comes():
+    state = DisplayState(60.0)
+    read(state, "decisions", decision())
+    state.ask_for("m")  # runs already
+    assert (state.model, state.asked_for) == ("m", "")
+    state.ask_for("bad")
+    read(state, "status", {"model": "m", "errors": 0})
+    assert state.asked_for == "bad"
+    read(state, "status", {"model": "m", "errors": 1})
+    assert (state.asked_for, state.errors_before) == ("", 0)
+    state.ask_for("good")
+    read(state, "decisions", decision(1, model="good"))
+    assert (state.model, state.asked_for, state.errors_before) == ("good", "", 1)
+
+
+def test_a_change_of_model_that_nobody_chose_hides_no_error():
+    state = DisplayState(60.0)
+    read(state, "status", {"model": "m", "errors": 2})
+    read(state, "status", {"model": "other", "errors": 2})
+    assert (state.model, state.errors_before) == ("other", 0)

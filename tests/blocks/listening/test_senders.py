@@ -19,7 +19,7 @@ class Relay(gr.basic_block):
         gr.basic_block.__init__(self, name=name, in_sig=None, out_sig=None)
         self.senders = None
         self.message_port_register_out(pmt.intern("out"))
-        for port in ("in", "more"):
+        for port in ("in", "more", "control"):
             self.message_port_register_in(pmt.intern(port))
             self.set_msg_handler(pmt.intern(port), self.on_message)
 
@@ -89,6 +89,15 @@ def test_a_circle_is_nobody_s_sender():
     run(flowgraph, first, second, third)
     assert first.senders == [outside.alias()]
     assert second.senders == third.senders == []
+
+
+def test_who_hears_a_block_at_control_is_still_its_sender():
+    """A display chooses a classifier's model; the classifier does not wait for the display."""
+    flowgraph, judge, display = gr.top_block("test"), Relay(), Relay()
+    flowgraph.msg_connect(judge, "out", display, "in")
+    flowgraph.msg_connect(display, "out", judge, "control")
+    run(flowgraph, judge, display)
+    assert display.senders == [judge.alias()]
 
 
 def test_without_senders():

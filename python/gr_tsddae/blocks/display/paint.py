@@ -45,11 +45,12 @@ class Painting:
         settings: Any,
         selection: dict[str, Any] | None,
         skipped: int,
+        title_left: float,
         now_s: float,
     ):
         self.painter, self.layout, self.theme, self.state = painter, layout, theme, state
         self.classes, self.settings, self.selection = classes, settings, selection
-        self.skipped, self.now_s = skipped, now_s
+        self.skipped, self.title_left, self.now_s = skipped, title_left, now_s
         self.stale_s = state.stale_s(now_s)
         self.old = self.stale_s > 0 or not settings.running
 
@@ -118,7 +119,10 @@ class Painting:
         where = self.layout.top
         self._text(where, RIGHT, text, self.theme.text)
         left = where.adjusted(0, 0, -metrics.horizontalAdvance(text) - self.layout.base_px, 0)
-        title = self.settings.title or decision.get("model", "")
+        left.setLeft(self.title_left)
+        title = self.settings.title
+        if not title and not self.settings.model_can_change:  # else the list names the model
+            title = decision.get("model", "")
         self._text(left, LEFT, title, self.theme.muted)
 
     def _label(self) -> None:

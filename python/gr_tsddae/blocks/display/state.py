@@ -58,6 +58,9 @@ class DisplayState:
         decided_at_s: When it came, on the caller's clock.
         status: The newest status message, or empty.
         previous_status: The one before it, or empty.
+        model: The running one, by the newest message that names it; or empty.
+        asked_for: A model that is being loaded, or empty.
+        errors_before: Errors that `status` counts from before the user's last choice of a model.
         malformed: Messages that could not be decoded; last_malformed says why.
     """
 
@@ -67,6 +70,8 @@ class DisplayState:
         self.decided_at_s = -math.inf
         self.status: dict[str, Any] = {}
         self.previous_status: dict[str, Any] = {}
+        self.model = self.asked_for = ""
+        self.errors_before = 0
         self.malformed = 0
         self.last_malformed = ""
         self._quiet_from: tuple[int, float] | None = None  # samples_in, axis time
@@ -84,10 +89,25 @@ class DisplayState:
                 self._quiet_from = None
             else:
                 self.previous_status, self.status = self.status, checked_status(value)
+                if self.change("errors") > 0:  # it may be about the model that was asked for
+                    self.asked_for = ""
                 self._follow_quiet_stream(now_s)
+            if model := str(value.get("model", "")):
+                self._notice_model(model, self.previous_status if port == "status" else self.status)
         except Exception as error:
             self.malformed += 1
             self.last_malformed = f"{port}: {error}"
+
+    def ask_for(self, model: str) -> None:
+        """Note that the user has chosen a model."""
+        self.asked_for = "" if model == self.model else model
+
+    def _notice_model(self, model: str, status_before: dict[str, Any]) -> None:
+        if model == self.model:
+            return
+        if self.asked_for:
+            self.errors_before = status_before.get("errors", 0)
+        self.model, self.asked_for = model, ""
 
     def _follow_quiet_stream(self, now_s: float) -> None:
         """Scroll on while the stream does but nothing is decided: its power gate is closed."""

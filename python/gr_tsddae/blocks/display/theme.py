@@ -45,6 +45,32 @@ class Theme:
         )
         return 0xFF000000 | red << 16 | green << 8 | blue
 
+    def palette(self) -> QPalette:
+        """Colours for the stock widgets: buttons, table, text."""
+        palette = QPalette()
+        for role, colour in (
+            (QPalette.Window, self.background),
+            (QPalette.WindowText, self.text),
+            (QPalette.Base, self.background),
+            (QPalette.AlternateBase, self.track),
+            (QPalette.Text, self.text),
+            (QPalette.Button, self.track),
+            (QPalette.ButtonText, self.text),
+            (QPalette.PlaceholderText, self.muted),
+            (QPalette.Light, self.line),
+            (QPalette.Midlight, self.line),
+            (QPalette.Mid, self.line),
+            (QPalette.Dark, self.line),
+            (QPalette.ToolTipBase, self.track),
+            (QPalette.ToolTipText, self.text),
+            (QPalette.Highlight, self.bar),
+            (QPalette.HighlightedText, self.background),
+        ):
+            palette.setColor(role, QColor(colour))
+        for role in (QPalette.ButtonText, QPalette.Text, QPalette.WindowText):
+            palette.setColor(QPalette.Disabled, role, QColor(self.muted))
+        return palette
+
 
 DARK = Theme(
     background="#11151a", text="#f2f5f7", muted="#93a1ad", line="#3a4652", track="#1d242c",

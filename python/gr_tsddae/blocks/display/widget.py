@@ -18,11 +18,13 @@ from qtpy.QtWidgets import QToolTip
 from gr_tsddae.blocks.display import live_widget
 from gr_tsddae.blocks.display.guards import called_by_qt, without_garbage_collection
 from gr_tsddae.blocks.display.keeping import offer_to_keep
+from gr_tsddae.blocks.display.model_chooser import ModelChooser
 from gr_tsddae.blocks.display.paint import Painting
 from gr_tsddae.blocks.display.state import DisplayState, Inbox, Message
 from gr_tsddae.blocks.display.theme import Layout, theme_for
 from gr_tsddae.blocks.display.words import stretch_text
 
+TEXT_SHARE = 0.85  # of the base size: the letters of the list of models
 HELP = (
     "point at the history: what was decided when  ·  click: choose it  ·  "
     "Ctrl+C: copy  ·  Ctrl+S: save"
@@ -31,22 +33,32 @@ HELP = (
 
 @dataclass(kw_only=True)
 class Settings(live_widget.Settings):
-    """The choices of all displays, and this one's; `running` is the flowgraph's."""
+    """The choices of all displays, and this one's.
+
+    Attributes:
+        running: whether the flowgraph runs.
+        model_can_change: whether a classifier hears which model the user chooses.
+    """
 
     title: str
     classes_shown: int
     running: bool = False
+    model_can_change: bool = False
 
 
 class RecognitionWidget(live_widget.LiveWidget):
     """Label, confidence, probabilities now and over time, and how the classifier is doing."""
 
     selected = Signal(dict)  # a stretch of the raster was clicked
+    model_wanted = Signal(str)  # a model was chosen
 
     def __init__(self, settings: Settings, inbox: Inbox):
         super().__init__(settings, inbox)
         self.state = DisplayState(settings.history_s)
         self.selection: dict[str, Any] | None = None
+        self.models = ModelChooser(self)
+        self.models.hide()
+        self.models.wanted.connect(self._want_model)
         self._shown: tuple[str, ...] = ()
         self._painted = ()
         self._note = ""
@@ -66,11 +78,29 @@ class RecognitionWidget(live_widget.LiveWidget):
         self.state.read(port, message, now_s)
 
     def _show(self, has_news: bool, now_s: float) -> None:
+        self._show_models()
         # What can change without a message: settings, and the age of the label in seconds.
         appearance = (*vars(self.settings).values(), int(self.state.stale_s(now_s)))
         if has_news or appearance != self._painted:
             self._painted = appearance
             self.update()
+
+    def _show_models(self) -> None:
+        """Show the list of models if a classifier hears of a choice."""
+        if not self.settings.model_can_change:
+            self.models.hide()
+            return
+        self.models.show_model(self.state.asked_for or self.state.model)
+        layout = self.layout_now()
+        theme = theme_for(self.settings.palette, self.palette())
+        self.models.place(layout.top, TEXT_SHARE * layout.base_px, theme)
+        self.models.show()
+
+    @called_by_qt
+    def _want_model(self, name: str) -> None:
+        self.state.ask_for(name)
+        self.model_wanted.emit(name)
+        self.update()
 
     def layout_now(self) -> Layout:
         """Lay out the parts for the present size."""
@@ -106,6 +136,9 @@ class RecognitionWidget(live_widget.LiveWidget):
         painter = QPainter(self)
         try:
             layout = self.layout_now()
+            left = layout.top.left()
+            if self.settings.model_can_change:
+                left = self.models.geometry().right() + layout.base_px
             painting = Painting(
                 painter,
                 layout,
@@ -115,6 +148,7 @@ class RecognitionWidget(live_widget.LiveWidget):
                 settings=self.settings,
                 selection=self.selection,
                 skipped=self.inbox.skipped,
+                title_left=left,
                 now_s=time.monotonic(),
             )
             painting.paint(self.rect())

@@ -64,13 +64,17 @@ def note(
 ) -> tuple[str, str]:
     """Write the last line, and choose its colour: a fault, else the selection, else the model."""
     status = state.status
+    errors = status.get("errors", 0) - state.errors_before
     pieces = []
+    if state.asked_for:
+        pieces.append((f"loading {state.asked_for} …", theme.text))
     if complaint:
         pieces.append((f"✖ {complaint}", theme.bad))
     if status.get("warning"):
         pieces.append((f"⚠ {status['warning']}", theme.warning))
-    if status.get("errors"):
-        text = f"✖ {status['errors']:.0f} error(s): {status.get('last_error', '')}"
+    if errors > 0:
+        count = "" if errors == 1 else f"{errors:.0f} errors, the last: "
+        text = f"✖ {count}{status.get('last_error', '')}"
         growing = state.change("errors") > 0  # an old error must not hide a new warning
         pieces.insert(0 if growing else len(pieces), (text, theme.bad))
     if status.get("receiver_messages"):

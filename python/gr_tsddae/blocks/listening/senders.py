@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from gnuradio import gr
 
 UNKNOWN = "(unknown sender)"
+CONTROL = "control"  # no block waits for those who send to this port of it
 
 
 def senders_of(block: gr.basic_block) -> list[str]:
@@ -19,14 +20,15 @@ def senders_of(block: gr.basic_block) -> list[str]:
 
     Returns:
         The sender's alias, once for each connection. A sender that itself listens to the block,
-        even by way of others, is left out: each would wait for the other's end. When no Python
-        flowgraph holds the block, the list is `[UNKNOWN]`.
+        even by way of others, is left out: each would wait for the other's end. A port `control`
+        does not count, as nobody waits there. When no Python flowgraph holds the block, the list
+        is `[UNKNOWN]`.
     """
     name = block.alias()
     for edges in map(_message_edges, _flowgraphs()):
-        if any(name in edge for edge in edges):
+        if any(name in edge[:2] for edge in edges):
             listeners = _downstream(name, edges)
-            return [source for source, sink in edges if sink == name and source not in listeners]
+            return [source for source, sink, _ in edges if sink == name and source not in listeners]
     return [UNKNOWN]
 
 
@@ -41,22 +43,26 @@ def _flowgraphs() -> Iterable[gr.top_block]:
     return [made for made in gc.get_objects() if id(type(made)) in numbers]
 
 
-def _message_edges(flowgraph: gr.top_block) -> list[tuple[str, str]]:
-    """Aliases of source and sink, from lines like `classifier0:decisions->publisher0:decisions`."""
+def _message_edges(flowgraph: gr.top_block) -> list[tuple[str, str, str]]:
+    """Aliases of source and sink, and the sink's port.
+
+    They are read from lines like `classifier0:decisions->publisher0:decisions`.
+    """
     try:
         lines = flowgraph.msg_edge_list().splitlines()
     except RuntimeError:  # its __init__ has not run yet
         return []
     ends = [line.rsplit("->", 1) for line in lines]
-    return [(source.rsplit(":", 1)[0], sink.rsplit(":", 1)[0]) for source, sink in ends]
+    return [(source.rsplit(":", 1)[0], *sink.rsplit(":", 1)) for source, sink in ends]
 
 
-def _downstream(name: str, edges: list[tuple[str, str]]) -> set[str]:
+def _downstream(name: str, edges: list[tuple[str, str, str]]) -> set[str]:
     reached: set[str] = set()
     waiting = [name]
     while waiting:
         source = waiting.pop()
-        more = {sink for origin, sink in edges if origin == source} - reached
+        more = {sink for origin, sink, port in edges if origin == source and port != CONTROL}
+        more -= reached
         reached |= more
         waiting += more
     return reached

@@ -92,8 +92,8 @@ class ModelLoader:
             )
             if loaded.window_samples != running.window_samples:
                 raise ValueError(
-                    f"{model} has windows of {loaded.window_samples} samples, this block cuts "
-                    f"{running.window_samples}; restart the flowgraph with it"
+                    f"restart the flowgraph with {model}: its windows have "
+                    f"{loaded.window_samples} samples, this block cuts {running.window_samples}"
                 )
         except Exception as error:  # reported by the worker; the old model stays
             return error

@@ -41,7 +41,7 @@ class LiveWaterfall(LiveWidget):
             shortcut.activated.connect(action)
 
     def _paint_in(self, theme: SurveyTheme) -> None:
-        self.setPalette(theme.palette())
+        self.setPalette(theme.base.palette())
         self.plot.set_theme(theme)
 
     def _take_settings(self) -> None:

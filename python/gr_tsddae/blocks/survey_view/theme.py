@@ -47,32 +47,6 @@ class SurveyTheme:
         colours[BLANK] = QColor(self.blank).getRgb()[:3]
         return np.concatenate([np.rint(colours), np.full((256, 1), 255)], 1).astype(np.uint8)
 
-    def palette(self) -> QPalette:
-        """Colours for the stock widgets: buttons, table, text."""
-        base, palette = self.base, QPalette()
-        for role, colour in (
-            (QPalette.Window, base.background),
-            (QPalette.WindowText, base.text),
-            (QPalette.Base, base.background),
-            (QPalette.AlternateBase, base.track),
-            (QPalette.Text, base.text),
-            (QPalette.Button, base.track),
-            (QPalette.ButtonText, base.text),
-            (QPalette.PlaceholderText, base.muted),
-            (QPalette.Light, base.line),
-            (QPalette.Midlight, base.line),
-            (QPalette.Mid, base.line),
-            (QPalette.Dark, base.line),
-            (QPalette.ToolTipBase, base.track),
-            (QPalette.ToolTipText, base.text),
-            (QPalette.Highlight, base.bar),
-            (QPalette.HighlightedText, base.background),
-        ):
-            palette.setColor(role, QColor(colour))
-        for role in (QPalette.ButtonText, QPalette.Text, QPalette.WindowText):
-            palette.setColor(QPalette.Disabled, role, QColor(base.muted))
-        return palette
-
 
 DARK = SurveyTheme(
     base=shared.DARK,
