@@ -15,11 +15,11 @@ from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.labels import UNKNOWN, relatives
 from gr_tsddae.survey.detection.spectrum import Grid
 from gr_tsddae.survey.emission import Emission
+from gr_tsddae.survey.evidence import weighed
 from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.zoo import Card
 from gr_tsddae.zoo.input_rate import PASSBAND
 
-PREFIX_ODDS = 30.0  # how much likelier a cyclic prefix is measured in OFDM than elsewhere, about
 MOST_SAMPLES = 1 << 15  # of an emission, that a model is asked about
 PLACES = 16  # that windows of an emission are cut from, where it is long
 BLOCK_SAMPLES = 1 << 16  # of a recording, transformed at once: windows of most emissions are short
@@ -73,8 +73,7 @@ def recognise(
     Returns:
         The emission with label, confidence and probabilities. Where the model needs a symbol rate
         and none was measured, or no window can be cut, the model is not asked and the label is
-        "unknown". A measured cyclic prefix makes OFDM likelier (Bayes' rule): few other signals
-        repeat the end of each symbol before it.
+        "unknown". What was measured of the keying has its say (`evidence.weighed`).
     """
     wanted = wanted_of(emission, recognizer.card, rate_hz)
     if wanted is None:
@@ -94,11 +93,7 @@ def recognise(
         score = float(weights @ scores)
         known = score <= recognizer.rejection.threshold
         measured = measured | {"unknown_score": round(score, 3)}
-    if "ofdm_prefix_s" in measured and "OFDM" in recognizer.classes:
-        probabilities = probabilities * np.where(
-            np.array(recognizer.classes) == "OFDM", PREFIX_ODDS, 1
-        )
-        probabilities /= probabilities.sum()
+    probabilities = weighed(probabilities, recognizer.classes, measured)
     named = {name: float(p) for name, p in zip(recognizer.classes, probabilities, strict=True)}
     label, family_confidence = likeliest(named)
     confidence = named[label]

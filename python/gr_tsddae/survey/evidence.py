@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the measured keying of an emission says about its class, beside the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+NOTHING = "nothing"
+# Share of synthetic emissions of a class that show a regularity, where it is not rare: measured by
+# benchmarks/keying_evidence.py. A class without a line here may show anything.
+SHOWN: Mapping[str, Mapping[str, float]] = {
+    "on-off": {"OOK": 0.98, "pulses": 1.0},
+    "linear": {
+        "BPSK": 0.92, "QPSK": 0.52, "pi/4-DQPSK": 0.48, "8PSK": 0.38, "QAM16": 0.92, "QAM64": 0.95,
+    },
+    # A phase keying whose envelope hardly moves is measured by its frequency.
+    "frequency": {
+        "2-FSK": 1.0, "4-FSK": 1.0, "GFSK": 0.98, "QPSK": 0.42, "pi/4-DQPSK": 0.48, "8PSK": 0.55,
+    },
+    "offset": {"OQPSK": 0.8},
+    "chirp": {"LoRa": 1.0, "AM-SSB": 0.2},
+    "prefix": {"OFDM": 0.62, "AM-SSB": 0.12, "AM-DSB": 0.15},  # the pitch of a voice repeats, too
+    NOTHING: {
+        "noise": 1.0, "carrier": 1.0, "AM-DSB": 0.75, "AM-SSB": 0.62, "FM": 1.0, "OFDM": 0.38,
+    },
+}  # fmt: skip
+LEAST = 0.05  # share of any class: signals of the air are wilder than synthetic ones,
+LEAST_OF_NOTHING = 0.3  # and short or weak ones often show nothing
+OF_OTHERS = 0.5  # share of a class that was not measured, as one that a user has taught
+
+
+def regularity(measured: Mapping[str, Any]) -> str | None:
+    """Name what was measured of an emission's keying; None where it was not measured."""
+    if "ofdm_prefix_s" in measured:
+        return "prefix"
+    if "chirp_hz_per_s" in measured:
+        return "chirp"
+    return measured.get("keying", NOTHING if "envelope_moment" in measured else None)
+
+
+def weighed(
+    probabilities: np.ndarray, classes: Sequence[str], measured: Mapping[str, Any]
+) -> np.ndarray:
+    """Weigh a model's probabilities by what was measured (Bayes' rule).
+
+    Args:
+        probabilities: Of the emission, of sum 1, (K,).
+        classes: Their names.
+        measured: Of the emission (`measurement.keying`).
+
+    Returns:
+        float64 (K,), of sum 1.
+    """
+    kind = regularity(measured)
+    if kind is None:
+        return probabilities
+    shown, least = SHOWN[kind], LEAST_OF_NOTHING if kind == NOTHING else LEAST
+    known = set().union(*SHOWN.values())
+    likelihood = [
+        max(least, shown.get(name, 0.0)) if name in known else OF_OTHERS for name in classes
+    ]
+    found = probabilities * np.array(likelihood)
+    return found / found.sum()
