@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gr_tsddae.survey.detection.pulses import pulse_box
+from gr_tsddae.survey.detection.pulses import find_pulses
 from gr_tsddae.survey.truth.scenes import survey_samples
 
 RATE_HZ = 2e6
@@ -50,9 +50,8 @@ def test_sparse_messages_are_bursts_of_their_own_length():
 def test_noise_and_what_lasts_are_no_pulses():
     rng = np.random.default_rng(1)
     noise = (rng.standard_normal((100_000, 2)) @ [1, 1j]).astype(np.complex64)
-    ratio = np.ones((256, 512), np.float32)
-    assert pulse_box(noise, ratio) is None
-    assert pulse_box(noise + 10, ratio) is None
+    assert find_pulses(noise, 512) is None
+    assert find_pulses(noise + 10, 512) is None
 
 
 def test_pulses_of_a_narrow_emission_are_left_to_the_spectrum():
@@ -61,4 +60,4 @@ def test_pulses_of_a_narrow_emission_are_left_to_the_spectrum():
     window = np.hanning(400) * 30
     for start in range(1000, 90_000, 5000):
         iq[start : start + 400] += window
-    assert pulse_box(iq, np.ones((256, 512), np.float32)) is None
+    assert find_pulses(iq, 512) is None

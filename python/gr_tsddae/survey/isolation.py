@@ -44,6 +44,8 @@ class Isolator:
         self._block = block_samples
         self._hop = block_samples - 2 * (block_samples // OVERLAP)
         self._spectra: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._band: tuple[int, int, int] | None = None  # that was cut out last, and its stretches
+        self._pieces: dict[int, np.ndarray] = {}
         # As many as cover what a stream keeps: emissions are cut out of all of it, one by one.
         kept = min(KEPT_S * rate_hz, MOST_KEPT_SAMPLES)
         self._most_spectra = 3 + math.ceil(kept / self._hop)
@@ -83,22 +85,36 @@ class Isolator:
         bins = np.arange(-reach, reach + 1)
         gain = np.clip((half + edge - np.abs(bins)) / edge, 0, 1)
         gain = (np.sin(np.pi / 2 * gain) ** 2 * points / self._block).astype(np.float32)
-        lead = points // OVERLAP
-        pieces = []
+        if (center, half, points) != self._band:
+            self._band = center, half, points
+            self._pieces.clear()
         blocks = range(first // self._hop, -(-stop // self._hop))
-        for block in blocks:
-            short = np.zeros(points, np.complex64)
-            # The block begins an overlap before its own stretch.
-            start = block * self._hop - self._block // OVERLAP
-            turn = np.exp(-2j * np.pi * ((center * start) % self._block) / self._block)
-            short[bins] = self._spectrum(block)[(bins + center) % self._block] * gain
-            pieces.append(fft.ifft(short)[lead : points - lead] * np.complex64(turn))
+        pieces = [self._piece(block, center, bins, gain, points) for block in blocks]
         iq = np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
         ratio = points / self._block
         offset = blocks.start * self._hop
         return iq[round((first - offset) * ratio) : round((stop - offset) * ratio)], (
             self._rate_hz * ratio
         )
+
+    def _piece(
+        self, block: int, center: int, bins: np.ndarray, gain: np.ndarray, points: int
+    ) -> np.ndarray:
+        """A block's own stretch of the band: bursts of one emission share blocks."""
+        if block in self._pieces:
+            return self._pieces[block]
+        short = np.zeros(points, np.complex64)
+        # The block begins an overlap before its own stretch.
+        start = block * self._hop - self._block // OVERLAP
+        turn = np.exp(-2j * np.pi * ((center * start) % self._block) / self._block)
+        short[bins] = self._spectrum(block)[(bins + center) % self._block] * gain
+        lead = points // OVERLAP
+        piece = fft.ifft(short, overwrite_x=True)[lead : points - lead] * np.complex64(turn)
+        if block in self._spectra:  # else samples of it are still to come
+            self._pieces[block] = piece
+            if len(self._pieces) > self._most_spectra:
+                del self._pieces[min(self._pieces)]
+        return piece
 
     def at_rate(
         self,

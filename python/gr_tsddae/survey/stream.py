@@ -20,23 +20,22 @@ from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.iq.formats.capture_errors import CaptureError
 from gr_tsddae.survey import measurement
 from gr_tsddae.survey.detection import filled
-from gr_tsddae.survey.detection.boxes import LEAST_RATIO, Box, detect, summed
+from gr_tsddae.survey.detection.box import Box, summed
+from gr_tsddae.survey.detection.boxes import detect
 from gr_tsddae.survey.detection.pulses import pulse_box, with_pulses
 from gr_tsddae.survey.detection.slab import Slab
 from gr_tsddae.survey.detection.spectrum import (
     LONG_RATIO,
     SLAB_FRAMES,
     Grid,
-    floor_under,
 )
+from gr_tsddae.survey.detection.tiles import LEAST_RATIO
 from gr_tsddae.survey.detection.tracking import Track, Tracker
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.history import History
 from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.survey.symbols import MOST_SAMPLES
 
-FLOOR_MEMORY = 0.7  # of the level before, per slab
-LEVEL_JUMP_DB = 1.5  # the receiver's gain was changed: the floor is learned anew
 SAME_FLOOR = 0.2  # nepers of power between floors that show the same
 TEST_S = 1.0  # between looks at whether the band is filled
 DEEPEST_FLOOR_DB = -70.0  # under the strongest bin
@@ -115,9 +114,8 @@ class Survey:
     def _start(self, grid: Grid) -> None:
         self.grid = grid
         self._slab = 0
-        self._level: np.ndarray | None = None
-        self._dc_is_sent = False  # in the latest slab
-        self._latest: list[Box] = []  # boxes that stood over the learned floor, likewise
+        self._level: np.ndarray | None = None  # of the latest slab
+        self._latest: list[Box] = []  # of it, boxes that stood over the learned floor
         self._is_filled = self._seemed_filled = False  # by one emission
         self._update_frames = self._update_s * self.rate_hz / grid.hop_samples
         self._test_at = 0  # slab in which this is looked at next
@@ -154,7 +152,7 @@ class Survey:
         for start in range(0, len(line) - need + 1, self.grid.slab_samples):
             # A copy, for what is kept of a slab must not keep all of a long line.
             slab = line[start : start + need].copy()
-            self._ahead.append(_pool().submit(self._transformed, slab))
+            self._ahead.append(_pool().submit(self._transformed, slab, self._level_before()))
             events += self._look_at_transformed()
         rest = start + self.grid.slab_samples
         self._pieces, self._waiting = [line[rest:].copy()], len(line) - rest
@@ -182,9 +180,19 @@ class Survey:
         self._slab = behind
         return events
 
-    def _transformed(self, samples: np.ndarray) -> Slab:
+    def _level_before(self) -> Callable[[], np.ndarray | None]:
+        """What gives the noise level of the newest slab, as soon as this is transformed."""
+        if not self._ahead:
+            level = self._level
+            return lambda: level
+        newest = self._ahead[-1]
+        return lambda: newest.result().level
+
+    def _transformed(
+        self, samples: np.ndarray, level_before: Callable[[], np.ndarray | None]
+    ) -> Slab:
         began_s = time.thread_time()
-        slab = Slab.of(samples, SLAB_FRAMES, self.grid)
+        slab = Slab.of(samples, SLAB_FRAMES, self.grid, level_before)
         self.cpu_elsewhere_s += time.thread_time() - began_s
         return slab
 
@@ -212,7 +220,7 @@ class Survey:
                 if self._slab:  # less than a frame, after others
                     break
                 frames, here = 1, np.pad(here, (0, size - len(here)))
-            events += self._look(Slab.of(here, frames, self.grid))
+            events += self._look(Slab.of(here, frames, self.grid, self._level_before()))
             line = line[self.grid.slab_samples :]
         frame = self._end // hop
         events += self._ended(frame, all_of_them=True)
@@ -236,14 +244,13 @@ class Survey:
         grid = self.grid
         first_frame = self._slab * SLAB_FRAMES
         self._history.keep(self._slab, slab.samples)
-        self._dc_is_sent = slab.dc_is_sent
+        self._level = slab.level
         coarse, fine = slab.coarse, slab.fine
         if self._on_frames is not None:
             self._on_frames(coarse, first_frame * grid.hop_samples)
         boxes = self._detect(slab)
-        pulses = pulse_box(slab.level_samples[: grid.slab_samples], coarse / self._floor)
-        if pulses is not None:
-            boxes = with_pulses(boxes, pulses)
+        if slab.pulses is not None:
+            boxes = with_pulses(boxes, pulse_box(slab.pulses, coarse, self._floor))
         sums = [box.excess(coarse, self._floor) for box in boxes]
         heard = self._tracker.add(boxes, sums, first_frame)
         known: dict[bytes, tuple[np.ndarray, np.ndarray | None, int]] = {}
@@ -289,11 +296,10 @@ class Survey:
             slab.level_samples, slab.coarse, slab.step, slab.most_noise
         )  # fmt: skip
         self._least_floor = step**2 * ROUNDING_NOISE
-        self._learn_floor(slab)
-        if float(self._floor.mean()) > filled.FLOOR_EXCESS * noise:
-            floor = filled.shouldered_floor(self._level)
+        raw = slab.floor
+        if float(raw.mean()) > filled.FLOOR_EXCESS * noise:
+            floor = filled.shouldered_floor(slab.level)
             return self._boxes_over(floor * min(1.0, noise / float(floor.mean())), slab)
-        raw = self._floor
         # What stood over the floor in the slab before is supposed to go on.
         test = self._slab >= self._test_at
         before = None if test or self._is_filled else filled.beside(raw, self._latest)
@@ -306,7 +312,7 @@ class Survey:
             wait = max(1, int(TEST_S * self.rate_hz / self.grid.slab_samples))
             self._test_at = self._slab + (wait if seems == self._is_filled else 1)
         if self._is_filled:
-            return self._boxes_over(filled.shouldered_floor(self._level), slab)
+            return self._boxes_over(filled.shouldered_floor(slab.level), slab)
         # Only what stands over the floor as it was learned, else a floor set too low would stay.
         self._latest = [
             box
@@ -334,21 +340,8 @@ class Survey:
         self._floor = np.maximum(floor, np.float32(lowest))
         return detect(
             slab.coarse, slab.fine, self._floor,
-            dc_is_sent=self._dc_is_sent, clipping=slab.clipping,
+            dc_is_sent=slab.dc_is_sent, clipping=slab.clipping,
         )  # fmt: skip
-
-    def _learn_floor(self, slab: Slab) -> None:
-        level = slab.level
-        if slab.quieter is not None:
-            level = slab.quieter
-        elif self._level is not None:
-            jump_db = 10 * np.log10(np.median(level) / np.median(self._level))
-            if abs(jump_db) < LEVEL_JUMP_DB:
-                level = np.exp(
-                    FLOOR_MEMORY * np.log(self._level) + (1 - FLOOR_MEMORY) * np.log(level)
-                )
-        self._level = level
-        self._floor = floor_under(level)
 
     def _report(self) -> list[Event]:
         frame = self._slab * SLAB_FRAMES

@@ -312,6 +312,11 @@ def _folded(
     return best_hz, best_error
 
 
+@functools.lru_cache(32)  # pieces of one emission are transformed several times
+def _window(samples: int) -> np.ndarray:
+    return np.hanning(samples).astype(np.float32)
+
+
 def _line(
     pieces: Sequence[np.ndarray],
     transform: Callable[[np.ndarray], np.ndarray],
@@ -325,7 +330,7 @@ def _line(
     for piece in pieces:
         line = transform(piece)
         line = (line - line.mean()).astype(np.float32)
-        spectrum = fft.rfft(line * np.hanning(len(line)).astype(np.float32), size)
+        spectrum = fft.rfft(line * _window(len(line)), size)
         power = _power(spectrum)
         total += power / max(float(power.mean()), 1e-30) * len(line)
     return _peak(total, rate_hz / size, span, _summed(pieces), least_db)
@@ -398,8 +403,7 @@ def _two_sided(
     size = 1 << int(np.ceil(np.log2(2 * max(len(piece) for piece in pieces))))
     total = np.zeros(size, np.float32)
     for piece in pieces:
-        window = np.hanning(len(piece)).astype(np.float32)
-        power = _power(fft.fft(transform(piece) * window, size))
+        power = _power(fft.fft(transform(piece) * _window(len(piece)), size))
         total += power / max(float(power.mean()), 1e-30) * len(piece)
     total = fft.fftshift(total)
     middle, bin_hz = size // 2, rate_hz / size

@@ -11,6 +11,7 @@ MOST_SHARE = 0.6  # that are clipped again
 BLOCK_SAMPLES = 1024
 SHARE_AGAIN = 2.0  # times as many samples are clipped again
 MARGIN = 3.0  # in amplitude, by which more may have been clipped away than is seen
+SMOOTH_FRAMES, SMOOTH_BINS = 5, 3
 
 
 def clipping_of(samples: np.ndarray) -> np.ndarray | None:
@@ -50,4 +51,10 @@ def clipping_of(samples: np.ndarray) -> np.ndarray | None:
 
 def smoothed(power: np.ndarray) -> np.ndarray:
     """Power frames (T, F) of what may have been added, without the gaps that chance leaves."""
-    return ndimage.uniform_filter(power, (5, 3), mode="nearest") if power.size else power
+    if not power.size:
+        return power
+    # Row by row: SciPy's filter takes ten times as long across rows.
+    reach = SMOOTH_FRAMES // 2
+    padded = np.pad(power, ((reach, reach), (0, 0)), mode="edge")
+    total = sum(padded[first : first + len(power)] for first in range(SMOOTH_FRAMES))
+    return ndimage.uniform_filter1d(total / SMOOTH_FRAMES, SMOOTH_BINS, axis=1, mode="nearest")

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import fft, ndimage, signal
 
-from gr_tsddae.survey.detection.boxes import Box
+from gr_tsddae.survey.detection.box import Box
 from gr_tsddae.survey.detection.spectrum import floor_under
 
 MEDIAN_OF_NOISE = float(np.log(2))  # median power of a bin of noise, against its mean
@@ -93,7 +93,8 @@ def most_noise(samples: np.ndarray, step: float) -> float:
     power = np.square(samples.real) + np.square(samples.imag)
     mean = float(power.mean())
     rounding = CONVERTER_STEPS * step**2
-    broken = float(np.quantile(power, QUANTILE)) / -np.log(1 - QUANTILE)
+    rank = int(QUANTILE * len(power))
+    broken = float(np.partition(power, rank)[rank]) / -np.log(1 - QUANTILE)
     peaks = [0.99 * np.abs(part).max(initial=0) for part in (samples.real, samples.imag)]
     clipped = np.mean((np.abs(samples.real) >= peaks[0]) | (np.abs(samples.imag) >= peaks[1]))
     blocks = len(power) // ENVELOPE_SAMPLES

@@ -35,9 +35,10 @@ def image_of(samples: np.ndarray, size: int) -> complex:
     up = spectrum[:, LEAST_BINS : size // 2]
     down = spectrum[:, -LEAST_BINS : -(size // 2) : -1]
     product = np.sum(up * down, axis=0)
-    power = np.sum(np.square(np.abs(up)) + np.square(np.abs(down)), axis=0)
+    powers = [np.square(side.real) + np.square(side.imag) for side in (up, down)]
+    power = np.sum(powers[0] + powers[1], axis=0)
     # The variance of the product without an image.
-    chance = np.sum(np.square(np.abs(up)) * np.square(np.abs(down)), axis=0)
+    chance = np.sum(powers[0] * powers[1], axis=0)
     weight = np.square(power) / np.maximum(chance, 1e-30)
     each = product / np.maximum(power, 1e-30)
     total = float(weight.sum())

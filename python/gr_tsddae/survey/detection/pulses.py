@@ -7,11 +7,12 @@ A frame dilutes such a pulse, and shows of it only the densest part. It is found
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import fft, ndimage
 
-from gr_tsddae.survey.detection.boxes import SLICE_FRAMES, Box
+from gr_tsddae.survey.detection.box import SLICE_FRAMES, Box
 
 SMOOTH_SAMPLES = 16
 LEAST_TIMES_NOISE = 8.0  # power of a pulse
@@ -25,26 +26,40 @@ INSIDE = 0.8  # of a box that is seen of the pulses,
 WIDE = 0.3  # of their width, beyond which it is, even where it lasts: pulses may be many
 
 
-def pulse_box(samples: np.ndarray, ratio: np.ndarray) -> Box | None:
-    """The box of the pulses of one emitter in a slab.
+@dataclass(frozen=True)
+class Pulses:
+    """Pulses of one emitter.
+
+    Attributes:
+        runs: [start, stop) of each in samples.
+        low: first coarse bin.
+        high: one past the last.
+    """
+
+    runs: list[tuple[int, int]]
+    low: int
+    high: int
+
+
+def find_pulses(samples: np.ndarray, bins: int) -> Pulses | None:
+    """Find the pulses of one emitter in a slab.
 
     Args:
         samples: complex64 (N,), without DC.
-        ratio: power over floor of frames half a frame apart, float32 (T, F).
+        bins: of a coarse frame, half a frame apart.
 
     Returns:
         None where there are not several alike.
     """
-    frames, bins = ratio.shape
     power = np.square(samples.real) + np.square(samples.imag)
     smooth = ndimage.uniform_filter1d(power, SMOOTH_SAMPLES)
-    noise = float(np.median(smooth))
+    noise = float(np.median(smooth[::SMOOTH_SAMPLES]))
     on = np.flatnonzero(smooth > LEAST_TIMES_NOISE * noise)
     if not SMOOTH_SAMPLES < len(on) < MOST_ON * len(samples):
         return None
-    runs = np.split(on, np.flatnonzero(np.diff(on) > CLOSED_SAMPLES) + 1)
-    runs = [(int(run[0]), int(run[-1]) + 1) for run in runs]
-    runs = [(start, stop) for start, stop in runs if SMOOTH_SAMPLES < stop - start < bins]
+    breaks = np.flatnonzero(np.diff(on) > CLOSED_SAMPLES)
+    edges = zip(on[np.r_[0, breaks + 1]].tolist(), on[np.r_[breaks, -1]].tolist(), strict=True)
+    runs = [(start, last + 1) for start, last in edges if SMOOTH_SAMPLES < last + 1 - start < bins]
     if len(runs) < LEAST_PULSES:
         return None
     bands = _bands([samples[start:stop] for start, stop in runs[:MOST_PULSES]], noise, bins)
@@ -53,11 +68,18 @@ def pulse_box(samples: np.ndarray, ratio: np.ndarray) -> Box | None:
     alike = np.abs(bands.mean(1) - (low + high) / 2) < ALIKE * width
     if width < LEAST_BAND * bins or alike.sum() < max(LEAST_PULSES, 0.5 * len(bands)):
         return None
+    return Pulses(runs, int(low), int(np.ceil(high)))
+
+
+def pulse_box(pulses: Pulses, coarse: np.ndarray, floor: np.ndarray) -> Box:
+    """The box of pulses in power frames (T, F) over a floor (F,)."""
+    frames, bins = coarse.shape
     active = np.zeros(frames, bool)
-    for start, stop in runs:
+    for start, stop in pulses.runs:
         active[max(0, 2 * start // bins - 1) : 2 * stop // bins + 1] = True
-    low, high = int(low), int(np.ceil(high))
-    return Box(low, high, active, ratio[:, low:high].sum(1) - (high - low))
+    span = slice(pulses.low, pulses.high)
+    power = (coarse[:, span] / floor[span]).sum(1) - (pulses.high - pulses.low)
+    return Box(pulses.low, pulses.high, active, power)
 
 
 def _bands(pulses: Sequence[np.ndarray], noise: float, bins: int) -> np.ndarray:
@@ -88,6 +110,5 @@ def with_pulses(boxes: Sequence[Box], pulses: Box) -> list[Box]:
             together < INSIDE * box.active.sum() and box.width < WIDE * pulses.width
         ):
             return list(boxes)
-    for box in boxes:
-        pulses.active |= box.active
-    return [pulses]
+    active = np.logical_or.reduce([pulses.active, *(box.active for box in boxes)])
+    return [replace(pulses, active=active)]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from gr_tsddae.survey.detection import filled
 from gr_tsddae.survey.detection.clipping import clipping_of, smoothed
 from gr_tsddae.survey.detection.image import image_of
+from gr_tsddae.survey.detection.pulses import Pulses, find_pulses
 from gr_tsddae.survey.detection.spectrum import (
     LONG_RATIO,
     Grid,
@@ -19,11 +21,13 @@ from gr_tsddae.survey.detection.spectrum import (
 )
 
 LEAST_CARRIER, CARRIER_RATIO = 0.1, 400.0  # of what lies at 0 Hz: amplitude, power over the rest
+FLOOR_MEMORY = 0.7  # of the level before, per slab
+LEVEL_JUMP_DB = 1.5  # the receiver's gain was changed: the floor is learned anew
 
 
 @dataclass(frozen=True)
 class Slab:
-    """Samples that are looked at together, and what they show without a look at others.
+    """Samples that are looked at together, and what they show before anything is looked for.
 
     Attributes:
         samples: complex64 (n,), with the lookahead.
@@ -33,8 +37,9 @@ class Slab:
         fine: power frames (T2, LONG_RATIO * F), likewise.
         step: of the converter, as `filled.step_of` finds it.
         most_noise: the most noise that there may be, as `filled.most_noise` finds it.
-        level: of each bin while it is quiet, (F,).
-        quieter: the same over the quieter frames of a band that is filled at times; None elsewhere.
+        level: of each bin while it is quiet, (F,), learned from this slab and those before.
+        floor: the noise floor under it, (F,).
+        pulses: too short for a frame, where there are any.
         clipping: as `coarse` and `fine`, what clipping may have added; None where nothing clips.
     """
 
@@ -46,17 +51,30 @@ class Slab:
     step: float
     most_noise: float
     level: np.ndarray
-    quieter: np.ndarray | None
+    floor: np.ndarray
+    pulses: Pulses | None
     clipping: tuple[np.ndarray, np.ndarray] | None
 
     @classmethod
-    def of(cls, samples: np.ndarray, frames: int, grid: Grid) -> Slab:
-        """Transform samples into `frames` coarse frames, and the fine ones that fit."""
+    def of(
+        cls,
+        samples: np.ndarray,
+        frames: int,
+        grid: Grid,
+        level_before: Callable[[], np.ndarray | None],
+    ) -> Slab:
+        """Transform samples into `frames` coarse frames, and the fine ones that fit.
+
+        `level_before` gives the level of the slab before, None before the first. It is called late,
+        and may wait for another thread.
+        """
         inside = samples[: grid.slab_samples]
         mean = inside.mean()
-        rest = float(np.mean(np.square(np.abs(inside - mean))))
         # No receiver's own DC takes a tenth of its range and drowns all that it hears.
-        dc_is_sent = bool(abs(mean) > LEAST_CARRIER and abs(mean) ** 2 > CARRIER_RATIO * rest)
+        dc_is_sent = bool(
+            abs(mean) > LEAST_CARRIER
+            and abs(mean) ** 2 > CARRIER_RATIO * np.mean(np.square(np.abs(inside - mean)))
+        )
         level_samples = samples if dc_is_sent else samples - mean
         image = image_of(level_samples, grid.coarse_samples)
         if image:
@@ -74,11 +92,31 @@ class Slab:
         coarse, fine = spectra(level_samples)
         clipping = clipping_of(samples)
         step = filled.step_of(level_samples)
-        level = np.maximum(quiet_level(coarse), 1e-30)
-        quieter = filled.quieter_level(coarse, floor_under(level), step)
+        level, floor = _learned(coarse, step, level_before)
         return cls(
             samples, dc_is_sent, level_samples, coarse, fine, step,
-            filled.most_noise(level_samples, step), level,
-            None if quieter is None else np.maximum(quieter, 1e-30),
+            filled.most_noise(level_samples, step), level, floor,
+            find_pulses(level_samples[: grid.slab_samples], grid.coarse_samples),
             None if clipping is None else tuple(map(smoothed, spectra(clipping))),
         )  # fmt: skip
+
+
+def _learned(
+    coarse: np.ndarray, step: float, level_before: Callable[[], np.ndarray | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The level of each bin while it is quiet, and the floor under it, both (F,)."""
+    here = np.maximum(quiet_level(coarse), 1e-30)
+    floor = floor_under(here)
+    level = filled.quieter_level(coarse, floor, step)
+    if level is not None:  # a band that is filled at times
+        level = np.maximum(level, 1e-30)
+        return level, floor_under(level)
+    before = level_before()
+    if before is None or abs(_jump_db(before, here)) >= LEVEL_JUMP_DB:
+        return here, floor
+    level = np.exp(FLOOR_MEMORY * np.log(before) + (1 - FLOOR_MEMORY) * np.log(here))
+    return level, floor_under(level)
+
+
+def _jump_db(before: np.ndarray, after: np.ndarray) -> float:
+    return float(10 * np.log10(np.median(after) / np.median(before)))

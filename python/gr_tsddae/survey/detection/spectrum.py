@@ -10,12 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft, ndimage, signal, special
 
+from gr_tsddae.survey.detection import short
+
 LONG_RATIO = 8  # bins of the fine spectrum per bin of the coarse one
 SLAB_FRAMES = 256  # coarse frames, half a frame apart, in a slab
+CACHED_SAMPLES = 1 << 16  # transformed at once: a core's cache holds them
 FLOOR_GROUP = 8  # frames averaged before the quiet ones are chosen
 FLOOR_QUANTILE = 0.25
 FLOOR_SMOOTH_SHARE = 1 / 200  # of the band
-FLOOR_TILTS = np.linspace(-3.0, 3.0, 17)  # of the floor across the band, in nepers of power
+# Of the floor across the band, in nepers of power.
+FLOOR_TILTS = np.linspace(-3.0, 3.0, 17, dtype=np.float32)
 DOME_BINS = 128  # enough to see the bend of a filter's passband
 DOME_ERROR, DOME_SHARE = (
     0.12,
@@ -96,12 +100,18 @@ def power_frames(samples: np.ndarray, size: int, frames: int) -> np.ndarray:
     Returns:
         float32 (frames, size), lowest frequency first; white noise of unit power gives ones.
     """
-    step = samples.strides[0]
-    cut = np.lib.stride_tricks.as_strided(samples, (frames, size), (step * (size // 2), step))
-    spectrum = fft.fft(cut * _window(size), axis=1, overwrite_x=True)
-    power = np.square(spectrum.real)
-    power += np.square(spectrum.imag)
-    return fft.fftshift(power, axes=1)
+    step, half = samples.strides[0], size // 2
+    cut = np.lib.stride_tricks.as_strided(samples, (frames, size), (step * half, step))
+    power = np.empty((frames, size), np.float32)
+    together = max(1, CACHED_SAMPLES // size)
+    for first in range(0, frames, together):
+        rows = slice(first, first + together)
+        spectrum = fft.fft(cut[rows] * _window(size), axis=1, overwrite_x=True)
+        squares = spectrum.view(np.float32)
+        np.square(squares, out=squares)
+        np.add(squares[:, :size:2], squares[:, 1:size:2], out=power[rows, half:])
+        np.add(squares[:, size::2], squares[:, size + 1 :: 2], out=power[rows, :half])
+    return power
 
 
 @functools.cache
@@ -136,21 +146,23 @@ def floor_under(level: np.ndarray, widest_share: float = WIDEST_SHARE) -> np.nda
     widest = max(3, round(widest_share * size))
     dome = _dome(line)
     line = line - dome
-    across = np.linspace(-0.5, 0.5, size, dtype=line.dtype)
+    slopes = FLOOR_TILTS[:, None] * np.linspace(-0.5, 0.5, size, dtype=np.float32)
     # Each opening lies under the line, so the highest of them does; a tilted one fits a slope.
-    opened = np.max(
-        [
-            ndimage.grey_opening(line - tilt * across, widest, mode="nearest") + tilt * across
-            for tilt in FLOOR_TILTS
-        ],
-        axis=0,
-    )
+    lowest = ndimage.minimum_filter1d(line - slopes, widest, mode="nearest")
+    opened = ndimage.maximum_filter1d(lowest, widest, mode="nearest", origin=widest % 2 - 1)
+    opened = np.max(opened + slopes, axis=0)
     near = line - opened
     close = near[near < 0.3]  # an opening finds the lowest of the noise, not its middle
     opened += np.median(close) if len(close) else 0.0
     # Within a filter's steep edge neighbours differ more than the noise does.
     steep = np.abs(np.gradient(ndimage.uniform_filter1d(opened, smooth))) * smooth
     return np.exp(dome + opened + np.minimum(0.5 * steep, 1.0)).astype(np.float32)
+
+
+@functools.cache
+def _legendre(size: int) -> np.ndarray:
+    """Legendre polynomials up to the fourth across a band, (size, 5)."""
+    return np.polynomial.legendre.legvander(np.linspace(-1, 1, size), 4)
 
 
 def _dome(line: np.ndarray) -> np.ndarray | float:
@@ -166,16 +178,18 @@ def _dome(line: np.ndarray) -> np.ndarray | float:
         return 0.0
     every = size // DOME_BINS
     thin = line[::every]
-    powers = np.polynomial.legendre.legvander(np.linspace(-1, 1, len(thin)), 4)
+    powers = _legendre(len(thin))
     inside = np.ones(len(thin), bool)
     for _ in range(8):
         weights = np.linalg.lstsq(powers[inside], thin[inside], rcond=None)[0]
-        rest = thin - powers @ weights
-        within = max(DOME_ERROR, float(np.median(np.abs(rest))))
-        inside = np.abs(rest) < within
+        rest = np.abs(thin - powers @ weights)
+        within = max(DOME_ERROR, short.median(rest))
+        before, inside = inside, rest < within
+        if (inside == before).all():
+            break
     if within > DOME_ERROR or inside.mean() < DOME_SHARE:
         return 0.0
-    bend = np.polynomial.legendre.legvander(np.linspace(-1, 1, size), 4)[:, 2:] @ weights[2:]
+    bend = _legendre(size)[:, 2:] @ weights[2:]
     # A dome is highest in its middle, and not higher than filters make it.
     middle, edges = bend[size // 4 : -(size // 4)], np.r_[bend[: size // 8], bend[-(size // 8) :]]
     if not 0.1 < middle.mean() - edges.mean() < DOME_MOST:

@@ -9,13 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gr_tsddae.survey.detection.boxes import (
-    EDGE_SHARE,
-    SLICE_FRAMES,
-    SWEEP_ERROR,
-    SWEEP_FRAMES,
-    Box,
-)
+from gr_tsddae.survey.detection.box import SLICE_FRAMES, Box
+from gr_tsddae.survey.detection.boxes import EDGE_SHARE, SWEEP_ERROR, SWEEP_FRAMES
 from gr_tsddae.survey.detection.spectrum import LONG_RATIO, Grid
 from gr_tsddae.survey.symbols import SymbolRate
 
