@@ -3,7 +3,7 @@
 
 import pytest
 
-from gr_tsddae.command import NumberError, Parser, exit_status, number, sentence
+from gr_tsddae.command import NumberError, Parser, exit_status, number, sentence, whole
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,18 @@ def test_the_exit_status_tells_what_happened(capsys):
     assert capsys.readouterr() == ("", "error: --rate 5.0 is too low for this\n")
     with pytest.raises(ZeroDivisionError):  # a fault of the program keeps its traceback
         exit_status(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1024", 1024), ("1k", 1000), ("1e3", 1000), ("-5", -5)]
+)
+def test_whole_numbers(text, value):
+    assert whole(text) == value and type(whole(text)) is int
+
+
+@pytest.mark.parametrize("text", ["1.5", "inf", "nan"])
+def test_what_is_no_whole_number(text):
+    with pytest.raises(NumberError, match=r"is no whole number; write 1024 or 1k"):
+        whole(text)
+    with pytest.raises(NumberError, match="is no number"):
+        whole("one")

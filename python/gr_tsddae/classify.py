@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gr_tsddae.command import Parser, add_recording_options, exit_status, number, open_recording
+from gr_tsddae.command import (
+    Parser,
+    add_recording_options,
+    exit_status,
+    number,
+    open_recording,
+    whole,
+)
 from gr_tsddae.condition import (
     add_signal_options,
     check_signal_options,
@@ -161,13 +168,13 @@ def parser() -> argparse.ArgumentParser:
     add_signal_options(top)
     top.add_argument(
         "--annotation",
-        type=int,
+        type=whole,
         metavar="N",
         help="cut out what the recording's annotation number N (from 0) marks, in time and band",
     )
     top.add_argument(
         "--hop",
-        type=int,
+        type=whole,
         metavar="SAMPLES",
         help="distance between windows (default: the window length)",
     )

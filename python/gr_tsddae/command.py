@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import logging
+import math
 import os
 import re
 import sys
@@ -59,6 +60,18 @@ def number(text: str | float) -> float:
     if match is None:
         raise NumberError(f"{text!r} is no number; write 200000, 200e3, 200k or 2.4M")
     return float(match[1]) * _FACTORS[match[2]]
+
+
+def whole(text: str) -> int:
+    """Read a whole number: `1024`, `1k`, `1e3`.
+
+    Raises:
+        NumberError: If it is none.
+    """
+    value = number(text)
+    if not (math.isfinite(value) and value == round(value)):
+        raise NumberError(f"{text!r} is no whole number; write 1024 or 1k")
+    return round(value)
 
 
 class Parser(argparse.ArgumentParser):

@@ -318,6 +318,7 @@ def test_bad_values_from_a_gui_are_logged_not_raised(caplog):
         ({"symbol_rate_hz": -1}, "symbol_rate_hz is -1"),
         ({"symbol_rate_hz": 3e6}, "receive at a higher rate"),
         ({"symbol_rate_hz": 10}, "more than a factor of 4096"),
+        ({"samples_per_symbol": 1e9}, "more than a factor of 64; give a lower"),
         ({"offset_hz": 1.21e6}, r"offset_hz is 1.21e\+06: .* ends at \+-1.2e\+06"),
         ({"offset_hz": math.nan}, "offset_hz is nan"),
         ({"bandwidth_hz": 790e3}, r"bandwidth_hz is 790000: .* can have 8000 to 720000"),

@@ -76,6 +76,8 @@ def test_what_is_kept(recording, capsys):
     strongest = max(e["snr_db"] for e in every)
     strong = found(capsys, recording, "--model", "none", "--min-snr", strongest)["emissions"]
     assert len(strong) == 1
+    assert main([str(recording), "--model", "none", "--min-snr", "nan"]) == 1
+    assert "--min-snr is nan: give a number" in capsys.readouterr().err
     low, high = every[0]["low_hz"] - 1, every[0]["high_hz"] + 1
     assert every[0] in found(capsys, recording, "--model", "none", "--band", low, high)["emissions"]
     assert not found(capsys, recording, "--model", "none", "--band", "-240e3", "-239e3")[

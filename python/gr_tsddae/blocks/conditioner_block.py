@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 USABLE_BAND = 0.9  # of the output rate; the rest is where the filters fall
 ATTENUATION_DB = 60.0
 LARGEST_DECIMATION = 4096
+LARGEST_INTERPOLATION = 64
 NARROWEST_BAND = 0.01  # of the output rate; it takes 2000 taps
 RESAMPLER_FILTERS = 32
 LARGEST_RATIO = 100  # of the resampler; its filter must fit into GNU Radio's buffers
@@ -90,6 +91,12 @@ class conditioner(gr.hier_block2):
                 f"from {sample_rate_hz:g} to {self._output_rate_hz:g} samples per second is more "
                 f"than a factor of {LARGEST_DECIMATION}; decimate before this block, or receive at "
                 "a lower rate"
+            )
+        if self._output_rate_hz > LARGEST_INTERPOLATION * self._sample_rate_hz:
+            raise ValueError(
+                f"from {sample_rate_hz:g} to {self._output_rate_hz:g} samples per second is more "
+                f"than a factor of {LARGEST_INTERPOLATION}; give a lower symbol rate or bandwidth, "
+                "or fewer samples per symbol"
             )
         offset_hz = self._checked_offset(offset_hz)
         asked_bandwidth_hz = bandwidth_hz

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from gr_tsddae.command import Parser, number
+from gr_tsddae.command import Parser, number, whole
 from gr_tsddae.data import (
     Dataset,
     DatasetError,
@@ -82,7 +82,9 @@ def _add_to_file(commands: Any) -> None:
     write.add_argument(
         "--order", choices=ORDERS, default=default.order, help="order of the windows"
     )
-    write.add_argument("--seed", type=int, default=default.seed, help="seed of the shuffled order")
+    write.add_argument(
+        "--seed", type=whole, default=default.seed, help="seed of the shuffled order"
+    )
     write.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="write only these")
     write.add_argument("--snr-min", type=number, default=-math.inf, metavar="DB", help="lowest SNR")
     write.add_argument("--snr-max", type=number, default=math.inf, metavar="DB", help="highest SNR")
@@ -96,11 +98,11 @@ def _add_to_file(commands: Any) -> None:
         help="part of the split 60/20/20 that training and `train evaluate` use",
     )
     write.add_argument(
-        "--split-seed", type=int, default=default.split_seed, help="seed of that split"
+        "--split-seed", type=whole, default=default.split_seed, help="seed of that split"
     )
     write.add_argument(
         "--windows-per-key",
-        type=int,
+        type=whole,
         default=default.windows_per_key,
         metavar="N",
         help="most windows of each class and SNR; 0: all",

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from gr_tsddae.command import Parser, number, sentence, tell
+from gr_tsddae.command import Parser, number, sentence, tell, whole
 from gr_tsddae.files import print_any_text
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.rtl_tcp.tuner import Tuner
@@ -252,7 +252,7 @@ def main(argv: list[str] | None = None) -> int:
         default="127.0.0.1",
         help="address to listen at; 0.0.0.0 also serves other computers",
     )
-    parser.add_argument("--port", type=int, default=1234)
+    parser.add_argument("--port", type=whole, default=1234)
     parser.add_argument(
         "--rate", type=number, default=2.4e6, help="sample rate in Hz until the client sets one"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib.util
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -88,6 +89,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Survey one recording and show what was found in every form asked for."""
     if not 0 <= arguments.threshold <= 1:
         raise ValueError(f"--threshold is {arguments.threshold}: choose from 0 to 1")
+    if arguments.min_snr is not None and math.isnan(arguments.min_snr):
+        raise ValueError(f"--min-snr is {arguments.min_snr}: give a number of decibels")
     if arguments.band and not arguments.band[0] < arguments.band[1]:
         raise ValueError(f"--band {arguments.band[0]:g} {arguments.band[1]:g}: LO must be below HI")
     written = arguments.png or arguments.annotations or arguments.cut_out

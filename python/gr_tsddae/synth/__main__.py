@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gr_tsddae.command import Parser, number
+from gr_tsddae.command import Parser, number, whole
 from gr_tsddae.files import creating, print_any_text
 from gr_tsddae.labels import NOISE
 from gr_tsddae.progress import Progress
@@ -55,13 +55,13 @@ def parser() -> argparse.ArgumentParser:
         )
         if windows:
             command.add_argument("--windows", type=_count, default=windows[0], help=windows[1])
-        command.add_argument("--seed", type=int, default=1, help="seed of all random values")
+        command.add_argument("--seed", type=whole, default=1, help="seed of all random values")
         return command
 
     def add_snrs(command: argparse.ArgumentParser, default: tuple[int, int, int]) -> None:
         command.add_argument(
             "--snrs",
-            type=int,
+            type=whole,
             nargs=3,
             default=default,
             metavar=("LOW", "HIGH", "STEP"),
@@ -134,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--seconds", type=number, default=2.0, help="duration")
     command.add_argument("--rate", type=number, default=2.4e6, help="sample rate in Hz")
-    command.add_argument("--emitters", type=int, default=8, help="number of emitters")
+    command.add_argument("--emitters", type=whole, default=8, help="number of emitters")
     command.add_argument("--recipe", choices=sorted(SCENES), default="mixed", help="kind of scene")
     command.add_argument(
         "--snr",

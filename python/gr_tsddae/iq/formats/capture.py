@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import operator
 import os
 import weakref
@@ -279,10 +278,10 @@ class Capture:
             changes["sample_rate_hz"] = float(sample_rate_hz)
         if center_frequency_hz is not None:
             frequency_hz = float(center_frequency_hz)
-            if not math.isfinite(frequency_hz):
+            if not abs(frequency_hz) <= HIGHEST_HZ:
                 raise CaptureError(
                     f"{self.path} cannot have a centre frequency of {frequency_hz} Hz; "
-                    "give a finite one, or none"
+                    f"give one up to {HIGHEST_HZ:g}, or none"
                 )
             changes["segments"] = tuple(
                 replace(segment, frequency_hz=frequency_hz) for segment in self.segments
@@ -361,11 +360,11 @@ class Capture:
 
 
 def check_sample_rate(sample_rate_hz: float, path: Path) -> None:
-    """Raise CaptureError unless the rate is a positive, finite number of samples per second."""
-    if not (math.isfinite(sample_rate_hz) and sample_rate_hz > 0):
+    """Raise CaptureError unless the rate is above 0 and at most `HIGHEST_HZ`."""
+    if not 0 < sample_rate_hz <= HIGHEST_HZ:
         raise CaptureError(
             f"{path} cannot have a sample rate of {sample_rate_hz} Hz; "
-            "give a positive one, or none if it is not known"
+            f"give one above 0 and up to {HIGHEST_HZ:g}, or none if it is not known"
         )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gr_tsddae.command import Parser, number
+from gr_tsddae.command import Parser, number, whole
 from gr_tsddae.labels import UNKNOWN, relatives
 from gr_tsddae.progress import Progress
 from gr_tsddae.survey import DEFAULT_MODEL
@@ -259,15 +259,15 @@ def parser() -> argparse.ArgumentParser:
         "none: scenes are drawn",
     )  # fmt: skip
     top.add_argument("--recipe", nargs="+", choices=sorted(SCENES), default=["mixed"])
-    top.add_argument("--seed", type=int, default=1000, help="of the first scene")
-    top.add_argument("--count", type=int, default=10, help="scenes per recipe")
-    top.add_argument("--emitters", type=int, default=8, help="per scene")
+    top.add_argument("--seed", type=whole, default=1000, help="of the first scene")
+    top.add_argument("--count", type=whole, default=10, help="scenes per recipe")
+    top.add_argument("--emitters", type=whole, default=8, help="per scene")
     top.add_argument("--seconds", type=number, default=2.0, help="of each scene")
     top.add_argument("--rate", type=number, default=2.4e6, help="samples per second")
     top.add_argument("--min-snr", type=number, default=8.0, metavar="DB", help="of those scored")
     add_model_option(top, DEFAULT_MODEL, "none: only measure; ")
     top.add_argument(
-        "--threshold", type=float, default=0.6, help="confidence below which a label is unknown"
+        "--threshold", type=number, default=0.6, help="confidence below which a label is unknown"
     )
     top.add_argument("--json", action="store_true", help="figures as JSON on stdout")
     return top
