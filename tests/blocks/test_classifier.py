@@ -381,6 +381,7 @@ def test_bad_values_from_a_gui_are_reported_not_raised(arguments):
     block.set_gate_dbfs(float("nan"))
     block.set_sample_rate_hz(-1)
     block.set_center_frequency_hz(float("nan"))
+    block.worker.try_to_set(sample_rate_hz=True, gate_dbfs="loud")
     flowgraph.start()
     try:
         until(lambda: flowgraph.collector.status)
@@ -388,8 +389,9 @@ def test_bad_values_from_a_gui_are_reported_not_raised(arguments):
     finally:
         flowgraph.stop()
         flowgraph.wait()
-    assert flowgraph.collector.status[-1]["errors"] == 6
-    assert "center_frequency_hz not changed" in flowgraph.collector.status[-1]["last_error"]
+    assert flowgraph.collector.status[-1]["errors"] == 8
+    wrong = "gate_dbfs not changed: it is 'loud', which is no number; send one"
+    assert wrong in flowgraph.collector.status[-1]["last_error"]
 
 
 def test_control_messages_come_in_through_the_block(arguments):

@@ -356,6 +356,29 @@ def test_a_card_without_samples_per_symbol(model_folder, tmp_path):
         conditioner(model=str(tmp_path), sample_rate_hz=RATE_HZ, symbol_rate_hz=100e3)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"symbol_rate_hz": 2e3, "bandwidth_hz": math.nan}, "bandwidth_hz is nan: .* or more"),
+        ({"symbol_rate_hz": 2e3, "bandwidth_hz": -5.0}, "bandwidth_hz is -5: .* can have 160 or"),
+        ({"symbol_rate_hz": 2e3, "bandwidth_hz": 100.0}, "bandwidth_hz is 100: .* can have 160 or"),
+        ({"symbol_rate_hz": 2e3, "offset_hz": 5e6}, r"offset_hz is 5e\+06"),
+        ({"offset_hz": 1e3, "symbol_rate_hz": "2k"}, "symbol_rate_hz: it is '2k', which is no num"),
+        ({"symbol_rate_hz": 2e3, "offset_hz": True}, "offset_hz: it is True, which is no number"),
+        ({"symbol_rate_hz": 2e3, "offset_hz": (1e3,)}, "offset_hz: it is .*, which is no number"),
+    ],
+)
+def test_a_message_with_one_wrong_entry_changes_nothing(wanted, message):
+    block = conditioner(
+        model="", samples_per_symbol=8, sample_rate_hz=RATE_HZ, symbol_rate_hz=100e3, retunable=True
+    )
+    with pytest.raises(ValueError, match=message):
+        block.tune(wanted)
+    assert block.output_rate_hz == 800e3 and block._offset_hz == 0
+    block.tune({"symbol_rate_hz": "2e3", "offset_hz": np.array([5.0])})
+    assert block.output_rate_hz == 16e3 and block._offset_hz == 5
+
+
 def test_messages_tune_it_to_another_signal_and_rate():
     """A tone at 300 kHz, and 500 Hz beside the centre of where a message tunes to."""
     flowgraph = gr.top_block()

@@ -23,6 +23,7 @@ from gnuradio.fft import window
 from gnuradio.filter import firdes
 
 from gr_tsddae import zoo
+from gr_tsddae.blocks.listening.content import as_number
 from gr_tsddae.blocks.receiver.retagger import Retagger
 from gr_tsddae.blocks.receiver.tune_control import TuneControl
 from gr_tsddae.zoo.input_rate import PASSBAND, wanted_rate_hz
@@ -184,12 +185,20 @@ class conditioner(gr.hier_block2):
             ValueError: If an entry is out of its range; then nothing changes.
         """
         name = "occupied_bandwidth_hz" if self._by_bandwidth else "symbol_rate_hz"
-        offset_hz, width_hz = wanted.get("offset_hz"), wanted.get(name)
-        bandwidth_hz = wanted.get("bandwidth_hz")
+        offset_hz, width_hz, bandwidth_hz = (
+            _number_in(wanted, key) for key in ("offset_hz", name, "bandwidth_hz")
+        )
         if self._by_bandwidth:
             width_hz, bandwidth_hz = width_hz or bandwidth_hz, None
         if offset_hz is not None:
             offset_hz = self._checked_offset(offset_hz)
+        if bandwidth_hz is not None and bandwidth_hz != 0:  # before anything has changed
+            rate_hz = self._output_rate_hz if width_hz is None else self._multiple * width_hz
+            if not bandwidth_hz >= NARROWEST_BAND * rate_hz:
+                raise ValueError(
+                    f"bandwidth_hz is {bandwidth_hz:g}: an output of {rate_hz:g} samples per "
+                    f"second can have {NARROWEST_BAND * rate_hz:g} or more; give 0 for the widest"
+                )
         if width_hz is not None and self._multiple * width_hz != self._output_rate_hz:
             self._change_rate(name, float(width_hz))
         if bandwidth_hz is not None:
@@ -322,6 +331,16 @@ class conditioner(gr.hier_block2):
                 "give 0 for the widest, or another symbol rate"
             )
         return float(bandwidth_hz)
+
+
+def _number_in(wanted: dict[str, Any], name: str) -> float | None:
+    """Return an entry of a message as a number, None where it is absent."""
+    if wanted.get(name) is None:
+        return None
+    try:
+        return as_number(wanted[name])
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _checked_center(center_frequency_hz: float) -> float:

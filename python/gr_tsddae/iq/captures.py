@@ -43,6 +43,7 @@ __all__ = [
     "CaptureRangeError",
     "Segment",
     "describes_itself",
+    "is_packed",
     "is_recording",
     "open_capture",
 ]
@@ -72,6 +73,11 @@ def is_recording(path: Path) -> bool:
     if suffix == FILE_META_SUFFIX:  # the file with the samples may have any name
         return not is_recording(path.with_suffix(""))
     return suffix in (*_OPENERS, *SIGMF_SUFFIXES, *RAW_SUFFIXES, *_VAGUE_SUFFIXES)
+
+
+def is_packed(path: Path) -> bool:
+    """Return whether a file may hold a recording that has to be taken out first, by its name."""
+    return path.suffix.lower() in (*_COMPRESSED, *_OF_ARRAYS, ".coco")
 
 
 def describes_itself(path: Path) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 pmt = pytest.importorskip("pmt", reason="GNU Radio is not installed")
 
-from gr_tsddae.blocks.listening.content import content_of, control_of
+from gr_tsddae.blocks.listening.content import as_number, as_switch, content_of, control_of
 
 KEY = pmt.intern("offset_hz")
 NUMBERS = [
@@ -42,3 +42,25 @@ def test_what_is_no_number_stays_as_pmt_reads_it():
 @pytest.mark.parametrize("make", [pmt.init_s64vector, pmt.init_u64vector])
 def test_vectors_of_long_numbers(make):
     assert content_of(make(2, [1, 2**40])).tolist() == [1, 2**40]
+
+
+ONES = [np.array([5], np.uint8), np.array([5.0]), "5.0", 5, np.float32(5)]
+NONE = [True, "five", "5M", 5j, np.array([5j]), np.zeros(0), np.zeros(2), (5.0,), [5.0], {"x": 5.0}]
+
+
+@pytest.mark.parametrize("value", ONES, ids=repr)
+def test_what_can_only_mean_a_number(value):
+    assert as_number(value) == 5
+
+
+@pytest.mark.parametrize("value", NONE, ids=repr)
+def test_what_is_no_number_is_named(value):
+    with pytest.raises(ValueError, match="which is no number; send one, such as 200e3"):
+        as_number(value)
+
+
+def test_switches():
+    assert [as_switch(value) for value in (True, False, 1, 0.0)] == [True, False, True, False]
+    for value in ("False", 2, None, np.zeros(2)):
+        with pytest.raises(ValueError, match="send true or false"):
+            as_switch(value)

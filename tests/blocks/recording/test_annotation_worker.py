@@ -11,6 +11,7 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
+import pmt
 from gnuradio import blocks
 from message_flowgraph import Sender, ends
 
@@ -55,3 +56,20 @@ def test_without_senders_it_ends_with_the_stream(tmp_path):
     flowgraph.start()
     assert ends(flowgraph, 5)
     assert labels(tmp_path / "rec.sigmf-meta") == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"confidence": "high"}, "confidence: it is 'high', which is no number"),
+        ({"confidence": True}, "confidence: it is True, which is no number"),
+        ({"first_sample": float("nan")}, "first_sample is nan: send a finite number"),
+        ({"sample_count": (5, 6)}, "sample_count: it is (5, 6), which is no number"),
+    ],
+)
+def test_what_is_wrong_with_a_decision_is_named(tmp_path, wrong, told):
+    np.zeros(1000, np.complex64).tofile(tmp_path / "rec.cf32")
+    worker = sigmf_annotator(str(tmp_path / "rec.cf32"), "off", sample_rate_hz=1e3).worker
+    worker.recording = object()  # a decision that is refused does not reach it
+    worker._on_decision(pmt.to_pmt(decision("x", 0) | wrong))
+    assert told in worker._last_error

@@ -83,6 +83,65 @@ def test_samples_count_once_however_often_they_are_described(tmp_path):
     assert notes["recording whose samples are another's"] == 1
 
 
+def speckled(seed, count=3000):
+    values = np.random.default_rng(seed).normal(size=(2, count, 2)) @ [1, 1j]
+    return 0.2 * values[0] * np.exp(0.01j * np.arange(count))
+
+
+def pairs(iq, scale, zero=0.0):
+    return np.stack([iq.real, iq.imag], 1) * scale + zero
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("copy.cu8", lambda iq: np.rint(pairs(iq, 127, 127.5)).clip(0, 255).astype("u1")),
+        ("copy.cs8", lambda iq: np.trunc(pairs(iq, 127)).clip(-128, 127).astype("i1")),
+        ("copy.cs16", lambda iq: np.rint(pairs(iq, 32767)).clip(-32768, 32767).astype("<i2")),
+        ("copy.cf32", lambda iq: (3 * iq).astype("<c8")),
+        ("copy.cf64", lambda iq: iq.astype("<c16")),
+    ],
+)
+def test_a_copy_in_another_format_or_at_another_level_counts_once(tmp_path, name, numbers):
+    (tmp_path / "a").mkdir()
+    iq = speckled(1)
+    iq = np.clip(iq.real, -0.9, 0.9) + 1j * np.clip(iq.imag, -0.9, 0.9)
+    iq.astype("<c8").tofile(tmp_path / "a" / "z_1MSps.cf32")
+    speckled(2).astype("<c8").tofile(tmp_path / "a" / "other.cf32")
+    numbers(iq).tofile(tmp_path / "a" / name)
+    found, notes = find_recordings(tmp_path)
+    assert names(found, tmp_path) == ["a/other.cf32", "a/z_1MSps.cf32"]  # the one with a rate
+    assert notes["recording whose samples are another's"] == 1
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / name).rename(tmp_path / "b" / name)
+    with pytest.raises(DatasetError, match="the same samples under two labels"):
+        find_recordings(tmp_path)
+
+
+def test_the_same_signal_in_other_noise_is_no_copy(tmp_path):
+    tone = 0.5 * np.exp(0.3j * np.arange(3000))
+    for seed in (1, 2):
+        iq = tone + 0.02 * speckled(seed)
+        iq.astype("<c8").tofile(tmp_path / f"{seed}.cf32")
+        np.rint(pairs(iq[::-1], 32767)).astype("<i2").tofile(tmp_path / f"{seed}.cs16")
+    assert len(find_recordings(tmp_path)[0]) == 4
+
+
+def test_a_link_into_another_class_is_refused(tmp_path):
+    raw(tmp_path / "a" / "rec.cf32")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "link.cf32").symlink_to(tmp_path / "a" / "rec.cf32")
+    with pytest.raises(DatasetError, match="the same samples under two labels"):
+        find_recordings(tmp_path)
+
+
+def test_what_has_to_be_unpacked_is_counted(tmp_path):
+    raw(tmp_path / "a.cf32")
+    for name in ("b.cf32.gz", "c.npz", "d.coco", "readme.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert find_recordings(tmp_path)[1]["file that is compressed or holds arrays"] == 3
+
+
 def test_a_model_s_annotations_are_left_out_and_counted(tmp_path):
     own = {"core:generator": f"{PROGRAM} 1.0, model amc-nano"}
     described(tmp_path / "rec.sigmf-meta", [annotation("am"), annotation("fm", **own)])

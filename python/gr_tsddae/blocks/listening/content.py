@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tags and messages hold, in Python's types; every numeric PMT type is read as a number."""
 
+import contextlib
+import numbers
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,34 @@ def content_of(message: pmt.pmt_base) -> Any:
         if is_one(message):
             return np.array(elements(message), dtype)
     return pmt.to_python(message)
+
+
+def as_number(value: Any) -> float:
+    """Take a value of a message for a number: also text that is one, and an array of one.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    given = value
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise ValueError(f"it is {given!r}, which is no number; send one, such as 200e3")
+    return value
+
+
+def as_switch(value: Any) -> bool:
+    """Take a value of a message for on or off: true, false, 1 or 0.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if isinstance(value, (bool, np.bool_, numbers.Real)) and value in (0, 1):
+        return bool(value)
+    raise ValueError(f"it is {value!r}, which is neither on nor off; send true or false")
 
 
 def control_of(message: pmt.pmt_base) -> dict[str, Any]:

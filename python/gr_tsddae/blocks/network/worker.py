@@ -17,7 +17,7 @@ import numpy as np
 import pmt
 
 from gr_tsddae.bindings import window_batch, window_batcher
-from gr_tsddae.blocks.listening.content import control_of
+from gr_tsddae.blocks.listening.content import as_number, as_switch, control_of
 from gr_tsddae.blocks.listening.message_block import MessageBlock
 from gr_tsddae.blocks.network.model_loader import ModelLoader, Network
 from gr_tsddae.blocks.network.status import WorkerStatus
@@ -26,6 +26,8 @@ from gr_tsddae.inference.decision import Origin
 from gr_tsddae.iq.receiver_time import unix_time_s
 
 log = logging.getLogger(__name__)
+
+_SWITCHES = ("paused", "estimate_snr")  # parameters that are on or off
 
 TAKE_TIMEOUT_S = 0.2  # how soon the worker notices that it is to stop, when nothing comes
 
@@ -162,7 +164,7 @@ class WindowWorker(MessageBlock):
             try:
                 if name not in setters:
                     raise ValueError(f"there are: {', '.join(setters)}")
-                setters[name](value)
+                setters[name](_fitting(name, value))
             except (ValueError, TypeError, OverflowError) as error:
                 self._status.add_error(f"{name} not changed", error)
                 self._status.wanted.set()
@@ -320,3 +322,16 @@ def _rate(name: str, value: float) -> float | None:
     if not 0 <= value < float("inf"):
         raise ValueError(f"{name} is {value}: give hertz, or 0 when unknown")
     return float(value) or None
+
+
+def _fitting(name: str, value: Any) -> Any:
+    """Return the value of a parameter as its setter takes it.
+
+    Raises:
+        ValueError: If it is no number, or no switch, where one is wanted.
+    """
+    if name in _SWITCHES:
+        return as_switch(value)
+    if name == "model" or (name == "learn" and value is True):
+        return value
+    return as_number(value)

@@ -2,6 +2,7 @@
 """Write decisions, emissions and the user's names into a growing SigMF file, and its status."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import pmt
 
-from gr_tsddae.blocks.listening.content import content_of
+from gr_tsddae.blocks.listening.content import as_number, content_of
 from gr_tsddae.blocks.listening.message_block import MessageBlock
 from gr_tsddae.blocks.recording.emission_note import EmissionNote
 from gr_tsddae.iq.sigmf.annotated_recording import AnnotatedRecording
@@ -114,15 +115,15 @@ class AnnotationWorker(MessageBlock):
                 f"a decision is a dictionary with label, first_sample and sample_count, not {said}"
             )
         self._decisions += 1
-        confidence = float(said.get("confidence", 1.0))
+        confidence = _number_in(said, "confidence", 1.0)
         if said["label"] in self.ignore or confidence < self.minimum_confidence:
             self._left_out += 1
             return
         if self.recording is None:
             return  # opening it failed, which has been reported
         note = ModelAnnotation(
-            first_sample=int(said["first_sample"]),
-            sample_count=int(said["sample_count"]),
+            first_sample=int(_number_in(said, "first_sample")),
+            sample_count=int(_number_in(said, "sample_count")),
             label=str(said["label"]),
             model=str(said.get("model", "unnamed model")),
             confidence=confidence,
@@ -234,3 +235,15 @@ class AnnotationWorker(MessageBlock):
             "last_error": self._last_error,
         }
         self.message_port_pub(self._status_port, pmt.to_pmt(status))
+
+
+def _number_in(said: dict[str, Any], name: str, otherwise: float | None = None) -> float:
+    """Return an entry of a decision as a finite number."""
+    value = said.get(name, otherwise)
+    try:
+        number = as_number(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{name} is {number}: send a finite number")
+    return number

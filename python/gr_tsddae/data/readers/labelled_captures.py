@@ -119,7 +119,12 @@ def read(
         min_power_db=min_power_db,
         max_per_class=max_windows_per_class,
     )
+    longest = Counter()
+    for stretch in stretches:
+        longest[stretch.file] = max(longest[stretch.file], stretch.sample_count)
+    short = sum(count < window_samples for count in longest.values())
     notes = notes + Counter({"has two labels": torn}) + Counter(skipped)
+    notes += Counter({"recording or cut-out shorter than a window": short})
     return Dataset(
         kind=kind,
         path=path,

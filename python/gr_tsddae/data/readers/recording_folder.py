@@ -16,6 +16,7 @@ from gr_tsddae.iq.captures import (
     CaptureError,
     CaptureFormatError,
     describes_itself,
+    is_packed,
     is_recording,
     open_capture,
 )
@@ -70,23 +71,25 @@ def find_recordings(
     notes: Counter[str] = Counter()
     refused: list[CaptureError] = []
     found: list[Recording] = []
-    described: set[tuple[int, int]] = set()  # files with samples that SigMF describes, and others
-    files = _files(path)
+    described: set[tuple[int, int]] = set()  # files with samples that SigMF describes
+    files = _files(path, notes)
     for file in sorted(files, key=lambda each: not _is_sigmf(each)):  # SigMF first
         if file != path and _is_audio(file):
             notes["file of demodulated audio"] += 1
             continue
-        if not _is_sigmf(file):
-            if _identity(file) in described:
-                continue
-            described.add(_identity(file))
+        if not _is_sigmf(file) and _identity(file) in described:
+            continue
         try:
             each = _open(file, path, dtype, sample_rate_hz, center_frequency_hz, strict, notes)
         except CaptureError as error:
             unknown_storage = isinstance(error, CaptureFormatError) and not describes_itself(file)
             if file == path or strict or unknown_storage:
-                where = "" if file == path else f"{path} cannot be used: "
-                raise DatasetError(f"{where}{error}") from error
+                if file == path:
+                    raise DatasetError(str(error)) from error
+                raise DatasetError(
+                    f"{path} cannot be used: {error}, or put the file elsewhere if it is no "
+                    "recording"
+                ) from error
             refused.append(error)
             continue
         found.append(each)
@@ -139,7 +142,7 @@ def _identity(file: Path) -> tuple[int, int]:
     return (status.st_dev, status.st_ino)
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path, notes: Counter[str]) -> list[Path]:
     if not path.is_dir():
         return [path]
     inside, seen = [], set()
@@ -158,6 +161,8 @@ def _files(path: Path) -> list[Path]:
             f"{error.filename} cannot be listed ({error.strerror}); check its permissions"
         ) from error
     files = sorted(file for file in inside if is_recording(file))
+    if packed := sum(map(is_packed, inside)):
+        notes["file that is compressed or holds arrays"] = packed
     if not files:
         raise DatasetError(
             f"{path} holds no recording ({len(inside)} other files); "

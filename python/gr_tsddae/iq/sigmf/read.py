@@ -86,7 +86,9 @@ def open_blue(path: Path) -> Capture:
         described = blue_to_sigmf(path, create_ncd=True)
         text = described.dumps().encode()
     except Exception as error:  # its parser raises whatever Python raises
-        raise CaptureDamagedError(f"{path} is no BLUE file that sigmf reads ({error})") from error
+        raise CaptureDamagedError(
+            f"{path} is no BLUE file that sigmf reads ({error}); export it again"
+        ) from error
     metadata, faults = parse(text, str(path))
     return _assemble(path, metadata, str(path), path, 0, member_bytes, faults)
 
