@@ -9,7 +9,7 @@ import torch
 
 from gr_tsddae.iq.windows import to_rows
 from gr_tsddae.labels import NOISE
-from gr_tsddae.synth import air, channel
+from gr_tsddae.synth import air, channel, wtc
 from gr_tsddae.synth.modulators import CLASSES, MODULATORS, Audio, Timing, check_labels
 
 
@@ -46,6 +46,8 @@ class Recipe:
     twice: ClassVar[frozenset[str]] = frozenset()
     classes: ClassVar[Sequence[str]] = CLASSES
     bandwidth_multiple: ClassVar[None] = None
+    sample_rate_hz: ClassVar[None] = None
+    task: ClassVar[str] = "amc"
 
     def __post_init__(self) -> None:
         for name in ("carrier_share", "echo_share", "filtered_share"):
@@ -81,9 +83,32 @@ class AirRecipe:
     empty_classes: ClassVar[frozenset[str]] = frozenset()
     samples_per_symbol: ClassVar[None] = None
     bandwidth_multiple: ClassVar[float] = air.BANDWIDTH_MULTIPLE
+    sample_rate_hz: ClassVar[None] = None
+    task: ClassVar[str] = "amc"
 
 
-RECIPES: dict[str, Recipe | AirRecipe] = {
+@dataclass(frozen=True, kw_only=True)
+class TechnologyRecipe:
+    """How windows of wireless technologies are drawn, all at one sample rate.
+
+    Attributes:
+        levels_db: lowest and highest SNR in the band that signal and receiver share.
+        twice: classes that random draws hold twice as often as the others: the hard ones.
+    """
+
+    levels_db: tuple[float, float] = (-5.0, 30.0)
+    twice: frozenset[str] = frozenset()
+    classes: ClassVar[Sequence[str]] = wtc.CLASSES
+    empty_classes: ClassVar[frozenset[str]] = frozenset()
+    samples_per_symbol: ClassVar[None] = None
+    bandwidth_multiple: ClassVar[None] = None
+    sample_rate_hz: ClassVar[float] = wtc.RATE_HZ
+    task: ClassVar[str] = "wtc"
+
+
+AnyRecipe = Recipe | AirRecipe | TechnologyRecipe
+
+RECIPES: dict[str, AnyRecipe] = {
     # Nothing but modulation, timing, phase and noise: for checking things against theory.
     "clean": Recipe(),
     # RML2016.10A and B as they were released, flaws included; all figures were measured on 1400
@@ -132,11 +157,13 @@ RECIPES: dict[str, Recipe | AirRecipe] = {
             ("4-FSK", "GFSK", "QPSK", "OQPSK", "pi/4-DQPSK", "8PSK", "QAM16", "QAM64", "OFDM")
         ),
     ),
+    # LTE, Wi-Fi, DVB-T, what is none of them, and noise.
+    "wtc": TechnologyRecipe(levels_db=(0.0, 30.0), twice=frozenset(("LTE", "other"))),
 }
 
 
 def draw(
-    recipe: Recipe | AirRecipe,
+    recipe: AnyRecipe,
     label: torch.Tensor,
     level_db: torch.Tensor,
     *,
@@ -177,6 +204,8 @@ def draw(
             generator=generator,
             together=emission_windows,
         )
+    if isinstance(recipe, TechnologyRecipe):
+        return wtc.draw(label, level_db, window_samples=window_samples, generator=generator)
     check_labels(label, CLASSES, level_db=level_db)
     batch, device = len(label), label.device
     if not batch:
@@ -223,7 +252,7 @@ def draw(
     return to_rows(received / (present + noise_amplitude.square()).sqrt())
 
 
-def named(recipe: str) -> list[Recipe | AirRecipe]:
+def named(recipe: str) -> list[AnyRecipe]:
     """Return the recipes of a name like `live` or, in equal shares, `live+as-released`.
 
     Raises:

@@ -116,7 +116,7 @@ DVBT_CONTINUAL = (
 
 
 @cache
-def _pilot_signs(count: int) -> torch.Tensor:
+def pilot_signs(count: int) -> torch.Tensor:
     """Run the standard's shift register x^11 + x^2 + 1, all ones at the start, to +1 and -1."""
     register, signs = [1] * 11, []
     for _ in range(count):
@@ -149,7 +149,7 @@ def dvbt(
     phase = torch.arange(symbols)[:, None] + int(torch.randint(4, (1,), generator=generator))
     pilot = (number - 3 * (phase % 4)) % 12 == 0
     pilot |= torch.isin(number % 1704, torch.tensor(DVBT_CONTINUAL))
-    grid = torch.where(pilot, DVBT_PILOT_BOOST * _pilot_signs(carrier_count).to(grid.dtype), grid)
+    grid = torch.where(pilot, DVBT_PILOT_BOOST * pilot_signs(carrier_count).to(grid.dtype), grid)
     stream = modulate(grid, number - carrier_count // 2, fft_samples, [guard_samples])
     start = int(torch.randint(fft_samples + guard_samples, (1,), generator=generator))
     return stream[start:]
@@ -158,12 +158,12 @@ def dvbt(
 # --- Wi-Fi, IEEE 802.11a/g, 20 MHz
 
 WIFI_RATE_HZ = Fraction(20_000_000)
-_WIFI_CARRIERS = torch.cat((torch.arange(-26, 0), torch.arange(1, 27)))
+WIFI_CARRIERS = torch.cat((torch.arange(-26, 0), torch.arange(1, 27)))
 _SHORT_SIGNS = dict(zip(range(-24, 25, 4), "+-+--+0--++++", strict=True))
-_SHORT_TRAINING = torch.tensor(
-    [{"+": 1.0, "-": -1.0, "0": 0.0}[_SHORT_SIGNS.get(k, "0")] for k in _WIFI_CARRIERS.tolist()]
+SHORT_TRAINING = torch.tensor(
+    [{"+": 1.0, "-": -1.0, "0": 0.0}[_SHORT_SIGNS.get(k, "0")] for k in WIFI_CARRIERS.tolist()]
 ) * (math.sqrt(13 / 6) * (1 + 1j))
-_LONG_TRAINING = torch.tensor(
+LONG_TRAINING = torch.tensor(
     [
         1.0 if sign == "+" else -1.0
         for sign in "++--++-+-++++++--++-+-++++" + "+--++-+-+-----++--+-+-++++"
@@ -181,8 +181,8 @@ def wifi_frame(data_symbols: int, side: int, generator: torch.Generator) -> torc
         generator: source of all randomness.
     """
     preambles = [
-        modulate(training.expand(2, -1), _WIFI_CARRIERS, 64, (32, 0))
-        for training in (_SHORT_TRAINING, _LONG_TRAINING)
+        modulate(training.expand(2, -1), WIFI_CARRIERS, 64, (32, 0))
+        for training in (SHORT_TRAINING, LONG_TRAINING)
     ]
     binary = torch.sign(torch.rand(1 + data_symbols, 52, generator=generator) - 0.5)
     grid = binary.to(torch.complex64)  # SIGNAL is always BPSK
@@ -190,8 +190,8 @@ def wifi_frame(data_symbols: int, side: int, generator: torch.Generator) -> torc
         grid[1:] = qam(torch.full((data_symbols, 52), float(side)), generator)
     polarity = torch.sign(torch.rand(1 + data_symbols, generator=generator) - 0.5)
     for carrier, sign in _WIFI_PILOTS.items():
-        grid[:, carrier == _WIFI_CARRIERS] = (sign * polarity)[:, None].to(grid.dtype)
-    return torch.cat((*preambles, modulate(grid, _WIFI_CARRIERS, 64, [16])))
+        grid[:, carrier == WIFI_CARRIERS] = (sign * polarity)[:, None].to(grid.dtype)
+    return torch.cat((*preambles, modulate(grid, WIFI_CARRIERS, 64, [16])))
 
 
 def wifi(samples: int, generator: torch.Generator) -> torch.Tensor:

@@ -27,6 +27,7 @@ class TSNetConfig:
         interactive: whether each encoder sees the other's embedding ("w/o interactive").
         derived: whether the encoders also see products of the samples (`inputs.rows_of`), which
             the paper's network does not.
+        lags: whether the temporal encoder also sees the autocorrelation of the window.
     """
 
     width: int = between(1, 4096)
@@ -42,10 +43,11 @@ class TSNetConfig:
     spectral: bool = True
     interactive: bool = True
     derived: bool = False
+    lags: bool = False
 
     def __post_init__(self) -> None:
         check_sizes(self, limits_of(self))
-        for name in ("temporal", "spectral", "interactive", "derived"):
+        for name in ("temporal", "spectral", "interactive", "derived", "lags"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} is {getattr(self, name)!r}: it must be true or false")
         if not (self.temporal or self.spectral):

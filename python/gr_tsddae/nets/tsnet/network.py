@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gr_tsddae.nets.tsnet.config import TSNetConfig
-from gr_tsddae.nets.tsnet.inputs import SPECTRUM_ROWS, TIME_ROWS
+from gr_tsddae.nets.tsnet.inputs import spectrum_rows, time_rows
 from gr_tsddae.nets.tsnet.spectral import SpectralEncoder
 from gr_tsddae.nets.tsnet.temporal import TemporalEncoder
 
@@ -39,10 +39,10 @@ class InputProjection(nn.Module):
     With kernel and stride 1 it is the paper's 1x1 convolution.
     """
 
-    def __init__(self, config: TSNetConfig, *, derived_rows: int):
+    def __init__(self, config: TSNetConfig, *, rows: int):
         super().__init__()
         self.conv = nn.Conv1d(
-            2 + config.derived * derived_rows,
+            rows,
             config.width,
             kernel_size=config.kernel_samples,
             stride=config.stride_samples,
@@ -60,9 +60,9 @@ class TSNet(nn.Module):
         super().__init__()
         self.config = config
         if config.temporal:
-            self.time_projection = InputProjection(config, derived_rows=TIME_ROWS)
+            self.time_projection = InputProjection(config, rows=time_rows(config))
         if config.spectral:
-            self.spectrum_projection = InputProjection(config, derived_rows=SPECTRUM_ROWS)
+            self.spectrum_projection = InputProjection(config, rows=spectrum_rows(config))
         self.step_embedding = StepEmbedding(width=config.width)
         step_width = 4 * config.width
         self.temporal = nn.ModuleList(
@@ -80,9 +80,8 @@ class TSNet(nn.Module):
         """Embed windows.
 
         Args:
-            rows: of scaled windows, by `inputs.rows_of`, (B, 2 or 4, L); L a multiple of the
-                stride.
-            spectrum_rows: by the same, (B, 2 or 6, L).
+            rows: of scaled windows, by `inputs.rows_of`, (B, R, L); L a multiple of the stride.
+            spectrum_rows: by the same, (B, R, L).
             step_fraction: diffusion step t/T, (B,), or (1,) for all windows.
 
         Returns:

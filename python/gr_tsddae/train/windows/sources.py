@@ -42,7 +42,7 @@ class Source(Protocol):
         window_samples: L.
         samples_per_symbol: Of the signals, or None.
         bandwidth_multiple: Sample rate over the signals' bandwidth, or None.
-        sample_rate_hz: Of the recordings, or None.
+        sample_rate_hz: Of all windows, or None.
         licence: Of weights learned from these windows.
         about: For the card's `training`, beside the configuration.
     """
@@ -76,8 +76,6 @@ class Source(Protocol):
 class SyntheticSource:
     """Windows that `synth` makes while the network trains."""
 
-    task = "amc"
-    sample_rate_hz = None
     licence = "GPL-3.0-or-later"
 
     def __init__(self, config: DataConfig):
@@ -87,6 +85,7 @@ class SyntheticSource:
         self.classes = tuple(recipes[0].classes)
         self.samples_per_symbol = recipes[0].samples_per_symbol
         self.bandwidth_multiple = recipes[0].bandwidth_multiple
+        self.sample_rate_hz, self.task = recipes[0].sample_rate_hz, recipes[0].task
         self.about = {
             "source": "gr_tsddae.synth, made while training; no recording, no released dataset"
         }

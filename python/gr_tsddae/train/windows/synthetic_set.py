@@ -8,7 +8,7 @@ import torch
 
 from gr_tsddae.data import Dataset, DatasetError
 from gr_tsddae.synth import draw
-from gr_tsddae.synth.recipes import AirRecipe, Recipe, named
+from gr_tsddae.synth.recipes import AnyRecipe, named
 
 SNRS_DB = tuple(range(-20, 31, 2))
 
@@ -16,7 +16,7 @@ SNRS_DB = tuple(range(-20, 31, 2))
 class _Block(NamedTuple):
     """Windows of one recipe at one SNR, which are drawn together."""
 
-    recipe: Recipe | AirRecipe
+    recipe: AnyRecipe
     snr_db: int
     label: torch.Tensor  # (n,)
 
@@ -129,5 +129,7 @@ def synthetic_set(
         classes=tuple(named(recipe)[0].classes),
         samples_per_symbol=named(recipe)[0].samples_per_symbol,
         bandwidth_multiple=named(recipe)[0].bandwidth_multiple,
+        sample_rate_hz=named(recipe)[0].sample_rate_hz,
+        task=named(recipe)[0].task,
         licence="GPL-3.0-or-later",
     )
