@@ -5,14 +5,14 @@ import math
 
 import torch
 
-from gr_tsddae.synth.air.dice import Dice
+from gr_tsddae.synth.air.dice import SOURCE_SAMPLES, Dice
 from gr_tsddae.synth.wtc.symbols import Sent, carriers, shares, signs, square_qam, stream
 
 SPACING_HZ = 15e3
-USEFUL = 512  # samples of a symbol: 7.68 MS/s, the middle of wide cells or another part of them
+USEFUL = 1024  # samples of a symbol: 15.36 MS/s, the middle of 20 MHz or another part of it
 BLOCKS = (6, 15, 25, 50, 75, 100)  # resource blocks of 1.4 to 20 MHz
-SYMBOLS = 9
-VIEW_CARRIERS = 160  # either side of the receiver's centre, at least, belong to the cell
+SYMBOLS = SOURCE_SAMPLES // (USEFUL + 72) + 3
+VIEW_CARRIERS = 340  # either side of the receiver's centre, at least, belong to the cell
 ALLOCATED = 3  # resource blocks are on or off so many at a time
 ROOTS = (25, 29, 34)  # of the primary synchronisation signal
 
@@ -39,7 +39,7 @@ def lte(dice: Dice) -> Sent:
     grid = torch.where(control[:, :, None], points * used, grid)
     grid = torch.where(*_reference(order, in_slot, points, dice), grid)
     grid = torch.where(*_synchronisation(k, symbol, subframe, points, dice), grid)
-    iq = stream(grid * held[:, None], torch.where(in_slot == 0, 40, 36), dice)
+    iq = stream(grid * held[:, None], torch.where(in_slot == 0, 80, 72), dice)
     ones = torch.ones_like(blocks)
     return Sent(
         iq,

@@ -17,16 +17,16 @@ NAMED = tuple(draw for name, draw in SENDERS.items() if name not in ("noise", "O
 STRANGE = tuple(LEARNED.values())
 # Useful samples of a symbol, sample rate in Hz and bandwidth in Hz of standards; None is any.
 STANDARDS = (
-    (256, 7.68e6, None),  # 5G, 30 kHz between carriers
-    (128, 7.68e6, None),  # 5G, 60 kHz
+    (512, 15.36e6, None),  # 5G, 30 kHz between carriers
+    (256, 15.36e6, None),  # 5G, 60 kHz
     (8192, 8.192e6, 1.536e6),  # DAB
-    (512, 7.68e6, 180e3),  # NB-IoT
-    (8192, 64e6 / 14, 7.61e6),  # DVB-T2 16K, its middle
+    (1024, 15.36e6, 180e3),  # NB-IoT
+    (16384, 64e6 / 7, 7.61e6),  # DVB-T2 16K
     (4096, 64e6 / 7, 7.61e6),  # DVB-T2 4K
 )
 # Of no standard: none of these lasts as long as a symbol of a technology.
 USEFUL = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-TAKEN_HZ = {32: 10e6, 512: 7.68e6, 2048: 64e6 / 7}
+TAKEN_HZ = {64: 20e6, 1024: 15.36e6, 4096: 128e6 / 7}
 NEAR = 0.06  # of the sample rate at which a symbol would last as long
 PREFIXES = (1 / 32, 1 / 16, 9 / 128, 1 / 8, 1 / 4)
 
@@ -53,7 +53,7 @@ def other(dice: Dice) -> Sent:
 
 
 def _air(draw: Draw) -> Send:
-    """Make a sender of a signal of `air`, 8 kHz to 2.6 MHz wide."""
+    """Make a sender of a signal of `air`, 8 kHz to 4 MHz wide."""
 
     def send(dice: Dice) -> Sent:
         made = draw(dice)
@@ -61,7 +61,7 @@ def _air(draw: Draw) -> Send:
         if made.bandwidth is not None:
             centre, width = torch.zeros_like(centre), made.bandwidth.expand_as(width)
         width = width.clamp(min=1e-3)
-        rate_hz = (dice.log_uniform(8e3, 2.6e6) / width).clamp(max=MOST_SOURCE_RATE_HZ)
+        rate_hz = (dice.log_uniform(8e3, 4e6) / width).clamp(max=MOST_SOURCE_RATE_HZ)
         return Sent(made.iq, rate_hz, width * rate_hz, centre * rate_hz)
 
     return send
@@ -84,13 +84,13 @@ def _any(number: int) -> Send:
     useful = USEFUL[number]
 
     def send(dice: Dice) -> Sent:
-        rate = dice.uniform(7.0e6, 10.5e6)
+        rate = dice.uniform(14e6, 21e6)
         if useful in TAKEN_HZ:
             taken = TAKEN_HZ[useful]
             off = rate / taken - 1
             away = torch.where(off < 0, -1.0, 1.0) * dice.uniform(NEAR, 3 * NEAR)
             rate = torch.where(off.abs() < NEAR, taken * (1 + away), rate)
-        return _ofdm(useful, rate, dice.log_uniform(3e5, 2e7), dice)
+        return _ofdm(useful, rate, dice.log_uniform(3e5, 2.5e7), dice)
 
     return send
 

@@ -10,12 +10,12 @@ from gr_tsddae.synth.air.dice import SOURCE_SAMPLES, Dice
 from gr_tsddae.synth.air.receiver import burst, digitised, interpolated, lively
 from gr_tsddae.synth.wtc.symbols import Sent
 
-# A window of 1024 samples lasts 205 us. It holds three symbols of LTE, fifty of Wi-Fi, and the
-# pilots of DVB-T three times; a receiver of 2 MS/s still fills two fifths of the band.
-RATE_HZ = 5e6
+# A channel of DVB-T and one of LTE of 10 MHz lie within it, with their edges. A window of 1024
+# samples lasts 102 us: one symbol of LTE is 67 us long, one of Wi-Fi 3.2 us.
+RATE_HZ = 10e6
 MOST_WINDOW_SAMPLES = 1024
 MOST_SOURCE_RATE_HZ = 0.94 * SOURCE_SAMPLES * RATE_HZ / MOST_WINDOW_SAMPLES
-NARROW_RECEIVERS_HZ = (1.0e6, 3.2e6)
+RECEIVERS_HZ = (1.2e6, 8.0e6)  # width of the band of slower ones, whose samples are resampled
 POWER_SAMPLES = 16  # over which power is averaged, to tell where a transmitter is on
 SPARE_SAMPLES = 256  # noise is filtered on a longer ring than a window
 
@@ -33,7 +33,7 @@ def receive(sent: Sent, snr_db: torch.Tensor, window_samples: int, dice: Dice) -
         complex64 (B, L), mean power near 1.
     """
     present = sent.iq.abs().square().mean(1, keepdim=True) > 0
-    width_hz = passed_width_hz(sent.bandwidth_hz, dice)
+    width_hz = passed_width_hz(sent, dice)
     width_hz = torch.where(present, width_hz, dice.log_uniform(3e5, RATE_HZ))
     soft_hz = width_hz * dice.uniform(0.01, 0.08)
     slack_hz = (width_hz - sent.bandwidth_hz).clamp(min=0) / 2
@@ -69,17 +69,18 @@ def receive(sent: Sent, snr_db: torch.Tensor, window_samples: int, dice: Dice) -
     return torch.where(dice.chance(0.5), window, window.conj().resolve_conj())
 
 
-def passed_width_hz(bandwidth_hz: torch.Tensor, dice: Dice) -> torch.Tensor:
-    """Draw the width of the band that passes: all, a narrow receiver's, or little but the signal.
+def passed_width_hz(sent: Sent, dice: Dice) -> torch.Tensor:
+    """Draw the width of the band that passes: all, a slower receiver's, or little but the signal.
 
-    Narrower than three quarters of a narrow signal it never is.
+    Of what is sent it lets pass `whole`, or 1.2 MHz if that is less.
     """
     kind = dice.uniform()
     width_hz = torch.where(
-        kind < 0.4, dice.uniform(0.8, 0.98) * RATE_HZ, dice.log_uniform(*NARROW_RECEIVERS_HZ)
+        kind < 0.4, dice.uniform(0.8, 0.98) * RATE_HZ, dice.log_uniform(*RECEIVERS_HZ)
     )
-    width_hz = torch.where(kind > 0.75, dice.log_uniform(1.1, 2.6) * bandwidth_hz, width_hz)
-    least_hz = (0.75 * bandwidth_hz).clamp(max=NARROW_RECEIVERS_HZ[0])
+    width_hz = torch.where(kind > 0.75, dice.log_uniform(1.1, 2.6) * sent.bandwidth_hz, width_hz)
+    least_hz = (0.75 * sent.bandwidth_hz).clamp(max=RECEIVERS_HZ[0])
+    least_hz = torch.maximum(least_hz, sent.whole * sent.bandwidth_hz)
     return torch.maximum(width_hz, least_hz).clamp(max=0.98 * RATE_HZ)
 
 

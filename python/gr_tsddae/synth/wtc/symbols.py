@@ -18,6 +18,7 @@ class Sent:
         bandwidth_hz: occupied by the whole emission, of which `iq` may hold a part, (B, 1).
         centre_hz: middle of the emission, from 0 Hz of `iq`, (B, 1).
         gated: share of windows in which a burst may begin or end, beside those of `iq` itself.
+        whole: least share of the bandwidth that a receiver lets pass.
     """
 
     iq: torch.Tensor
@@ -25,6 +26,7 @@ class Sent:
     bandwidth_hz: torch.Tensor
     centre_hz: torch.Tensor
     gated: float = 0.0
+    whole: float = 0.0
 
 
 def carriers(useful: int, dice: Dice) -> torch.Tensor:

@@ -8,10 +8,11 @@ from gr_tsddae.synth.technologies import LONG_TRAINING, SHORT_TRAINING, WIFI_CAR
 from gr_tsddae.synth.wtc.symbols import Sent, carriers, signs, square_qam, stream
 
 SPACING_HZ = 312.5e3
-USEFUL = 32  # samples of a symbol: 10 MS/s, the middle of a channel or another part of it
-PREFIX, SHORT_PREFIX = 8, 4
+USEFUL = 64  # samples of a symbol: 20 MS/s
+PREFIX, SHORT_PREFIX = 16, 8
 SYMBOLS = SOURCE_SAMPLES // (USEFUL + SHORT_PREFIX) + 3
 HALVES = (26, 26, 26, 28, 28, 58, 122)  # used carriers on either side, of 20, 40 and 80 MHz
+LATEST = SYMBOLS - 15  # symbol of a stretch with which its first frame may begin
 PILOTS = (-21, -7, 7, 21)
 
 
@@ -19,11 +20,11 @@ def wifi(dice: Dice) -> Sent:
     """Send frames of 40 us to 1.6 ms from stations of different levels, 16 to 300 us apart."""
     half = dice.pick(HALVES)
     off_middle = dice.chance(0.35) | (half > 40)
-    k0 = torch.round(dice.uniform(-1, 1) * (half - 6)) * off_middle
+    k0 = torch.round(dice.uniform(-1, 1) * (half - 10)) * off_middle
     k = carriers(USEFUL, dice) + k0  # (B, M)
     slot = torch.arange(SYMBOLS, device=dice.device)
     length = torch.floor(dice.log_uniform(10, 400, 2))  # in symbols
-    start = torch.floor(-length[:, :1] + dice.uniform(0, 1) * (length[:, :1] + 60))
+    start = torch.floor(dice.uniform(0, 1) * (length[:, :1] + LATEST - 10) + 10 - length[:, :1])
     second = start + length[:, :1] + torch.floor(dice.uniform(4, 75))
     level = 10 ** (dice.uniform(-10, 10) / 20)
     grid = torch.zeros(dice.batch, SYMBOLS, USEFUL, dtype=torch.complex64, device=dice.device)
@@ -34,7 +35,7 @@ def wifi(dice: Dice) -> Sent:
         inside = (age >= 0) & (age < count)
         gain = torch.as_tensor(gain, device=dice.device).view(-1, 1, 1)
         grid = torch.where(inside[:, :, None], frame * gain, grid)
-        prefix = torch.where(inside & (age == 2), 16, prefix)
+        prefix = torch.where(inside & (age == 2), 32, prefix)
         prefix = torch.where(inside & (age == 3), 0, prefix)
         prefix = torch.where(inside & (age > 6) & shorter, SHORT_PREFIX, prefix)
     ones = torch.ones_like(half)
