@@ -34,12 +34,13 @@ from gr_tsddae.condition import (
 from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decision, Origin, check_threshold
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
-from gr_tsddae.iq.cut_out import CutOut
+from gr_tsddae.iq.cut_out import CutOut, cut_out
 from gr_tsddae.iq.formats.live import STANDARD_INPUT
 from gr_tsddae.iq.sigmf.annotations import write_annotations
 from gr_tsddae.iq.sigmf.model_annotation import merged
 from gr_tsddae.progress import Progress
 from gr_tsddae.zoo import find, read_card
+from gr_tsddae.zoo.input_rate import RATE_TOLERANCE, wants_one_rate
 
 if TYPE_CHECKING:
     from gr_tsddae.inference.recognizer import Recognizer
@@ -160,9 +161,9 @@ def parser() -> argparse.ArgumentParser:
         prog="tsddae classify",
         description="Name the signal of a recording in SigMF, raw IQ (cf32, ci16, ci8, cu8) or "
         "IQ WAV. A model needs one signal, near 0 Hz, at the rate that its card asks for: "
-        "samples per symbol (amc-nano: 8), or a multiple of the bandwidth. --offset brings the "
-        "signal there, with --symbol-rate or --bandwidth. `tsddae survey` finds "
-        "all three.",
+        "samples per symbol (amc-nano: 8), a multiple of the bandwidth, or one sample rate. "
+        "--offset brings the signal there, with --symbol-rate or --bandwidth. `tsddae survey` "
+        "finds all three. For a model of one sample rate, a recording is resampled.",
     )
     add_recording_options(top)
     add_signal_options(top)
@@ -208,8 +209,9 @@ def run(arguments: argparse.Namespace) -> None:
     check_threshold(arguments.threshold)
     if arguments.interval is not None and not arguments.interval > 0:
         raise ValueError(f"--interval is {arguments.interval}: it must be above 0 seconds")
-    cut_out = arguments.symbol_rate is not None or arguments.bandwidth is not None
-    if arguments.offset and not cut_out and arguments.annotation is None:
+    told = arguments.symbol_rate is not None or arguments.bandwidth is not None
+    one_rate = wants_one_rate(read_card(find(arguments.model)))
+    if arguments.offset and not (told or one_rate) and arguments.annotation is None:
         raise ValueError(
             "--offset needs --symbol-rate or --bandwidth: together they cut the signal out"
         )
@@ -345,6 +347,9 @@ def _signal(arguments: argparse.Namespace) -> Iterator[tuple[Capture, _Place]]:
         if arguments.annotation is not None:
             capture = _annotated(capture, arguments)
             place = _Place(place.recording, capture.source_first, capture.shift_hz)
+        elif wants_one_rate(card := read_card(find(arguments.model))):
+            capture = _at_one_rate(capture, card.sample_rate_hz, arguments)
+            place = _Place(place.recording, 0, arguments.offset)
         elif arguments.symbol_rate is not None or arguments.bandwidth is not None:
             check_signal_options(arguments)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tsddae-"))
@@ -360,6 +365,38 @@ def _signal(arguments: argparse.Namespace) -> Iterator[tuple[Capture, _Place]]:
             capture = stack.enter_context(open_capture(made))
             place = _Place(place.recording, 0, arguments.offset)
         yield capture, place
+
+
+def _at_one_rate(capture: Capture, wanted_hz: float, arguments: argparse.Namespace) -> Capture:
+    """Resample a recording, or the band of it that is asked for, to the one rate of a model."""
+    rate_hz = capture.sample_rate_hz
+    if arguments.symbol_rate is not None or arguments.samples_per_symbol:
+        raise ValueError(
+            f"{arguments.model} wants {wanted_hz:g} samples per second of every signal: leave "
+            "--symbol-rate and --samples-per-symbol out"
+        )
+    asked = arguments.offset or arguments.bandwidth is not None
+    if rate_hz is None:
+        if asked:
+            raise ValueError("--offset and --bandwidth need the sample rate: add --rate")
+        return capture  # taken as it is, as with every model
+    if abs(arguments.offset) > rate_hz / 2:
+        raise ValueError(
+            f"--offset is {arguments.offset:g}: a recording of {rate_hz:g} samples per second ends "
+            f"at +-{rate_hz / 2:g}"
+        )
+    if not asked and abs(wanted_hz / rate_hz - 1) <= RATE_TOLERANCE:
+        return capture
+    width_hz = rate_hz if arguments.bandwidth is None else arguments.bandwidth
+    if not 0 < width_hz <= rate_hz:
+        raise ValueError(
+            f"--bandwidth is {width_hz:g}: it must be above 0 and at most the sample rate of the "
+            f"recording, {rate_hz:g}"
+        )
+    band_hz = (arguments.offset - width_hz / 2, arguments.offset + width_hz / 2)
+    return cut_out(
+        capture, 0, capture.sample_count, band_hz, wanted_hz, passband_hz=width_hz, exact=True
+    )
 
 
 def _annotated(capture: Capture, arguments: argparse.Namespace) -> CutOut:

@@ -26,7 +26,7 @@ from gr_tsddae import zoo
 from gr_tsddae.blocks.listening.content import as_number
 from gr_tsddae.blocks.receiver.retagger import Retagger
 from gr_tsddae.blocks.receiver.tune_control import TuneControl
-from gr_tsddae.zoo.input_rate import PASSBAND, wanted_rate_hz
+from gr_tsddae.zoo.input_rate import PASSBAND, wanted_rate_hz, wants_one_rate
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class conditioner(gr.hier_block2):
             the multiple of the bandwidth.
         sample_rate_hz: sample rate of the input.
         symbol_rate_hz: symbols per second of the signal; not used where the model wants a multiple
-            of the bandwidth.
+            of the bandwidth, or one sample rate.
         offset_hz: distance of the signal from the receiver's centre.
         bandwidth_hz: width of the band that passes, from its lower to its upper edge; 0: all that
             the output can hold, as in the models' training. Where the model wants a multiple of
@@ -83,8 +83,10 @@ class conditioner(gr.hier_block2):
         if not 0 < sample_rate_hz < math.inf:
             raise ValueError(f"sample_rate_hz is {sample_rate_hz}: it must be above 0")
         self._sample_rate_hz = float(sample_rate_hz)
+        card = None if samples_per_symbol else zoo.read_card(zoo.find(model))
+        self._one_rate = card is not None and wants_one_rate(card)
         self._output_rate_hz, self._by_bandwidth = self._wanted_rate(
-            model, samples_per_symbol, symbol_rate_hz, bandwidth_hz
+            model, card, samples_per_symbol, symbol_rate_hz, bandwidth_hz
         )
         decimation = max(1, math.floor(self._sample_rate_hz / self._output_rate_hz * (1 + 1e-9)))
         if decimation > LARGEST_DECIMATION:
@@ -188,6 +190,8 @@ class conditioner(gr.hier_block2):
         offset_hz, width_hz, bandwidth_hz = (
             _number_in(wanted, key) for key in ("offset_hz", name, "bandwidth_hz")
         )
+        if self._one_rate:
+            width_hz = None
         if self._by_bandwidth:
             width_hz, bandwidth_hz = width_hz or bandwidth_hz, None
         if offset_hz is not None:
@@ -279,7 +283,12 @@ class conditioner(gr.hier_block2):
     # --- checks -------------------------------------------------------------------------------
 
     def _wanted_rate(
-        self, model: str, samples_per_symbol: float, symbol_rate_hz: float, bandwidth_hz: float
+        self,
+        model: str,
+        card: zoo.Card | None,
+        samples_per_symbol: float,
+        symbol_rate_hz: float,
+        bandwidth_hz: float,
     ) -> tuple[float, bool]:
         """Compute the output's rate, and tell whether it follows from the signal's bandwidth."""
         if not 0 <= samples_per_symbol < math.inf:
@@ -287,7 +296,8 @@ class conditioner(gr.hier_block2):
                 f"samples_per_symbol is {samples_per_symbol}: give a number above 0, or 0 for the "
                 "card"
             )
-        card = None if samples_per_symbol else zoo.read_card(zoo.find(model))
+        if self._one_rate:
+            return float(card.sample_rate_hz), False
         by_bandwidth = card is not None and card.bandwidth_multiple is not None
         name, value = "symbol_rate_hz", symbol_rate_hz
         if by_bandwidth:

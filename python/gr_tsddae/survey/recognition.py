@@ -143,8 +143,9 @@ def wanted_of(emission: Emission, card: Card, rate_hz: float) -> Wanted | None:
         # The noise beside the emission stays in: these models learned from windows whose whole band
         # is noisy, and call a filtered BPSK a QAM.
         return Wanted(wanted_hz, max(emission.bandwidth_hz, SYMBOLS_PASSBAND * wanted_hz), 0, False)
-    if card.sample_rate_hz and emission.bandwidth_hz < card.sample_rate_hz:
-        # Taught from recordings: all that it learned from was cut out at this rate, this wide.
+    # A model of technologies knows wide ones by their middle. One that was taught knows what it was
+    # shown, and all that was cut out at this rate, this wide.
+    if card.sample_rate_hz and (card.task == "wtc" or emission.bandwidth_hz < card.sample_rate_hz):
         passband_hz = min(PASSBAND * emission.bandwidth_hz, TAUGHT_PASSBAND * card.sample_rate_hz)
         return Wanted(card.sample_rate_hz, passband_hz, RATE_TOLERANCE, True)
     return None

@@ -122,7 +122,7 @@ def pilot_signs(count: int) -> torch.Tensor:
     for _ in range(count):
         signs.append(1.0 - 2.0 * register[10])
         register = [register[8] ^ register[10], *register[:10]]
-    return torch.tensor(signs)
+    return torch.tensor(signs, device="cpu")
 
 
 def dvbt(

@@ -61,8 +61,8 @@ class Card:
         accuracy: Results measured on data that the model never saw, free form; `accuracy_per_snr`
             maps SNR in dB to a share.
         network_options: Differences from the named network, e.g. {"layers": 3}.
-        sample_rate_hz: Of the recordings that the model was taught with, where they share one;
-            None where the rate has no meaning or is not known.
+        sample_rate_hz: Of all windows that the model learned from, where they share one; None where
+            the rate has no meaning or is not known.
         rejection: How the model tells signals that it was never taught: `score`, a name, and
             `threshold`, a number; a signal with a higher score is unknown. Further entries are free
             form. Empty where the model always names a class.

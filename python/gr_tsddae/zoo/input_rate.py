@@ -11,21 +11,28 @@ RATE_TOLERANCE = 0.05
 PASSBAND = 2.0
 
 
+def wants_one_rate(card: Card) -> bool:
+    """Tell whether a model wants all signals at one sample rate, whatever they are."""
+    return bool(card.sample_rate_hz) and not (card.samples_per_symbol or card.bandwidth_multiple)
+
+
 def wanted_rate_hz(card: Card, *, symbol_rate_hz: float, bandwidth_hz: float) -> float:
     """Compute the sample rate at which a model wants a signal.
 
     Args:
         card: The model's.
-        symbol_rate_hz: Of the signal; not used where the card has a bandwidth_multiple.
+        symbol_rate_hz: Of the signal; used where the card has samples_per_symbol.
         bandwidth_hz: Occupied (99 %) bandwidth of the signal; not used where it has none.
 
     Raises:
-        ValueError: If the card names neither samples per symbol nor a multiple of the bandwidth.
+        ValueError: If the card names no sample rate, of any of these kinds.
     """
     if card.bandwidth_multiple:
         return card.bandwidth_multiple * bandwidth_hz
     if card.samples_per_symbol:
         return card.samples_per_symbol * symbol_rate_hz
+    if card.sample_rate_hz:
+        return card.sample_rate_hz
     raise ValueError(f"the card of model {card.name!r} names no samples_per_symbol: give them")
 
 

@@ -73,6 +73,7 @@ def _frame(
 
 def _of(training: torch.Tensor, k: torch.Tensor, dice: Dice) -> torch.Tensor:
     """Look a training symbol's carriers up, 0 where it has none: (B, M)."""
-    table = torch.zeros(512, dtype=torch.complex64)
-    table[WIFI_CARRIERS] = training  # negative numbers count from the end, as indices do
-    return table.to(dice.device)[k.long()]
+    table = torch.zeros(512, dtype=torch.complex64, device=dice.device)
+    # Negative numbers count from the end, as indices do.
+    table[WIFI_CARRIERS.to(dice.device)] = training.to(dice.device)
+    return table[k.long()]
