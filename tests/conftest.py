@@ -84,6 +84,17 @@ def bandwidth_model(model_folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def one_rate_model(model_folder: Path) -> Path:
+    """The same network, for all signals at 100 kS/s: rate-untrained."""
+    model = zoo.load(model_folder)
+    card = dataclasses.replace(
+        model.card, name="rate-untrained", task="wtc", samples_per_symbol=None, sample_rate_hz=100e3
+    )
+    zoo.save(model_folder.parent / card.name, card, model.network)
+    return model_folder.parent / card.name
+
+
+@pytest.fixture(scope="session")
 def recordings() -> Path:
     """A folder of genuine recordings and released windows, for those who have one."""
     folder = os.environ.get("GR_TSDDAE_RECORDINGS")

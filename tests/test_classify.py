@@ -435,3 +435,49 @@ def test_the_command_itself(model_folder, raw, tmp_path):
     assert decisions_of(done.stdout)
     check_error_of = command(tmp_path / "nothing.cf32")
     check_error((check_error_of.returncode, check_error_of.stdout, check_error_of.stderr))
+
+
+@pytest.mark.parametrize(("rate_hz", "offset_hz"), [(400e3, 30e3), (40e3, -7e3), (100e3, 5e3)])
+def test_a_recording_is_resampled_for_a_model_of_one_rate(
+    tmp_path, run, one_rate_model, rate_hz, offset_hz
+):
+    count = round(0.05 * rate_hz)
+    iq = np.exp(2j * np.pi * (offset_hz + 1e3) / rate_hz * np.arange(count))
+    iq.astype(np.complex64).tofile(tmp_path / "tone.cf32")
+    told = (tmp_path / "tone.cf32", "--rate", rate_hz, "--offset", offset_hz)
+    code, out, error = run(*told, "--json", model=one_rate_model.name)
+    assert code == 0, error
+    decisions = decisions_of(out)
+    rates_hz = [d["sample_rate_hz"] for d in decisions]
+    assert rates_hz == pytest.approx([100e3] * len(decisions), rel=0.01)
+    assert sum(d["windows"] for d in decisions) == pytest.approx(0.05 * 100e3 / 128, abs=2)
+    arguments = classify.parser().parse_args([*map(str, told), "--model", one_rate_model.name])
+    with open_capture(told[0], sample_rate_hz=rate_hz) as capture:
+        cut = classify._at_one_rate(capture, 100e3, arguments)
+        found = cut.read(500, 2000)
+    step = np.angle(found[1:] * found[:-1].conj()).mean() / (2 * np.pi) * cut.sample_rate_hz
+    assert step == pytest.approx(1e3, abs=20)
+    assert np.abs(found).mean() == pytest.approx(1, abs=0.05)
+
+
+def test_a_recording_at_the_one_rate_of_a_model_is_taken_as_it_is(raw, run, one_rate_model):
+    code, out, _ = run(raw, "--rate", 102e3, "--json", model=one_rate_model.name)
+    assert code == 0
+    assert {d["sample_rate_hz"] for d in decisions_of(out)} == {102e3}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("--symbol-rate", 1e3), "wants 100000 samples per second of every signal: leave --symbol"),
+        (("--samples-per-symbol", 8), "leave --symbol-rate and --samples-per-symbol out"),
+        (("--offset", 3e5), "--offset is 300000: a recording of 400000 samples per second ends"),
+        (("--bandwidth", 5e5), "--bandwidth is 500000: it must be above 0 and at most"),
+        (("--bandwidth", 0), "--bandwidth is 0: it must be above 0"),
+    ],
+)
+def test_what_a_model_of_one_rate_cannot_use_is_refused(raw, run, one_rate_model, wrong, message):
+    code, _, error = run(raw, "--rate", 400e3, *wrong, model=one_rate_model.name)
+    assert code == 1 and message in error
+    code, _, error = run(raw, "--offset", 10, model=one_rate_model.name)
+    assert code == 1 and "need the sample rate: add --rate" in error

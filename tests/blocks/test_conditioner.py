@@ -347,6 +347,26 @@ def test_a_model_of_bandwidths_gets_a_multiple_of_them(bandwidth_model):
     assert wide.output_rate_hz == 8e6  # the whole stream passes, at four times the bandwidth
 
 
+@pytest.mark.parametrize("rate_hz", [RATE_HZ, 40e3])
+def test_a_model_of_one_rate_gets_it_whatever_the_signal_is(one_rate_model, rate_hz):
+    arguments = {"model": one_rate_model.name, "samples_per_symbol": 0, "sample_rate_hz": rate_hz}
+    count = round(rate_hz / 12)
+    iq, _, block = conditioned(
+        tone(14e3, count, rate_hz), offset_hz=10e3, symbol_rate_hz=0, **arguments
+    )
+    assert block.output_rate_hz == 100e3
+    power_db = spectrum_db(iq[2000:-1000])
+    found_hz = np.fft.fftfreq(len(power_db), 1e-5)[power_db.argmax()]
+    assert found_hz == pytest.approx(4e3, abs=50)
+    assert power_db.max() == pytest.approx(0, abs=1.5)
+
+
+def test_messages_do_not_change_the_rate_of_a_model_of_one_rate(one_rate_model):
+    block = conditioner(one_rate_model.name, RATE_HZ, retunable=True)
+    block.tune({"offset_hz": 300e3, "symbol_rate_hz": 2e3, "bandwidth_hz": 50e3})
+    assert block.output_rate_hz == 100e3
+
+
 def test_a_card_without_samples_per_symbol(model_folder, tmp_path):
     card = (model_folder / zoo.CARD_FILE).read_text()
     (tmp_path / zoo.CARD_FILE).write_text(

@@ -25,9 +25,10 @@ class Listener:
 
     def __init__(
         self, *, bandwidth_multiple=None, samples_per_symbol=None, sample_rate_hz=None, answer=None,
-        scores=None,
+        scores=None, task="amc",
     ):  # fmt: skip
         self.card = SimpleNamespace(
+            task=task,
             window_samples=L,
             bandwidth_multiple=bandwidth_multiple,
             samples_per_symbol=samples_per_symbol,
@@ -92,6 +93,16 @@ def test_a_taught_model_gets_the_rate_of_its_recordings():
     wide = Listener(sample_rate_hz=50e3)
     found = recognise(emission(0, 60e3, [(0.1, 0.7)]), wide, cutter(iq), RATE_HZ, 0.5)
     assert wide.windows is None and found.label == UNKNOWN, "it does not fit into that rate"
+
+
+def test_a_model_of_technologies_gets_the_middle_of_what_is_wider_than_its_rate():
+    rng = np.random.default_rng(1)
+    iq = band_of_noise(rng, 400_000, 40e3, 160e3) + noise(rng, 400_000, 0.01)
+    listener = Listener(sample_rate_hz=50e3, task="wtc")
+    found = recognise(emission(40e3, 160e3, [(0.1, 0.7)]), listener, cutter(iq), RATE_HZ, 0.5)
+    assert found.label == "loud"
+    level_db = 10 * np.log10(spectrum_of(listener.windows))
+    assert level_db[L // 10 : -L // 10].min() > level_db.max() - 6, "filled by 0.9 of the rate"
 
 
 @pytest.mark.parametrize(("low_hz", "high_hz"), [(60e3, 80e3), (-210e3, -207e3), (-190e3, 190e3)])

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from gr_tsddae import zoo
-from gr_tsddae.zoo.input_rate import disagreement, wanted_rate_hz
+from gr_tsddae.zoo.input_rate import disagreement, wanted_rate_hz, wants_one_rate
 
 
 def test_the_rate_that_a_card_wants(card):
@@ -14,6 +14,10 @@ def test_the_rate_that_a_card_wants(card):
     assert wanted_rate_hz(card, **rates_hz) == 80e3
     air = dataclasses.replace(card, samples_per_symbol=None, bandwidth_multiple=4.0)
     assert wanted_rate_hz(air, **rates_hz) == 52e3
+    one = dataclasses.replace(card, samples_per_symbol=None, sample_rate_hz=10e6)
+    assert wanted_rate_hz(one, **rates_hz) == 10e6
+    assert [wants_one_rate(each) for each in (card, air, one)] == [False, False, True]
+    assert not wants_one_rate(dataclasses.replace(card, sample_rate_hz=10e6))
     with pytest.raises(ValueError, match="names no samples_per_symbol"):
         wanted_rate_hz(dataclasses.replace(card, samples_per_symbol=None), **rates_hz)
 
