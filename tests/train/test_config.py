@@ -57,7 +57,7 @@ def test_packaged_recipes_are_complete(name):
     more = ["--teacher", "t"] if kind == "distill" else []
     config = command.parse(kind, ["--config", name, *NEEDED, *more, "--trainer.seed", "7"])
     assert config.trainer.seed == 7
-    if name.startswith(("amc", "air", "denoise")):
+    if name.startswith(("amc", "air", "wtc", "denoise")):
         assert (config.data.kind, config.optimiser.schedule) == ("synth", "onecycle")
         assert config.network.name == f"tsnet-{name.split('-')[1]}"
         assert config.network.options["dropout"] == 0

@@ -170,7 +170,7 @@ def overview() -> str:
 
 def recipes() -> list[str]:
     """List the recipes that come with the package."""
-    return sorted(path.stem for path in _recipe_folder().glob("*.yaml"))
+    return sorted(_recipes())
 
 
 def parse(name: str, arguments: list[str]) -> Any:
@@ -256,15 +256,17 @@ def _recipe(name: str) -> str:
             f"--config {name}: there is no such file, and the packaged recipes are "
             f"{', '.join(recipes())}"
         )
-    return str(_recipe_folder() / f"{name}.yaml")
+    return str(_recipes()[name])
 
 
 def _expanded(path: str) -> Path:
     return Path(os.path.expanduser(path))  # leaves the ~ of an unknown user alone
 
 
-def _recipe_folder() -> Path:
-    return Path(str(resources.files("gr_tsddae.train"))) / "recipes"
+def _recipes() -> dict[str, Path]:
+    """Find the packaged recipes, by name."""
+    folder = Path(str(resources.files("gr_tsddae.train"))) / "recipes"
+    return {path.stem: path for path in folder.rglob("*.yaml")}
 
 
 def _imported(place: str) -> Callable[..., Any]:
