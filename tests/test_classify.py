@@ -333,6 +333,46 @@ def test_a_stream_is_named_while_it_comes(run, monkeypatch, tmp_path):
     assert [d["label"] for d in live] == [d["label"] for d in filed]
 
 
+@pytest.fixture
+def piped(run, monkeypatch, tmp_path):
+    """Run the command with these bytes in its standard input."""
+
+    def run_piped(content, *arguments):
+        (tmp_path / "sent").write_bytes(content)
+        with (tmp_path / "sent").open("rb") as file:
+            monkeypatch.setattr(sys, "stdin", file)
+            return run("-", "--dtype", "cf32", "--rate", RATE_HZ, *arguments)
+
+    return run_piped
+
+
+def test_what_is_wrong_with_a_stream_is_told_at_its_end(piped):
+    iq = signal(4_000)
+    code, _, err = piped(iq.tobytes()[:-3])
+    assert code == 0 and "ends inside a sample: 5 bytes are left out, where a cf32" in err
+    code, _, err = piped(iq.tobytes()[:-3], "--strict")
+    assert code == 1 and "error: the stream ends inside a sample: 5 bytes" in err
+    for content in (b"", b"\0" * 7):
+        code, _, err = piped(content)
+        assert code == 0 and ("held no sample" in err or "7 bytes are left out" in err)
+    iq[1000] = np.nan
+    code, _, err = piped(iq.tobytes())
+    assert code == 0 and "1 windows with NaN or infinite samples were left out" in err
+
+
+@pytest.mark.parametrize("head", [b"RIFF", b"RF64", b"\x93NUMPY"])
+def test_a_file_with_a_header_is_no_stream_of_samples(piped, head):
+    check_error(piped(head + bytes(8_000), "--json"), "begins like a file with a header", "name of")
+
+
+def test_windows_of_a_stream_may_be_far_apart(piped, raw, run):
+    iq = np.tile(signal(20_000), 8)
+    asked = ("--hop", 70_000, "--interval", 0.001, "--json")
+    live = [decisions_of(line) for line in piped(iq.tobytes(), *asked)[1].splitlines()]
+    assert [decision["first_sample"] for decision in live] == [0, 70_000, 140_000]
+    check_error(piped(iq.tobytes(), "--hop", 0), "--hop is 0: windows must advance")
+
+
 def test_a_stream_needs_its_sample_format(run):
     check_error(run("-"), "give --dtype one of cf32")
     check_error(

@@ -207,6 +207,8 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> None:
     """Recognise one capture and show it in every form asked for."""
     check_threshold(arguments.threshold)
+    if arguments.hop is not None and arguments.hop < 1:
+        raise ValueError(f"--hop is {arguments.hop}: windows must advance by at least 1 sample")
     if arguments.interval is not None and not arguments.interval > 0:
         raise ValueError(f"--interval is {arguments.interval}: it must be above 0 seconds")
     told = arguments.symbol_rate is not None or arguments.bandwidth is not None

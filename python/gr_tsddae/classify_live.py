@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
+from gr_tsddae.command import tell_end
 from gr_tsddae.condition import check_signal_options, conditioned
 from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decider, Decision, Origin
@@ -64,12 +67,20 @@ def classify_live(capture: Capture, arguments: argparse.Namespace) -> None:
         decider = recognizer.decider(interval_samples, arguments.threshold)
         origin = Origin(center_frequency_hz=capture.center_frequency_hz, sample_rate_hz=rate_hz)
         hop = window if arguments.hop is None else arguments.hop
-        decisions = decided(blocks, recognizer, decider, origin, hop)
+        left_out: Counter[str] = Counter()
+        decisions = decided(blocks, recognizer, decider, origin, hop, left_out)
         if arguments.json:
             for decision in decisions:
                 print(json_text(decision.as_dict()), flush=True)
         else:
             _print_lines(decisions, rate_hz)
+        if left_out:
+            count = left_out["windows"]
+            print(
+                f"warning: {count} windows with NaN or infinite samples were left out",
+                file=sys.stderr,
+            )
+        tell_end(capture, strict=arguments.strict)
 
 
 def decided(
@@ -78,6 +89,7 @@ def decided(
     decider: Decider,
     origin: Origin,
     hop_samples: int,
+    left_out: Counter[str] | None = None,
 ) -> Iterator[Decision]:
     """Decide over a stream, block by block; windows with NaN or infinity are left out.
 
@@ -87,11 +99,14 @@ def decided(
         decider: Averages its probabilities.
         origin: What is known of the first sample.
         hop_samples: From one window to the next.
+        left_out: Counts the windows that were left out.
     """
     window = recognizer.window_samples
-    waiting, first = np.zeros(0, np.complex64), 0
+    waiting, first, passed_over = np.zeros(0, np.complex64), 0, 0
     for block in blocks:
-        waiting = np.concatenate([waiting, block])
+        begin = min(passed_over, len(block))  # a hop may reach beyond what has come
+        passed_over -= begin
+        waiting = np.concatenate([waiting, block[begin:]])
         count = max(0, (len(waiting) - window) // hop_samples + 1)
         if not count:
             continue
@@ -101,6 +116,9 @@ def decided(
             numbers = first + hop_samples * np.flatnonzero(finite)
             probabilities, scores = recognizer.judge(windows[finite])
             yield from decider.add(probabilities, numbers, origin, scores)
+        if left_out is not None and not finite.all():
+            left_out["windows"] += int((~finite).sum())
+        passed_over = max(0, count * hop_samples - len(waiting))
         waiting, first = waiting[count * hop_samples :], first + count * hop_samples
     yield from decider.flush()
 

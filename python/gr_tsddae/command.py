@@ -220,6 +220,18 @@ def tell(capture: Capture) -> None:
         print("warning:", fault, file=sys.stderr)
 
 
+def tell_end(capture: Capture, *, strict: bool) -> None:
+    """Print what was wrong with a stream that has ended, on stderr.
+
+    Raises:
+        ValueError: If something was, and `strict`.
+    """
+    for fault in capture.faults_at_end():
+        if strict:
+            raise ValueError(fault)
+        print("warning:", fault, file=sys.stderr)
+
+
 def sentence(error: Exception) -> str:
     """Return what an error says, on one line, with options as they are typed."""
     text = " ".join(str(error).split())  # torch's have many lines

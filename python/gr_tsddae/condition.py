@@ -17,8 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from gr_tsddae.command import Parser, add_recording_options, exit_status, number, open_recording
+from gr_tsddae.command import (
+    Parser,
+    add_recording_options,
+    exit_status,
+    number,
+    open_recording,
+    tell_end,
+)
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
+from gr_tsddae.iq.formats.live import LiveCapture
 from gr_tsddae.zoo import add_model_option, find, read_card
 
 
@@ -242,6 +250,8 @@ def run(arguments: argparse.Namespace) -> None:
             bandwidth_hz=arguments.bandwidth or 0.0,
             model=arguments.model,
         )
+    if isinstance(capture, LiveCapture):
+        tell_end(capture, strict=arguments.strict)
     with open_capture(written) as made:
         print(f"wrote {written}: {made.duration_s:.3f} s at {made.sample_rate_hz:g} samples/s")
 

@@ -16,7 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gr_tsddae.command import Parser, add_recording_options, exit_status, number, open_recording
+from gr_tsddae.command import (
+    Parser,
+    add_recording_options,
+    exit_status,
+    number,
+    open_recording,
+    tell_end,
+)
 from gr_tsddae.files import json_text
 from gr_tsddae.iq.captures import Capture, CaptureError
 from gr_tsddae.iq.formats.live import STANDARD_INPUT, LiveCapture
@@ -124,6 +131,7 @@ def run(arguments: argparse.Namespace) -> None:
                 quiet=arguments.quiet,
             )
             _print_live((e for e in live if _is_named(e.emission, only)), capture, arguments)
+            tell_end(capture, strict=arguments.strict)
             return
         found = survey_recording(
             capture,

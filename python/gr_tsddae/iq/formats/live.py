@@ -18,6 +18,8 @@ from gr_tsddae.iq.formats.sample_format import NAMES, SampleFormat
 
 STANDARD_INPUT = "-"
 _ENDLESS_SAMPLES = 1 << 62
+_HEADS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff\x2e\x91", b"\x93NUMPY")  # WAV, W64, .npy
+_HEAD_BYTES = 8
 
 
 class LiveCapture(Capture):
@@ -27,17 +29,38 @@ class LiveCapture(Capture):
     """
 
     _left_over = b""  # bytes of a sample that has not come whole
+    _came = False  # a sample
+
+    def faults_at_end(self) -> tuple[str, ...]:
+        """Return what was wrong with a stream that has ended, as `Capture.faults` does."""
+        if self._left_over:
+            return (
+                f"the stream ends inside a sample: {len(self._left_over)} bytes are left out, "
+                f"where a {self.sample_format.name} sample has "
+                f"{self.sample_format.bytes_per_sample}; is dtype= right?",
+            )
+        return () if self._came else ("the stream held no sample; does its sender run?",)
 
     def read(self, first_sample: int, count: int) -> np.ndarray:
         """Wait for samples; return at most `count` of them, and none at the end of the stream."""
         sample_bytes = self.sample_format.bytes_per_sample
         held = self._left_over
-        while len(held) < sample_bytes:
-            came = os.read(sys.stdin.fileno(), count * sample_bytes - len(held))
+        fewest_bytes = sample_bytes if self._came else max(sample_bytes, _HEAD_BYTES)
+        while len(held) < fewest_bytes:
+            came = os.read(sys.stdin.fileno(), max(count * sample_bytes, fewest_bytes) - len(held))
             if not came:
-                return np.zeros(0, np.complex64)
+                break
             held += came
-        whole = len(held) // sample_bytes * sample_bytes
+        if not self._came and held.startswith(_HEADS):
+            raise CaptureFormatError(
+                "the standard input begins like a file with a header, and is read as samples "
+                "alone; give the name of the file"
+            )
+        if len(held) < sample_bytes:
+            self._left_over = held
+            return np.zeros(0, np.complex64)
+        self._came = True
+        whole = min(len(held) // sample_bytes, count) * sample_bytes
         self._left_over = held[whole:]
         stored = np.frombuffer(bytearray(held[:whole]), self.sample_format.component)
         return self.sample_format.to_complex64(stored.reshape(-1, 2))
