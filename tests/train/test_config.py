@@ -137,13 +137,24 @@ def test_a_configuration_that_cannot_be(make, message):
         (["--ini", "x"], "--ini x; did you mean --init?"),
         (["--trainer.seed", "0"], "error: --trainer.seed is 0: it must be"),
         (["--noise_prior", "7"], "error: --noise_prior is 7.0: it must be"),
-        (["--trainer.epochs", "x"], "error: --trainer.epochs: Expected a <class 'int'>"),
+        (["--trainer.epochs", "x"], "error: --trainer.epochs: 'x' is no number; write"),
+        (["--trainer.epochs", "1.5"], "--trainer.epochs: '1.5' is no whole number; write 1024"),
+        (["--noise_prior=0,5"], "--noise_prior: '0,5' is no number; write"),
+        (["--optimiser.learning_rate", "nan"], "--optimiser.learning_rate is nan: give a finite"),
     ],
 )
 def test_an_option_is_called_as_it_is_typed(words, said, capsys):
     """A misspelt one is refused, too: an abbreviation could begin hours of the wrong training."""
     assert command.main(["finetune", *NEEDED, *DATA, *words]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_numbers_are_written_as_in_other_commands():
+    words = ["--trainer.steps=2k", "--optimiser.batch", "1_024", "--trainer.epochs", "1e2"]
+    made = command.parse("finetune", [*NEEDED, *DATA, *words, "--optimiser.learning_rate", "1e-4"])
+    assert (made.trainer.steps, made.optimiser.batch, made.trainer.epochs) == (2000, 1024, 100)
+    assert made.optimiser.learning_rate == 1e-4
+    assert command.parse("finetune", [*NEEDED, *DATA, "--trainer.steps=null"]).trainer.steps is None
 
 
 def test_a_model_with_a_name_alone_goes_where_it_is_found(monkeypatch, tmp_path):

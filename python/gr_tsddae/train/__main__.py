@@ -3,6 +3,7 @@
 
 import dataclasses
 import logging
+import math
 import os
 import re
 import sys
@@ -10,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module, resources
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
-from gr_tsddae.command import meant_option, no_such, words_of
+from gr_tsddae.command import meant_option, no_such, number, whole, words_of
 from gr_tsddae.files import print_any_text
 from gr_tsddae.train.config import check_name
 from gr_tsddae.train.run.memory import keep_freed_memory
@@ -197,7 +198,8 @@ def parse(name: str, arguments: list[str]) -> Any:
         check_name(model)
         parser.set_defaults(out=user_folder() / model)  # where it is found by its name
     try:
-        values = parser.instantiate(parser.parse_args(_with_recipes(arguments)))
+        words = _with_numbers(_with_recipes(arguments), config_class)
+        values = parser.instantiate(parser.parse_args(words))
     except ArgumentError as error:
         group = r"Group '([\w.]+)' does not accept option '([\w.]+)'"  # from YAML
         text = re.sub(group, r"unrecognized arguments: --\1.\2", str(error))
@@ -234,6 +236,51 @@ def _value_of(option: str, arguments: list[str]) -> str | None:
         if name == option:
             return value if equals else following
     return None
+
+
+def _with_numbers(arguments: list[str], config_class: type) -> list[str]:
+    """Write the values of numeric keys as YAML reads them: `1k` as 1000.
+
+    Raises:
+        ValueError: A value is no number.
+    """
+    kinds = _kinds(config_class)
+    words, key = [], ""
+    for word in arguments:
+        option, equals, value = word.partition("=")
+        if key and not word.startswith("--"):
+            words.append(_numeric(word, key, kinds[key]))
+        elif equals and option.removeprefix("--") in kinds:
+            words.append(f"{option}={_numeric(value, option[2:], kinds[option[2:]])}")
+        else:
+            words.append(word)
+        key = "" if equals or key else word.removeprefix("--")
+        key = key if key in kinds and word.startswith("--") else ""
+    return words
+
+
+def _kinds(config_class: type, prefix: str = "") -> dict[str, type]:
+    """Return int or float for each key that takes one."""
+    kinds = {}
+    for name, kind in get_type_hints(config_class).items():
+        if dataclasses.is_dataclass(kind):
+            kinds |= _kinds(kind, f"{prefix}{name}.")
+        for each in (kind, *get_args(kind)) if get_origin(kind) is not tuple else ():
+            if each in (int, float):
+                kinds[prefix + name] = each
+    return kinds
+
+
+def _numeric(text: str, key: str, kind: type) -> str:
+    if text in ("null", "") or re.fullmatch(r"[+-]?\d[\d_]*", text):  # as in YAML
+        return text
+    try:
+        value = whole(text) if kind is int else number(text)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
+    if not math.isfinite(value):
+        raise ValueError(f"{key} is {value}: give a finite number")
+    return repr(value)
 
 
 def _with_recipes(arguments: list[str]) -> list[str]:

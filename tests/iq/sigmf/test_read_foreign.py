@@ -117,6 +117,21 @@ def test_a_label_outside_the_recorded_band(tmp_path):
         open_dataset("captures", meta, window_samples=8, strict=True)
 
 
+def test_labels_that_all_lie_outside_the_recorded_band(tmp_path):
+    captures = [{"core:sample_start": 0, "core:frequency": 1e8}]
+    notes = [label(lower=3e8, upper=4e8)]
+    meta = write_sigmf(tmp_path, tone(), captures=captures, annotations=notes, sample_rate=1e6)
+    with pytest.raises(DatasetError, match="all labels lie outside the recorded bands; mend"):
+        open_dataset("captures", meta, window_samples=8)
+
+
+@pytest.mark.parametrize("rate_hz", [-5, 0])
+def test_a_rate_at_which_nothing_can_be_cut_out(tmp_path, rate_hz):
+    meta = write_sigmf(tmp_path, tone(), sample_rate=1e6)
+    with pytest.raises(DatasetError, match=r"cut_rate_hz is .*: it must be above 0, or null"):
+        open_dataset("captures", meta, window_samples=8, cut_rate_hz=rate_hz)
+
+
 def test_archives_with_other_members_and_names(tmp_path):
     meta = write_sigmf(tmp_path, tone())
     text, data = meta.read_bytes(), meta.with_suffix(".sigmf-data").read_bytes()

@@ -119,6 +119,9 @@ def test_what_cannot_be_cut_is_said(tmp_path):
         cut(tmp_path)
     with pytest.raises(DatasetError, match=r"options\.hop_samples does not apply"):
         cut(tmp_path, hop_samples=10)
+    with pytest.raises(DatasetError, match="options: sample_rate_hz is '2,4M'; give a number"):
+        cut(tmp_path, sample_rate_hz="2,4M")
+    assert len(cut(tmp_path, sample_rate_hz=f"{RATE_HZ / 1e3}k").rows)
     random = np.random.default_rng(0)
     noise = random.standard_normal((2, 100_000)).astype(np.float32)
     (noise[0] + 1j * noise[1]).tofile(tmp_path / "a" / "1.cf32")

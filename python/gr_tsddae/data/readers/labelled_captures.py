@@ -15,6 +15,7 @@ An annotation with frequency edges is cut out there, and all are cut out at one 
 """
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,6 +94,8 @@ def read(
         center_frequency_hz=center_frequency_hz,
         strict=strict,
     )
+    if cut_rate_hz is not None and not 0 < cut_rate_hz < math.inf:
+        raise DatasetError(f"cut_rate_hz is {cut_rate_hz}: it must be above 0, or null")
     captures, spans, torn_samples = at_one_rate(recorded, cut_rate_hz)
     shared_rate_hz = _shared_rate(captures)
     # A class of which nothing is left is an error, not forgotten.
@@ -148,9 +151,16 @@ def labelled_recordings(
     """Open recordings and list their labelled parts; see `read` and `find_recordings`."""
     recordings, notes = find_recordings(path, **options)
     strict = bool(options.get("strict"))
-    return [
-        (each.capture, _labelled(each, label, notes, strict=strict)) for each in recordings
-    ], notes
+    found = []
+    for each in recordings:
+        if spans := _labelled(each, label, notes, strict=strict):
+            found.append((each.capture, spans))
+    if recordings and not found:
+        raise DatasetError(
+            f"{path}: all labels lie outside the recorded bands; mend their edges, or give "
+            "center_frequency_hz= or sample_rate_hz= if those of the recordings are wrong"
+        )
+    return found, notes
 
 
 def _labelled(

@@ -15,7 +15,8 @@ import numpy as np
 
 from gr_tsddae import zoo
 from gr_tsddae.data import DatasetError
-from gr_tsddae.data.readers.labelled_captures import labelled_recordings, licence_of
+from gr_tsddae.data.options import as_annotated
+from gr_tsddae.data.readers.labelled_captures import labelled_recordings, licence_of, read
 from gr_tsddae.data.readers.spans import Span, tunings_of
 from gr_tsddae.iq.captures import Capture
 from gr_tsddae.iq.sigmf.opinion import CUT_FROM
@@ -92,6 +93,7 @@ def cut_recordings(
             f"options.{min(others)} does not apply to {card.name}, for which windows are cut at "
             f"{card.bandwidth_multiple:g} times the bandwidth; options are {', '.join(OPTIONS)}"
         )
+    options = as_annotated("options", read, options)  # 2.4M is a number, too
     recorded, notes = labelled_recordings(path, **options)
     classes = tuple(sorted({span.label for _, inside in recorded for span in inside if span.label}))
     names: list[str] = []
