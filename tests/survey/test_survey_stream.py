@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gr_tsddae.iq.captures import open_capture
+from gr_tsddae.survey.detection.spectrum import Grid
 from gr_tsddae.survey.stream import Survey, survey_capture
 from gr_tsddae.survey.truth.scenes import match, score, survey_samples
 from gr_tsddae.synth.emission import make
@@ -76,7 +77,8 @@ def test_a_carrier_that_never_ends_is_one_emission(hz):
     found = [e for kind, e in surveyed(iq, [100_000]) if kind == "ended"]
     assert len(found) == 1
     assert found[0].center_hz == pytest.approx(hz, abs=30)
-    assert found[0].bandwidth_hz < 500
+    assert found[0].bandwidth_hz < 500 and found[0].symbol_rate_hz is None
+    assert found[0].measured["narrower_than_hz"] == round(4 * Grid.of(RATE_HZ).fine_hz, 1)
     assert (found[0].start_s, found[0].stop_s) == pytest.approx((0, 3.0), abs=0.02)
 
 

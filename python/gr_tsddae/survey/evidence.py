@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-NOTHING = "nothing"
+NOTHING, NARROW = "nothing", "narrow"
 # Share of synthetic emissions of a class that show a regularity, where it is not rare: measured by
 # benchmarks/keying_evidence.py. A class without a line here may show anything.
 SHOWN: Mapping[str, Mapping[str, float]] = {
@@ -26,9 +26,12 @@ SHOWN: Mapping[str, Mapping[str, float]] = {
     NOTHING: {
         "noise": 1.0, "carrier": 1.0, "AM-DSB": 0.75, "AM-SSB": 0.62, "FM": 1.0, "OFDM": 0.38,
     },
+    # Not measured by the benchmark: what is too narrow to be measured is a carrier in all scenes.
+    NARROW: {"carrier": 1.0},
 }  # fmt: skip
 LEAST = 0.05  # share of any class: signals of the air are wilder than synthetic ones,
-LEAST_OF_NOTHING = 0.3  # and short or weak ones often show nothing
+LEAST_OF_NOTHING = 0.3  # short or weak ones often show nothing,
+LEAST_OF_NARROW = 0.2  # and at a high sample rate even a voice is narrow
 OF_OTHERS = 0.5  # share of a class that was not measured, as one that a user has taught
 
 
@@ -38,6 +41,8 @@ def regularity(measured: Mapping[str, Any]) -> str | None:
         return "prefix"
     if "chirp_hz_per_s" in measured:
         return "chirp"
+    if "narrower_than_hz" in measured:
+        return NARROW
     return measured.get("keying", NOTHING if "envelope_moment" in measured else None)
 
 
@@ -57,7 +62,8 @@ def weighed(
     kind = regularity(measured)
     if kind is None:
         return probabilities
-    shown, least = SHOWN[kind], LEAST_OF_NOTHING if kind == NOTHING else LEAST
+    shown = SHOWN[kind]
+    least = {NOTHING: LEAST_OF_NOTHING, NARROW: LEAST_OF_NARROW}.get(kind, LEAST)
     known = set().union(*SHOWN.values())
     likelihood = [
         max(least, shown.get(name, 0.0)) if name in known else OF_OTHERS for name in classes

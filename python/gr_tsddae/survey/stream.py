@@ -45,6 +45,7 @@ LEAST_SNR_DB = 0.0
 EDGE_SHARE = 0.01  # of the band: where the receiver's filter falls
 LEAST_EDGE_SNR_DB = 6.0  # of what touches the band's edge
 LEAST_EVIDENCE = 20.0  # standard deviations of noise
+RESOLVED_BINS = 4  # of the fine spectrum: what is narrower cannot be told from a carrier
 OVERSAMPLING = 4.0  # of an isolated emission, against its bandwidth
 KEYING_AGAIN = 2.0  # times as long must an emission have lasted to be tried anew, or so much longer
 MOST_WAIT_S = 10.0
@@ -458,12 +459,21 @@ class Survey:
     ) -> None:
         """Symbol rate and kin, measured on the latest bursts that are kept."""
         width_hz = high_hz - low_hz
-        if width_hz <= 4 * self.grid.fine_hz:
+        resolved_hz = RESOLVED_BINS * self.grid.fine_hz
+        if width_hz <= resolved_hz:
+            if track.keying is None:
+                track.keying = None, {"narrower_than_hz": round(resolved_hz, 1)}
             return
         pieces, out_hz = self._isolated(track, low_hz, high_hz, frame_s)
         if pieces:
             found = measurement.keying(pieces, out_hz, width_hz, snr_db)
-            if track.keying is None or found[0] is not None or "ofdm_prefix_s" in found[1]:
+            before = {} if track.keying is None else track.keying[1]
+            if (
+                not before
+                or "narrower_than_hz" in before
+                or found[0] is not None
+                or "ofdm_prefix_s" in found[1]
+            ):
                 track.keying = found
 
     def _isolated(
