@@ -81,6 +81,55 @@ def recording(request, tmp_path):
     return path, iq
 
 
+REAL = {
+    "double": b"\x04" + struct.pack(">d", 1e6),
+    "complex": b"\x05" + struct.pack(">dd", 1e6, 0),
+    "uint64": b"\x0b" + struct.pack(">Q", 1_000_000),
+    "int32": b"\x03" + struct.pack(">i", 1_000_000),
+}
+NO_NUMBER = {
+    "nan": b"\x04" + struct.pack(">d", float("nan")),
+    "imaginary": b"\x05" + struct.pack(">dd", 1e6, 1),
+    "true": b"\x00",
+    "text": symbol("1e6"),
+    "pair": b"\x07" + symbol("a") + symbol("b"),
+    "vector": b"\x0a\x00" + struct.pack(">IB", 1, 1) + b"\0\x05",
+}
+
+
+def with_numbers(folder, rate, frequency):
+    iq, path = iq_of(100), folder / "rec.dat"
+    content = header(iq.nbytes)
+    length = len(content)
+    for key, value, was in (("rx_rate", rate, 1e6), ("rx_freq", frequency, 433e6)):
+        old = symbol(key) + b"\x04" + struct.pack(">d", was)
+        assert old in content
+        content = content.replace(old, symbol(key) + value)
+    begin = symbol("strt") + b"\x0b"
+    told = begin + struct.pack(">Q", length)
+    path.write_bytes(content.replace(told, begin + struct.pack(">Q", len(content))) + iq.tobytes())
+    return path
+
+
+@pytest.mark.parametrize("number", REAL.values(), ids=REAL)
+def test_numbers_of_every_type(tmp_path, number):
+    with open_capture(with_numbers(tmp_path, number, number)) as capture:
+        assert (capture.sample_rate_hz, capture.center_frequency_hz) == (1e6, 1e6)
+        assert (capture.sample_count, capture.faults) == (100, ())
+
+
+@pytest.mark.parametrize("value", NO_NUMBER.values(), ids=NO_NUMBER)
+def test_what_is_no_number_is_ignored_and_told(tmp_path, value):
+    path = with_numbers(tmp_path, value, value)
+    with open_capture(path, sample_rate_hz=2e6) as capture:
+        assert (capture.sample_rate_hz, capture.center_frequency_hz) == (2e6, None)
+        assert len(capture.faults) == 2 and "which is ignored" in capture.faults[0]
+    negative = b"\x04" + struct.pack(">d", -1e6)
+    with open_capture(with_numbers(tmp_path, negative, negative)) as capture:
+        assert (capture.sample_rate_hz, capture.center_frequency_hz) == (None, -1e6)
+        assert "rx_rate is -1e+06, which is ignored" in capture.faults[0]
+
+
 def test_samples_and_what_headers_say(recording):
     path, iq = recording
     with open_capture(path) as capture:

@@ -9,7 +9,6 @@ writes a header for every tag and after a million samples. Each header starts a 
 from __future__ import annotations
 
 import datetime
-import logging
 import math
 import os
 import struct
@@ -17,7 +16,14 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from gr_tsddae.iq.formats.capture import Capture, Piece, Segment, check_file, count_samples
+from gr_tsddae.iq.formats.capture import (
+    HIGHEST_HZ,
+    Capture,
+    Piece,
+    Segment,
+    check_file,
+    count_samples,
+)
 from gr_tsddae.iq.formats.capture_errors import (
     CaptureDamagedError,
     CaptureFormatError,
@@ -26,8 +32,6 @@ from gr_tsddae.iq.formats.capture_errors import (
 from gr_tsddae.iq.formats.pmt_reader import DICT, PAIR, SYMBOL, parse
 from gr_tsddae.iq.formats.sample_format import SampleFormat
 from gr_tsddae.iq.receiver_time import receiver_time, unix_time_s
-
-log = logging.getLogger(__name__)
 
 SUFFIX = ".hdr"
 
@@ -174,24 +178,33 @@ def _assemble(
         raise CaptureDamagedError(f"{where} holds no samples; record it again")
     counts, faults = count_samples(data_path, sample_format, *(size for _, _, size in held))
     firsts = [0, *accumulate(counts)][:-1]
-    rate_hz = pieces[0][0].get("rx_rate")
+    rate_hz = _number(pieces[0][0].get("rx_rate"))
+    wrong = {
+        f"{where} says {key} is {info[key]!r}, which is ignored"
+        for info, _, _ in pieces
+        for key in ("rx_rate", "rx_freq")
+        if key in info and _number(info[key]) is None
+    }
+    if rate_hz is not None and not 0 < rate_hz <= HIGHEST_HZ:
+        wrong.add(f"{where} says rx_rate is {rate_hz:g}, which is ignored")
+        rate_hz = None
     return Capture(
         path=path,
         data_path=data_path,
         format=f"file-meta {sample_format.name}",
         sample_format=sample_format,
         sample_count=sum(counts),
-        sample_rate_hz=float(rate_hz) if isinstance(rate_hz, (int, float)) else None,
+        sample_rate_hz=rate_hz,
         header_bytes=held[0][1],
         trailing_bytes=file_bytes - held[-1][1] - held[-1][2],
         segments=tuple(
-            Segment(first, _frequency_hz(info, where), _datetime(info))
+            Segment(first, _number(info.get("rx_freq")), _datetime(info))
             for first, (info, _, _) in zip(firsts, held, strict=True)
         ),
         pieces=tuple(
             Piece(first, begin) for first, (_, begin, _) in zip(firsts, held, strict=True)
         ),
-        faults=(*cut, *faults),
+        faults=(*cut, *faults, *sorted(wrong)),
     )
 
 
@@ -206,12 +219,13 @@ def _sample_format(info: dict[str, Any], where: Path) -> SampleFormat:
     return SampleFormat.parse(name if info.get("cplx") else "r" + name[1:])
 
 
-def _frequency_hz(info: dict[str, Any], where: Path) -> float | None:
-    value = info.get("rx_freq")
-    if isinstance(value, float) and not math.isfinite(value):
-        log.warning("%s: ignored rx_freq, which is %s", where, value)
+def _number(value: Any) -> float | None:
+    """Return a finite number of any numeric type, also a complex one without an imaginary part."""
+    if isinstance(value, complex) and value.imag == 0:
+        value = value.real
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if isinstance(value, (int, float)) else None
+    return float(value) if math.isfinite(value) else None
 
 
 def _datetime(info: dict[str, Any]) -> str | None:
