@@ -105,6 +105,13 @@ def test_a_chunk_that_the_file_ends_in_is_told(tmp_path):
     assert "ends inside its chunk 'LIST' of 4000 bytes" in capture.faults[0]
 
 
+def test_a_data_chunk_that_ends_inside_a_sample_is_told(tmp_path):
+    with open_bytes(tmp_path, in_pieces(b"", 402)) as capture:
+        assert capture.sample_count == 995
+        assert "9 data chunks that end inside a sample of 4 bytes" in capture.faults[0]
+        np.testing.assert_allclose(capture.read(0, 100), IQ[:100], atol=1e-4)
+
+
 def test_what_is_no_wav_says_how_to_open_it(tmp_path):
     (tmp_path / "a.wav").write_bytes(PCM)
     expect(CaptureDamagedError, "rename it and give dtype=", tmp_path / "a.wav", dtype="ci16")

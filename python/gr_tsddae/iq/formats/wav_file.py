@@ -118,6 +118,12 @@ def open_wav(path: Path) -> Capture:
         chunks.faults.append(f"{path} names a sample rate of 0 Hz, which is ignored")
     starts, sizes = zip(*chunks.data, strict=True)
     counts, faults = count_samples(path, sample_format, *sizes)
+    sample_bytes = sample_format.bytes_per_sample
+    if torn := sum(size % sample_bytes > 0 for size in sizes[:-1]):
+        faults = (
+            f"{path} has {torn} data chunks that end inside a sample of {sample_bytes} bytes; what "
+            "is left over of each is left out",
+        )
     pieces = tuple(map(Piece, [0, *accumulate(counts)][:-1], starts))
     return Capture(
         path=path,
