@@ -265,7 +265,7 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path):
         (["--recording-rate", "1e6", "--rate", "5"], "rate is 5.0 Hz: give one from"),
         (["--recording-rate", "1e6", "--port", "70000"], "port is 70000"),
         (["--recording-rate", "1e6", "--status", "0"], "--status is 0.0"),
-        (["--recording-rate", "-1"], "positive"),
+        (["--recording-rate", "-1"], "above 0"),
         (["--dtype", "cu8"], "cf32"),
     ],
 )
