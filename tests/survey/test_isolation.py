@@ -52,3 +52,29 @@ def test_a_band_as_wide_as_the_stream_is_the_stream():
     assert out_hz == RATE_HZ
     assert len(out) == 50_000
     assert np.abs(out - iq)[100:-100].mean() < 0.3  # but for the filter's edges
+
+
+def test_bursts_of_one_band_are_cut_as_if_each_were_alone():
+    rng = np.random.default_rng(2)
+    iq = (rng.standard_normal(80_000) + 1j * rng.standard_normal(80_000)).astype(np.complex64)
+    shared = cutter(iq)
+    for low_hz, first, stop in [(5e4, 100, 900), (5e4, 13_000, 30_000), (-9e4, 200, 700)] * 2:
+        band = low_hz, low_hz + 2e4, first, stop
+        assert np.array_equal(shared.cut(*band)[0], cutter(iq).cut(*band)[0])
+
+
+def test_samples_that_come_later_are_seen():
+    tone = np.exp(0.2j * np.pi * np.arange(60_000)).astype(np.complex64)
+    come = 20_000
+
+    def read(first: int, count: int) -> tuple[np.ndarray, bool]:
+        out = np.zeros(count, np.complex64)
+        low, high = max(0, first), min(come, first + count)
+        out[low - first : max(low, high) - first] = tone[low:high]
+        return out, first + count <= come
+
+    isolator = Isolator(read, RATE_HZ, 16384)
+    band = 90e3, 110e3, 25_000, 30_000
+    assert np.abs(isolator.cut(*band)[0]).max() < 0.1
+    come = 60_000
+    assert np.abs(isolator.cut(*band)[0]).min() > 0.9

@@ -49,6 +49,18 @@ def test_the_same_samples_give_the_same_emissions_whatever_the_pieces(scene, pie
     assert surveyed(scene.iq, pieces) == surveyed(scene.iq, [])
 
 
+def test_slabs_that_are_transformed_ahead_change_nothing():
+    rate_hz = 1e6
+    iq = make_scene(SCENES["rough"], seconds=1.2, rate_hz=rate_hz, emitters=5, seed=4).iq
+    found = []
+    for pieces in (1, 3, 40):
+        survey = Survey(rate_hz)
+        events = [event for piece in np.array_split(iq, pieces) for event in survey.push(piece)]
+        found.append([(event.kind, event.emission) for event in events + survey.flush()])
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) > 5
+
+
 def test_most_emitters_of_unseen_scenes_are_found_and_measured():
     matches, extras = [], []
     for seed in range(3):

@@ -254,7 +254,7 @@ class Survey:
             boxes = with_pulses(boxes, pulse_box(slab.pulses, coarse, self._floor))
         sums = [box.excess(coarse, self._floor) for box in boxes]
         heard = self._tracker.add(boxes, sums, first_frame)
-        known: dict[bytes, tuple[np.ndarray, np.ndarray | None, int]] = {}
+        known: dict[bytes, tuple[np.ndarray, np.ndarray, int]] = {}
         for track in heard:
             self._accumulate(track, coarse, fine, first_frame, known)
         self._slab += 1
@@ -267,7 +267,7 @@ class Survey:
         coarse: np.ndarray,
         fine: np.ndarray,
         first_frame: int,
-        known: dict[bytes, tuple[np.ndarray, np.ndarray | None, int]],
+        known: dict[bytes, tuple[np.ndarray, np.ndarray, int]],
     ) -> None:
         """Add this slab's spectra to those of a track; `known` keeps sums that others need, too."""
         active = np.zeros(len(coarse), bool)
@@ -277,17 +277,12 @@ class Survey:
             active[max(0, start - first_frame) : max(0, stop - first_frame)] = True
         key = active.tobytes()
         if key not in known:
-            span = 2 * LONG_RATIO - 1  # coarse frames within a fine one
-            whole = [
-                row for row in range(len(fine)) if active[row * LONG_RATIO :][:span].sum() == span
-            ]
-            line = fine[whole].sum(0) if whole else None
-            known[key] = summed(coarse, active), line, len(whole)
+            known[key] = summed(coarse, active), *_summed_fine(fine, active)
         coarse_sum, fine_sum, fine_frames = known[key]
         track.coarse += coarse_sum
         track.floor += self._floor * active.sum()
         track.coarse_frames += int(active.sum())
-        if fine_sum is not None:
+        if fine_frames:
             track.fine += fine_sum
             track.fine_frames += fine_frames
 
@@ -316,9 +311,7 @@ class Survey:
             return self._boxes_over(filled.shouldered_floor(slab.level), slab)
         # Only what stands over the floor as it was learned, else a floor set too low would stay.
         self._latest = [
-            box
-            for box in boxes
-            if box.excess(coarse, raw).mean() > (LEAST_RATIO - 1) * box.active.sum()
+            box for box in boxes if box.excess(coarse, raw).mean() > (LEAST_RATIO - 1) * box.frames
         ]
         beside = filled.beside(raw, boxes if before is None else self._latest)
         floors = [raw if floor is None else floor for floor in (before, beside)]
@@ -514,6 +507,16 @@ class Survey:
             elif other.low >= track.high - 1:
                 high = min(high, (other.low + track.high + 1) // 2)
         return min(low, track.low), max(high, track.high)
+
+
+def _summed_fine(fine: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, int]:
+    """Sum of the fine frames in which all coarse ones, bool (T,), are active, and how many."""
+    span = 2 * LONG_RATIO - 1  # coarse frames within a fine one
+    whole = np.zeros(len(fine), bool)
+    if len(active) >= span:
+        covered = np.lib.stride_tricks.sliding_window_view(active, span)[::LONG_RATIO].all(1)
+        whole[: len(covered)] = covered[: len(fine)]
+    return summed(fine, whole), int(np.count_nonzero(whole))
 
 
 def survey_capture(

@@ -107,7 +107,7 @@ def with_pulses(boxes: Sequence[Box], pulses: Box) -> list[Box]:
         shared = min(box.high, pulses.high + margin) - max(box.low, pulses.low - margin)
         together = (box.active & near).sum()
         if shared < INSIDE * box.width or (
-            together < INSIDE * box.active.sum() and box.width < WIDE * pulses.width
+            together < INSIDE * box.frames and box.width < WIDE * pulses.width
         ):
             return list(boxes)
     active = np.logical_or.reduce([pulses.active, *(box.active for box in boxes)])

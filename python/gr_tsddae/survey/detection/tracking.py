@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +30,7 @@ SWEEP_CHANGE = 0.3  # and share of the pace by which this changes, from slab to 
 ALIKE_DB = 8.0  # how much the density of a part may differ from the whole's
 
 
-@dataclass
+@dataclass(eq=False)
 class Track:
     """An emission that may go on.
 
@@ -224,7 +225,7 @@ class Tracker:
         self, box: Box, energy: float, heard: list[Track], first_frame: int
     ) -> Track | None:
         """The track that a box goes on with."""
-        density = energy / max(1, int(box.active.sum())) / box.width
+        density = energy / max(1, box.frames) / box.width
         best, best_shared = None, 0.0
         for track in self.open:
             if _sweeps_on(track, box, first_frame):
@@ -234,14 +235,14 @@ class Tracker:
             union = max(track.high, box.high) - min(track.low, box.low)
             if shared <= 0:
                 continue
-            alike = abs(10 * np.log10(max(density, 1e-9) / max(track.density, 1e-9))) < ALIKE_DB
+            alike = abs(10 * math.log10(max(density, 1e-9) / max(track.density, 1e-9))) < ALIKE_DB
             # Short bursts of one emitter look more or less wide, but their middle stays.
             apart = abs(track.low + track.high - box.low - box.high) / 2
             centred = alike and apart <= CENTRED_SHARE * min(track.width, box.width)
             same = shared >= (CENTRED_OVERLAP if centred else SAME_SHARE) * union
             part = min(box.width, track.width)
             fragment = alike and shared >= PART_SHARE * part
-            if box.width > 1.5 * track.width and (track in heard or box.active.sum() < LASTING):
+            if box.width > 1.5 * track.width and (track in heard or box.frames < LASTING):
                 fragment = False  # a flash over it
             if not (same or fragment):
                 continue
