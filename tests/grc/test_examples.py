@@ -29,6 +29,7 @@ from PyQt5.QtWidgets import QApplication
 
 from gr_tsddae import Recognizer, nets, zoo
 from gr_tsddae.data import open_dataset
+from gr_tsddae.examples import recording
 from gr_tsddae.synth.__main__ import main as synth
 from gr_tsddae.train.teach import TeachConfig, teach
 
@@ -81,7 +82,7 @@ def example(platform, tmp_path, monkeypatch):
     """A compiled example's top block, its window made, not started."""
     tops = []
 
-    def made(name: str):
+    def made(name: str, **options: object):
         out = tmp_path / "made"
         out.mkdir()
         flowgraph, path = platform.load_and_generate_flow_graph(
@@ -91,7 +92,7 @@ def example(platform, tmp_path, monkeypatch):
         assert Path(path).is_file()
         monkeypatch.syspath_prepend(str(out))
         importlib.invalidate_caches()
-        tops.append(getattr(importlib.import_module(name), name)())
+        tops.append(getattr(importlib.import_module(name), name)(**options))
         return tops[-1]
 
     yield made
@@ -350,3 +351,18 @@ def test_survey_file_finds_both_radiosondes(example):
         top.set_model("none")
         until(lambda: any(e["model"] == "none" for e in emissions))
     assert {round(e["center_hz"], -4) for e in emissions} == {-10e3, 10e3}
+
+
+def test_survey_file_takes_a_recording_of_ones_own(example, tmp_path):
+    """By options; the shipped recording under another name, as if received at 403 MHz."""
+    pytest.importorskip("pyqtgraph", reason="pyqtgraph is not installed")
+    own = tmp_path / "own.cu8"
+    own.write_bytes(Path(recording("fsk-radiosondes")).read_bytes())
+    top = example(
+        "survey_file", recording=str(own), frequency_hz=403e6, model="none", minimum_snr_db=8.0,
+        confidence=0.9,
+    )  # fmt: skip
+    emissions = listen(top, "survey", "emissions")
+    with running(top):
+        until(lambda: any(abs(e["center_hz"] - (403e6 - 10.4e3)) < 1e3 for e in emissions))
+    assert {e["model"] for e in emissions} == {"none"}

@@ -254,7 +254,6 @@ def emissions(tmp_path):
         def of(running: Example):
             running.add("keeper", "tsddae_json_publisher", address=address)
             running.content["connections"].append(["survey", "emissions", "keeper", "emissions"])
-            running.block("model")["parameters"]["value"] = '"none"'  # quicker
             return lambda: json.loads(subscriber.recv_multipart()[1])
 
         yield of
@@ -269,10 +268,13 @@ def is_station(emission: dict) -> bool:
 def test_survey_rtl_sdr(dongle, example, emissions):
     running = example("survey_rtl_sdr")
     heard = emissions(running)
-    running.start(device_args=dongle.device, frequency_hz=STATION_HZ - 400e3)
+    running.start(
+        device_args=dongle.device, frequency_hz=STATION_HZ - 400e3, sample_rate_hz=2e6,
+        gain_db=20, model="none", confidence=0.9,
+    )  # fmt: skip
     while not is_station(said := heard()):
         assert said["center_frequency_hz"] == STATION_HZ - 400e3
-    assert said["sample_rate_hz"] == 2.4e6
+    assert said["sample_rate_hz"] == 2e6 and said["model"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -285,7 +287,7 @@ def test_survey_with_a_file_for_the_radio(name, rate_hz, example, emissions, tmp
     running.replace_radio(air)
     running.block("survey")["parameters"]["overflow"] = "block"  # the file can wait
     heard = emissions(running)
-    running.start(frequency_hz=STATION_HZ + 300e3)
+    running.start(frequency_hz=STATION_HZ + 300e3, model="none")
     while not is_station(heard()):
         pass
 
