@@ -509,8 +509,11 @@ def test_a_recording_at_the_one_rate_of_a_model_is_taken_as_it_is(raw, run, one_
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (("--symbol-rate", 1e3), "wants 100000 samples per second of every signal: leave --symbol"),
-        (("--samples-per-symbol", 8), "leave --symbol-rate and --samples-per-symbol out"),
+        (
+            ("--symbol-rate", 1e3),
+            "samples per second of every signal: leave --symbol-rate out",
+        ),
+        (("--samples-per-symbol", 8), "leave --samples-per-symbol out"),
         (("--offset", 3e5), "--offset is 300000: a recording of 400000 samples per second ends"),
         (("--bandwidth", 5e5), "--bandwidth is 500000: it must be above 0 and at most"),
         (("--bandwidth", 0), "--bandwidth is 0: it must be above 0"),
@@ -521,3 +524,17 @@ def test_what_a_model_of_one_rate_cannot_use_is_refused(raw, run, one_rate_model
     assert code == 1 and message in error
     code, _, error = run(raw, "--offset", 10, model=one_rate_model.name)
     assert code == 1 and "need the sample rate: add --rate" in error
+
+
+def test_a_stream_is_resampled_for_a_model_of_one_rate(tmp_path, run, one_rate_model, monkeypatch):
+    pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
+    pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
+    signal(40_000).tofile(tmp_path / "same.cf32")
+    with (tmp_path / "same.cf32").open("rb") as pipe:
+        monkeypatch.setattr(sys, "stdin", pipe)
+        given = ("--dtype", "cf32", "--rate", 400e3, "--interval", 0.01, "--json")
+        code, out, error = run("-", *given, model=one_rate_model.name)
+    assert code == 0, error
+    live = [decisions_of(line) for line in out.splitlines()]
+    assert {d["sample_rate_hz"] for d in live} == {100e3}
+    assert sum(d["windows"] for d in live) == pytest.approx(10_000 / 128, abs=3)

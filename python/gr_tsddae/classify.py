@@ -372,11 +372,12 @@ def _signal(arguments: argparse.Namespace) -> Iterator[tuple[Capture, _Place]]:
 def _at_one_rate(capture: Capture, wanted_hz: float, arguments: argparse.Namespace) -> Capture:
     """Resample a recording, or the band of it that is asked for, to the one rate of a model."""
     rate_hz = capture.sample_rate_hz
-    if arguments.symbol_rate is not None or arguments.samples_per_symbol:
+    if arguments.samples_per_symbol:
         raise ValueError(
             f"{arguments.model} wants {wanted_hz:g} samples per second of every signal: leave "
-            "--symbol-rate and --samples-per-symbol out"
+            "--samples-per-symbol out"
         )
+    check_signal_options(arguments)
     asked = arguments.offset or arguments.bandwidth is not None
     if rate_hz is None:
         if asked:

@@ -20,6 +20,7 @@ from gr_tsddae.iq.captures import Capture
 from gr_tsddae.iq.formats.live import ended_by_ctrl_c
 from gr_tsddae.iq.sigmf.model_annotation import ModelAnnotation
 from gr_tsddae.iq.windows import cut
+from gr_tsddae.zoo.input_rate import RATE_TOLERANCE, wants_one_rate
 
 INTERVAL_S = 0.01  # of a decision: a burst of 20 ms is seen
 LONGEST_LINE_S = 1.0  # after so long, a line is printed though the label has not changed
@@ -46,7 +47,12 @@ def classify_live(capture: Capture, arguments: argparse.Namespace) -> None:
         stack.enter_context(ended_by_ctrl_c())
         rate_hz = capture.sample_rate_hz
         blocks = (iq for _, iq in capture.blocks(_READ_SAMPLES))
-        if arguments.symbol_rate is not None or arguments.bandwidth is not None:
+        card = recognizer.card
+        resampled = wants_one_rate(card) and (
+            arguments.offset
+            or (rate_hz is not None and abs(card.sample_rate_hz / rate_hz - 1) > RATE_TOLERANCE)
+        )
+        if resampled or arguments.symbol_rate is not None or arguments.bandwidth is not None:
             check_signal_options(arguments)
             rate_hz, blocks = stack.enter_context(
                 conditioned(

@@ -28,6 +28,7 @@ from gr_tsddae.command import (
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.iq.formats.live import LiveCapture
 from gr_tsddae.zoo import add_model_option, find, read_card
+from gr_tsddae.zoo.input_rate import wants_one_rate
 
 
 def condition_capture(
@@ -211,6 +212,13 @@ def check_signal_options(arguments: argparse.Namespace) -> None:
         ModelError: If the model's card cannot be read.
     """
     card = read_card(find(arguments.model))
+    if wants_one_rate(card) and not arguments.samples_per_symbol:
+        if arguments.symbol_rate is not None:
+            raise ValueError(
+                f"{card.name} wants {card.sample_rate_hz:g} samples per second of every signal: "
+                "leave --symbol-rate out"
+            )
+        return
     if arguments.samples_per_symbol or not card.bandwidth_multiple:
         if arguments.symbol_rate is None:
             wants = arguments.samples_per_symbol or card.samples_per_symbol

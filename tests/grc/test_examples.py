@@ -162,6 +162,18 @@ def test_loopback_names_what_is_chosen(example):
         until(lambda: settled(decisions, "noise"))
 
 
+def test_lte_replay_names_lte(example):
+    """A real recording of 1.92 MS/s, brought to the 10 MS/s that the model wants."""
+    top = example("lte_replay")
+    decisions = listen(top, "classifier", "decisions")
+    with running(top):
+        until(lambda: len(decisions) >= 12)
+    labels = [d["label"] for d in decisions]
+    assert labels.count("LTE") > len(labels) / 2, labels
+    assert decisions[0]["model"] == "wtc-small"
+    assert decisions[0]["sample_rate_hz"] == pytest.approx(10e6)
+
+
 @pytest.mark.parametrize(
     ("name", "chooser", "values"),
     [("loopback", "set_modulation", range(9)), ("record_teach_reload", "set_kind", range(3))],
