@@ -41,8 +41,10 @@ def spoken(command: Any, arguments: list[str]) -> tuple[Any, str]:
 
 def power_of(path: Path, row: dict[str, str], decisions: list[dict[str, Any]]) -> np.ndarray:
     """Measure the power of the recording in the stretch of each decision, (n,)."""
-    options = {"dtype": row["dtype"], "sample_rate_hz": float(row["sample_rate_hz"])}
-    with open_capture(path, **(options if row["dtype"] else {})) as capture:
+    options: dict[str, Any] = {}
+    if row["dtype"]:
+        options = {"dtype": row["dtype"], "sample_rate_hz": float(row["sample_rate_hz"])}
+    with open_capture(path, **options) as capture:
         power = np.abs(capture.read(0, capture.sample_count)) ** 2
         total = np.concatenate(([0.0], np.nancumsum(power, dtype=np.float64)))
         ratio = capture.sample_rate_hz / decisions[0]["sample_rate_hz"]
