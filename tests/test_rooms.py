@@ -39,7 +39,7 @@ ALLOWED = {
         "inference", "survey", "data", "zoo", "iq", "bindings", "files", "labels", "missing",
     },
     "condition": {"command", "zoo", "iq", "blocks", "files"},
-    "classify_live": {"command", "condition", "inference", "iq", "files"},
+    "classify_live": {"command", "condition", "inference", "iq", "files", "zoo"},
     "classify": {
         "classify_live", "command", "condition", "inference", "survey", "zoo", "report", "iq",
         "files", "progress",

@@ -134,7 +134,7 @@ def _input(card: Card) -> str:
         return f"{card.bandwidth_multiple:g} x bandwidth"
     if card.samples_per_symbol:
         return f"{card.samples_per_symbol:g} samples/symbol"
-    return f"{card.sample_rate_hz:g} Hz" if card.sample_rate_hz else "that of training"
+    return f"{card.sample_rate_hz / 1e3:g} kS/s" if card.sample_rate_hz else "that of training"
 
 
 def _accuracy(card: Card) -> str:
