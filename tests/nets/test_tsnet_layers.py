@@ -228,7 +228,7 @@ def test_step_embedding_is_a_sinusoid_and_an_mlp(fill):
 @torch.no_grad()
 def test_input_projection_of_the_base_size_sees_one_sample_per_token(fill):
     """Eq. 8: a convolution with kernel 1 is one matrix for every sample."""
-    projection = fill(InputProjection(SIZES["base"]))
+    projection = fill(InputProjection(SIZES["base"], rows=2))
     rows = torch.sin(torch.arange(2 * 2 * 16, dtype=torch.float32)).view(2, 2, 16)
     wanted = rows.transpose(1, 2) @ projection.conv.weight[..., 0].T + projection.conv.bias
     torch.testing.assert_close(projection(rows), wanted, rtol=1e-5, atol=1e-6)
@@ -238,7 +238,7 @@ def test_input_projection_of_the_base_size_sees_one_sample_per_token(fill):
 @torch.no_grad()
 def test_input_projection_sees_every_sample_once_its_stride_says_so(size, fill):
     config = SIZES[size]
-    projection = fill(InputProjection(config))
+    projection = fill(InputProjection(config, rows=2))
     silent = projection(torch.zeros(1, 2, 64))
     assert silent.shape == (1, config.tokens(64), config.width)
     for sample in range(64):

@@ -50,6 +50,8 @@ def rows_of(
         Rows in time, float32 (B, `time_rows`, L), and in frequency, (B, `spectrum_rows`, L).
     """
     transformed = transform(rows)
+    if not (config.derived or config.lags):
+        return rows, transformed
     time, frequency = [rows], [transformed]
     if config.derived:
         more_time, more_frequency = _derived(rows, transformed, transform)
