@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gr_tsddae.survey.detection import short
 
-LINES = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40)
+NUMBERS = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
+LINES = st.lists(NUMBERS, min_size=1, max_size=40)
 
 
 @given(LINES, st.floats(0, 1))

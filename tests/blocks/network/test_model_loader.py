@@ -59,7 +59,7 @@ def test_an_engine_is_asked_for_where_networks_have_one():
 
 
 @pytest.mark.parametrize(
-    ("model", "reason"), [("broken", "cut short"), ("long", "windows of 1024 samples.*cuts 128")]
+    ("model", "reason"), [("broken", "cut short"), ("long", "windows have 1024 samples.*cuts 128")]
 )
 def test_a_model_that_cannot_be_used_is_said_and_not_given(model, reason):
     loader = ModelLoader()

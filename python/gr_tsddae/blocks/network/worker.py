@@ -27,7 +27,13 @@ from gr_tsddae.iq.receiver_time import unix_time_s
 
 log = logging.getLogger(__name__)
 
-_SWITCHES = ("paused", "estimate_snr")  # parameters that are on or off
+# Parameters of the blocks of this package; a block from outside checks its own.
+_SWITCHES = frozenset({"paused", "estimate_snr"})  # on or off
+_NUMBERS = frozenset({
+    "gate_dbfs", "sample_rate_hz", "center_frequency_hz", "symbol_rate_hz", "bandwidth_hz",
+    "decision_interval_s", "confidence_threshold", "max_latency_ms", "threshold", "learn_s",
+    "learn", "false_alarm_rate", "snr_db", "minimum_snr_db",
+})  # fmt: skip
 
 TAKE_TIMEOUT_S = 0.2  # how soon the worker notices that it is to stop, when nothing comes
 
@@ -332,6 +338,6 @@ def _fitting(name: str, value: Any) -> Any:
     """
     if name in _SWITCHES:
         return as_switch(value)
-    if name == "model" or (name == "learn" and value is True):
+    if name not in _NUMBERS or (name == "learn" and value is True):
         return value
     return as_number(value)

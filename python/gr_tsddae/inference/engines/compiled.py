@@ -54,9 +54,7 @@ class CompiledTSNet(nn.Module):
         limit = "recompile_limit" if hasattr(dynamo, "recompile_limit") else "cache_size_limit"
         with dynamo.patch({limit: 256}):
             for batch in sorted(self._batches):
-                rows = torch.randn(
-                    batch, 2, folded.window_samples, device=device
-                )
+                rows = torch.randn(batch, 2, folded.window_samples, device=device)
                 self._compiled(*(part.to(folded.dtype) for part in folded.seen(rows)))
         return self
 
