@@ -13,6 +13,7 @@ from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.synth.__main__ import main
 from gr_tsddae.synth.scene import SCENES, make_scene
 from gr_tsddae.synth.scene.files import read_truth, write_scene
+from gr_tsddae.synth.scene.render import Scene, Truth
 
 RATE_HZ = 250e3
 
@@ -118,3 +119,13 @@ def test_a_recording_without_truth_is_refused(tmp_path):
     meta.write_text(json.dumps({"global": {}, "captures": [], "annotations": []}))
     with pytest.raises(ValueError, match="holds no truth"):
         read_truth(meta)
+
+
+def test_a_carrier_is_written_with_a_box_and_read_without_width(tmp_path):
+    carrier = Truth("carrier", 0.0, 0.5, 20e3, 20e3, 12.0, ((0.0, 0.5),), {})
+    made = Scene(np.zeros(125_000, np.complex64), RATE_HZ, (carrier,))
+    meta = write_scene(made, tmp_path / "one")
+    with open_capture(meta) as capture:
+        assert capture.annotations[0].band_hz == (19_500.0, 20_500.0)
+        assert not capture.faults
+    assert read_truth(meta) == [carrier]

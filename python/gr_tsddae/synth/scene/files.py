@@ -8,7 +8,7 @@ import numpy as np
 
 from gr_tsddae.files import creating
 from gr_tsddae.iq.sigmf.write import annotation_text, meta_path, new_global, write_metadata
-from gr_tsddae.synth.scene.render import Scene, Truth
+from gr_tsddae.synth.scene.render import CARRIER_BANDWIDTH_HZ, Scene, Truth
 
 DATATYPES = {"cu8": "cu8", "cf32": "cf32_le"}
 
@@ -49,11 +49,13 @@ def write_scene(scene: Scene, path: Path, datatype: str = "cu8") -> Path:
 def _annotation(truth: Truth, scene: Scene) -> dict:
     first = min(round(truth.start_s * scene.rate_hz), len(scene.iq) - 1)
     last = min(round(truth.stop_s * scene.rate_hz), len(scene.iq))
+    # No box is without width: a carrier gets the band in which its SNR is meant.
+    beside_hz = 0.0 if truth.bandwidth_hz else CARRIER_BANDWIDTH_HZ / 2
     return {
         "core:sample_start": first,
         "core:sample_count": max(1, last - first),
-        "core:freq_lower_edge": truth.low_hz,
-        "core:freq_upper_edge": truth.high_hz,
+        "core:freq_lower_edge": truth.low_hz - beside_hz,
+        "core:freq_upper_edge": truth.high_hz + beside_hz,
         "core:label": truth.label,
         "tsddae:snr_db": truth.snr_db,
         "tsddae:bursts_s": [list(burst) for burst in truth.bursts],
@@ -83,13 +85,16 @@ def read_truth(meta: Path) -> list[Truth]:
 def _truth(note: dict, rate_hz: float, center_hz: float) -> Truth:
     start_s = note["core:sample_start"] / rate_hz
     stop_s = start_s + note["core:sample_count"] / rate_hz
+    low_hz, high_hz = note["core:freq_lower_edge"], note["core:freq_upper_edge"]
+    if note["core:label"] == "carrier":
+        low_hz = high_hz = (low_hz + high_hz) / 2
     known = ("tsddae:snr_db", "tsddae:bursts_s")
     return Truth(
         note["core:label"],
         start_s,
         stop_s,
-        note["core:freq_lower_edge"] - center_hz,
-        note["core:freq_upper_edge"] - center_hz,
+        low_hz - center_hz,
+        high_hz - center_hz,
         note["tsddae:snr_db"],
         tuple((start, stop) for start, stop in note.get("tsddae:bursts_s", [(start_s, stop_s)])),
         {
