@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 SOURCE_SAMPLES = 4096  # N: of a transmission, before the receiver cuts a window out of it
+MOST_WINDOW_SAMPLES = 1024  # L: of a window, which the receiver draws at a lower sample rate
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draws windows of the air recipe: what transmitters send, as receivers cut it out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 
 from gr_tsddae.iq.windows import to_rows
 from gr_tsddae.labels import NOISE
 from gr_tsddae.synth.air import analogue, chirps, keyed, linear, multicarrier
-from gr_tsddae.synth.air.dice import SOURCE_SAMPLES, Dice, Transmission
+from gr_tsddae.synth.air.dice import MOST_WINDOW_SAMPLES, SOURCE_SAMPLES, Dice, Transmission
 from gr_tsddae.synth.air.outliers import LEARNED
 from gr_tsddae.synth.air.receiver import receive
 from gr_tsddae.synth.modulators import check_labels
 
 Draw = Callable[[Dice], Transmission]
-MOST_WINDOW_SAMPLES = 1024
 OUTLIER = -1  # label of windows that belong to no class
 
 
@@ -51,13 +51,14 @@ CLASSES = tuple(SENDERS)
 
 
 def draw_windows(
-    senders: list[Draw],
+    senders: Sequence[Callable[[Dice], Any]],
     which: torch.Tensor,
     snr_db: torch.Tensor,
     *,
     window_samples: int,
     generator: torch.Generator,
     together: int = 1,
+    receive: Callable[[Any, torch.Tensor, int, Dice], torch.Tensor] = receive,
 ) -> torch.Tensor:
     """Draw windows of given senders.
 
@@ -68,10 +69,19 @@ def draw_windows(
         window_samples: L, at most 1024.
         generator: source of all randomness.
         together: windows in turn that are of one emission.
+        receive: takes what a sender sends, its SNR, L and the dice; returns windows.
 
     Returns:
         Windows, float32 (B, 2, L), mean power near 1.
+
+    Raises:
+        ValueError: when L is too long.
     """
+    if window_samples > MOST_WINDOW_SAMPLES:
+        raise ValueError(
+            f"window_samples is {window_samples}: windows of this recipe have at most "
+            f"{MOST_WINDOW_SAMPLES} samples"
+        )
     rows = torch.empty(len(which), 2, window_samples, device=generator.device)
     for number in which.unique().tolist():
         mine = (which == number).nonzero().squeeze(1)
@@ -104,18 +114,12 @@ def draw(
     Raises:
         ValueError: when a label is no class, lengths differ, or L is too long.
     """
-    if window_samples > MOST_WINDOW_SAMPLES:
-        raise ValueError(
-            f"window_samples is {window_samples}: windows of the air have at most "
-            f"{MOST_WINDOW_SAMPLES} samples"
-        )
     known = torch.where(label == OUTLIER, 0, label)
     check_labels(known, CLASSES, snr_db=snr_db)
     strange = torch.randint(len(LEARNED), label.shape, generator=generator, device=generator.device)
     which = torch.where(label == OUTLIER, len(CLASSES) + strange, label)
-    senders = [*SENDERS.values(), *LEARNED.values()]
     return draw_windows(
-        senders,
+        [*SENDERS.values(), *LEARNED.values()],
         which,
         snr_db,
         window_samples=window_samples,

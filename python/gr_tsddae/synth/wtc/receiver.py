@@ -6,14 +6,13 @@ import math
 import torch
 import torch.nn.functional as F
 
-from gr_tsddae.synth.air.dice import SOURCE_SAMPLES, Dice
+from gr_tsddae.synth.air.dice import MOST_WINDOW_SAMPLES, SOURCE_SAMPLES, Dice
 from gr_tsddae.synth.air.receiver import burst, digitised, interpolated, lively
 from gr_tsddae.synth.wtc.symbols import Sent
 
 # A channel of DVB-T and one of LTE of 10 MHz lie within it, with their edges. A window of 1024
 # samples lasts 102 us: one symbol of LTE is 67 us long, one of Wi-Fi 3.2 us.
 RATE_HZ = 10e6
-MOST_WINDOW_SAMPLES = 1024
 MOST_SOURCE_RATE_HZ = 0.94 * SOURCE_SAMPLES * RATE_HZ / MOST_WINDOW_SAMPLES
 RECEIVERS_HZ = (1.2e6, 8.0e6)  # width of the band of slower ones, whose samples are resampled
 POWER_SAMPLES = 16  # over which power is averaged, to tell where a transmitter is on

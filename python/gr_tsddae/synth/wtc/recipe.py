@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from gr_tsddae.iq.windows import to_rows
 from gr_tsddae.labels import NOISE
 from gr_tsddae.synth.air.dice import SOURCE_SAMPLES, Dice
+from gr_tsddae.synth.air.recipe import draw_windows
 from gr_tsddae.synth.modulators import check_labels
 from gr_tsddae.synth.wtc.dvbt import dvbt
 from gr_tsddae.synth.wtc.lte import lte
 from gr_tsddae.synth.wtc.others import other
-from gr_tsddae.synth.wtc.receiver import MOST_WINDOW_SAMPLES, RATE_HZ, receive
+from gr_tsddae.synth.wtc.receiver import RATE_HZ, receive
 from gr_tsddae.synth.wtc.symbols import Sent
 from gr_tsddae.synth.wtc.wifi import wifi
 
@@ -55,16 +55,12 @@ def draw(
     Raises:
         ValueError: when a label is no class, lengths differ, or L is too long.
     """
-    if window_samples > MOST_WINDOW_SAMPLES:
-        raise ValueError(
-            f"window_samples is {window_samples}: windows of technologies have at most "
-            f"{MOST_WINDOW_SAMPLES} samples"
-        )
     check_labels(label, CLASSES, snr_db=snr_db)
-    rows = torch.empty(len(label), 2, window_samples, device=generator.device)
-    for number in label.unique().tolist():
-        mine = (label == number).nonzero().squeeze(1)
-        dice = Dice(len(mine), generator)
-        sent = SENDERS[CLASSES[number]](dice)
-        rows[mine] = to_rows(receive(sent, snr_db[mine, None], window_samples, dice))
-    return rows
+    return draw_windows(
+        list(SENDERS.values()),
+        label,
+        snr_db,
+        window_samples=window_samples,
+        generator=generator,
+        receive=receive,
+    )
