@@ -74,8 +74,11 @@ bool window_batcher_impl::stop()
 
 bool window_batcher_impl::stream_ended() const
 {
+    // closed() first: stop(), on another thread, keeps the answer before it closes the
+    // ring.
+    const bool closed = d_ring->closed();
     const auto scheduled = detail();
-    return d_stream_ended || (scheduled && scheduled->done() && !d_ring->closed());
+    return d_stream_ended || (scheduled && scheduled->done() && !closed);
 }
 
 int window_batcher_impl::work(int noutput_items,
