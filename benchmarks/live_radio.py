@@ -14,7 +14,6 @@ wrong. Writes benchmarks/results/live_radio.json.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import sys
 import time
@@ -28,10 +27,9 @@ from gnuradio.filter import firdes
 
 from dongle import Dongle
 from gr_tsddae import blocks as tsddae
-from gr_tsddae.bench.machine import describe
 from gr_tsddae.bench.stream import adds_up
-from gr_tsddae.files import write_json
 from gr_tsddae.iq.captures import open_capture
+from verdict import conclude
 
 RATE_TOLERANCE = 0.01
 SETTLE_S = 2.0
@@ -181,21 +179,13 @@ def main() -> int:
             model=given.model,
         )
         measured = measure(dongle, flowgraph, seconds=given.seconds)
-    found = faults(measured, truth=given.truth)
     result = {
-        "machine": describe("cpu"),
         "recording": given.recording.name,
         "truth": given.truth,
         **measured,
-        "faults": found,
+        "faults": faults(measured, truth=given.truth),
     }
-    print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
-    path = Path(__file__).parent / "results" / "live_radio.json"
-    write_json(path, result)
-    print(f"wrote {path}")
-    for fault in found:
-        print(f"WRONG: {fault}", file=sys.stderr)
-    return 1 if found else 0
+    return conclude("live_radio", result)
 
 
 if __name__ == "__main__":

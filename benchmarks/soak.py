@@ -15,10 +15,8 @@ sample is unaccounted for. Writes benchmarks/results/soak.json.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pmt
@@ -27,9 +25,9 @@ from PyQt5 import Qt
 
 from gr_tsddae import Recognizer
 from gr_tsddae import blocks as tsddae
-from gr_tsddae.bench.machine import describe, memory_mib
+from gr_tsddae.bench.machine import memory_mib
 from gr_tsddae.bench.stream import adds_up
-from gr_tsddae.files import write_json
+from verdict import conclude
 
 WINDOW_SAMPLES = 128
 SAMPLE_INTERVAL_S = 0.5
@@ -186,7 +184,6 @@ def main() -> int:
     counters = flowgraph.classifier.counters()
     figures, found = judged(recorded, counters)
     result = {
-        "machine": describe("cpu"),
         "model": given.model,
         "minutes": given.minutes,
         "overload": given.overload,
@@ -197,16 +194,11 @@ def main() -> int:
         "counters": counters,
         "faults": found,
     }
-    print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
     # A hundred points are enough to see a slope.
     step = max(1, len(recorded["time_s"]) // 100)
-    result["recorded"] = {name: values[::step] for name, values in recorded.items()}
-    path = Path(__file__).parent / "results" / "soak.json"
-    write_json(path, result)
-    print(f"wrote {path}")
-    for fault in found:
-        print(f"WRONG: {fault}", file=sys.stderr)
-    return 1 if found else 0
+    return conclude(
+        "soak", result, recorded={name: values[::step] for name, values in recorded.items()}
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import bisect
-import json
 import os
 import resource
 import sys
@@ -35,11 +34,11 @@ from gnuradio import blocks, gr
 
 from dongle import Dongle
 from gr_tsddae import blocks as tsddae
-from gr_tsddae.bench.machine import describe, memory_mib
-from gr_tsddae.files import write_json
+from gr_tsddae.bench.machine import memory_mib
 from gr_tsddae.survey import DEFAULT_MODEL
 from gr_tsddae.synth.scene import SCENES, make_scene
 from gr_tsddae.synth.scene.files import write_scene
+from verdict import conclude
 
 CENTER_HZ = 433.92e6
 RETUNE_HZ = 200e3  # up, and then down again
@@ -248,7 +247,6 @@ def main() -> int:
             recorded = run(flowgraph, seconds, 0.0)
         cores = (_cpu_s() - cpu_s) / seconds
     result = {
-        "machine": describe("cpu"),
         **{name: getattr(given, name) for name in ("model", "rate", "recipe", "seed", "minutes")},
         "retune_s": given.retune_s,
         "load_before": round(load, 2),
@@ -258,12 +256,8 @@ def main() -> int:
     result["surveyed_s"] = round(surveyed_s, 1)
     result["cpu_s_per_s"] = round(cores * seconds / max(surveyed_s, 1e-9), 3)
     result["faults"] = faults(result)
-    print(json.dumps({k: v for k, v in result.items() if k != "machine"}, indent=1))
     kind = "_dongle" if given.dongle else "_flat_out" if given.flat_out else ""
-    write_json(Path(__file__).parent / "results" / f"survey_live{kind}.json", result)
-    for fault in result["faults"]:
-        print(f"WRONG: {fault}", file=sys.stderr)
-    return 1 if result["faults"] else 0
+    return conclude(f"survey_live{kind}", result)
 
 
 if __name__ == "__main__":

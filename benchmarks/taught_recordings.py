@@ -8,10 +8,7 @@ these. A class with one recording is judged on other moments of it, which is sai
     python benchmarks/taught_recordings.py --root DIR --json benchmarks/results/taught.json
 """
 
-import argparse
-import csv
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,10 +16,12 @@ from typing import Any
 
 from gr_tsddae import zoo
 from gr_tsddae.bench.machine import describe
+from gr_tsddae.files import write_json
 from gr_tsddae.inference.metrics import rounded
 from gr_tsddae.labels import NOISE
 from gr_tsddae.train.teach import TeachConfig, teach
 from gr_tsddae.train.windows.on_air import cut_recordings
+from listed import parser_of, rows_there
 
 TABLE = Path(__file__).with_name("taught_recordings.csv")
 
@@ -71,21 +70,14 @@ def table(found: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--root", type=Path, required=True, help="what paths start from")
-    parser.add_argument("--table", type=Path, default=TABLE)
+def main() -> None:
+    parser = parser_of(__doc__, TABLE)
     parser.add_argument("--base", default="air-small")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--epochs", type=int, default=TeachConfig.epochs)
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
-    with arguments.table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    there = [row for row in rows if (arguments.root / row["path"]).exists()]
-    if not there:
-        print(f"{arguments.root} holds none of the {len(rows)} recordings", file=sys.stderr)
-        return 1
+    there = rows_there(arguments)
     started = time.process_time()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "captures"
@@ -123,11 +115,10 @@ def main() -> int:
         "cpu_s": round(time.process_time() - started),
         "machine": describe(),
     }
-    arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+    write_json(arguments.json, result)
     print(*table(found), sep="\n")
     print(json.dumps(result["other_recordings"]))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

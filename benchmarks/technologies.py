@@ -8,13 +8,10 @@ and what it is. `classify` decides about every window; those in bursts are poole
     python benchmarks/technologies.py --root DIR --json benchmarks/results/technologies.json
 """
 
-import argparse
 import collections
 import contextlib
-import csv
 import io
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +19,11 @@ import numpy as np
 
 from gr_tsddae import classify, zoo
 from gr_tsddae.bench.machine import describe
+from gr_tsddae.files import write_json
 from gr_tsddae.inference.decision import pooled
 from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.survey import __main__ as survey
+from listed import parser_of, rows_there
 
 TABLE = Path(__file__).with_name("technologies.csv")
 DECISION_S = 0.01
@@ -124,20 +123,14 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--root", type=Path, required=True, help="what paths start from")
-    parser.add_argument("--table", type=Path, default=TABLE)
+def main() -> None:
+    parser = parser_of(__doc__, TABLE)
     parser.add_argument("--model", default="wtc-small")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    with arguments.table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    there = [row for row in rows if (arguments.root / row["path"]).exists()]
-    if not there:
-        print(f"{arguments.root} holds none of the {len(rows)} recordings", file=sys.stderr)
-        return 1
-    found = [judged(arguments.root / row["path"], row, arguments.model) for row in there]
+    found = [
+        judged(arguments.root / row["path"], row, arguments.model) for row in rows_there(arguments)
+    ]
     print(*table(found), sep="\n")
     card = zoo.read_card(zoo.find(arguments.model))
     result = {
@@ -150,9 +143,8 @@ def main() -> int:
     for name, counts in result["by_technology"].items():
         print(name, json.dumps(counts))
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
-    return 0
+        write_json(arguments.json, result)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
