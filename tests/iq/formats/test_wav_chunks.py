@@ -99,6 +99,79 @@ def test_a_size_of_samples_that_contradicts_their_bits_is_told(tmp_path, wrong, 
         np.testing.assert_allclose(capture.read(0, 1000), IQ, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (riff(fmt(), chunk(b"data", PCM)) + b"\0" * 512, "has 512 bytes behind its chunk 'data'"),
+        (riff(fmt(), chunk(b"data", PCM), b"\0" * 96), "has 96 bytes behind its chunk 'data'"),
+        (riff(fmt(), chunk(b"data", PCM)) + b"\1\2\3" * 9, "has 27 bytes behind its chunk 'data'"),
+        (riff(fmt(), chunk(b"data", PCM)) + b"TAG" + b"\xff" * 125, "has 128 bytes behind"),
+        (riff(fmt(), chunk(b"data", PCM), chunk(b"LIST", b"INFO")) + b"\1\2\3",
+         "has 3 bytes behind its chunk 'LIST'"),
+        (riff(fmt(), chunk(b"data", PCM), b"\xff" * 7, chunk(b"LIST", b"INFO")),
+         "has 7 bytes behind its chunk 'data'"),
+        (riff(fmt(), b"\xff" * 30, chunk(b"data", PCM)), "has 30 bytes behind its chunk 'fmt'"),
+        (riff(fmt(), b"it is data: " * 4, chunk(b"data", PCM)), "48 bytes behind its chunk 'fmt'"),
+        (riff(fmt(), b"\xff" * 30, chunk(b"data", PCM, 0xFFFFFFFF)), "has 30 bytes behind its"),
+        (riff(fmt(), chunk(b"LIST", b"x" * 20, 10), chunk(b"data", PCM)), "has 10 bytes behind"),
+        (riff(fmt(), chunk(b"LIST", b"x" * 20, 10**6), chunk(b"data", PCM)),
+         "names 1000000 bytes in its chunk 'LIST', in which another begins"),
+        (riff(fmt(), chunk(b"data", PCM[:2000]), b"\xff" * 9, chunk(b"data", PCM[2000:])),
+         "has 9 bytes behind its chunk 'data'"),
+        (2 * riff(fmt(), chunk(b"data", PCM)), "is followed by another WAV file of 4044 bytes"),
+    ],
+)  # fmt: skip
+def test_what_belongs_to_no_chunk_is_told_and_is_no_sample(tmp_path, content, told):
+    with open_bytes(tmp_path, content) as capture:
+        assert capture.sample_count == 1000
+        assert len(capture.faults) == 1 and told in capture.faults[0]
+        np.testing.assert_allclose(capture.read(0, 1000), IQ, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [400, 3600])
+def test_samples_behind_a_size_that_is_too_small_are_read(tmp_path, size):
+    """Of a recorder that was killed after it had written a size once."""
+    with open_bytes(tmp_path, riff(fmt(), chunk(b"data", PCM, size))) as capture:
+        assert capture.sample_count == 1000
+        assert f"names {size} bytes of samples, and 4000 are there" in capture.faults[0]
+
+
+def test_a_chunk_with_a_name_of_no_letters_is_passed_over(tmp_path):
+    foreign = chunk(b"\1\0\xff\0", b"data" + bytes(16))
+    for content in (riff(fmt(), foreign, chunk(b"data", PCM)),
+                    riff(fmt(), chunk(b"data", PCM), foreign)):  # fmt: skip
+        with open_bytes(tmp_path, content) as capture:
+            assert (capture.sample_count, capture.faults) == (1000, ())
+
+
+@pytest.mark.parametrize("more", [b"", b"\0\0", struct.pack("<HHIH", 22, 0, 3, 0) + bytes(14)])
+@pytest.mark.parametrize(
+    ("name", "bits", "kind"),
+    [("ci16", 16, "PCM"), ("ci32", 32, "PCM"), ("cf32", 32, "float"), ("cf64", 64, "float")],
+)
+def test_an_extensible_header_without_its_second_part(tmp_path, more, name, bits, kind):
+    content = riff(fmt(0xFFFE, bits, more=more), chunk(b"data", stored(IQ, name)))
+    with open_bytes(tmp_path, content) as capture:
+        assert capture.faults == () and f"it is taken for {kind}" in capture.notes[0]
+        np.testing.assert_allclose(capture.read(0, 1000), IQ, atol=1e-4)
+
+
+@pytest.mark.parametrize("level", [1.0, 1e-3, 1e-6])
+def test_weak_samples_of_32_bits_are_told_apart(tmp_path, level):
+    for name in ("ci32", "cf32"):
+        content = riff(fmt(0xFFFE, 32), chunk(b"data", stored(level * IQ, name)))
+        with open_bytes(tmp_path, content) as capture:
+            np.testing.assert_allclose(capture.read(0, 1000) / level, IQ, atol=1e-3)
+
+
+def test_a_header_without_bits(tmp_path):
+    """Of 14 bytes, from before WAV had a field for them."""
+    short = chunk(b"fmt ", struct.pack("<HHIIH", 1, 2, 250_000, 1_000_000, 4))
+    with open_bytes(tmp_path, riff(short, chunk(b"data", PCM))) as capture:
+        assert (capture.sample_count, capture.faults) == (1000, ())
+        np.testing.assert_allclose(capture.read(0, 1000), IQ, atol=1e-4)
+
+
 def test_a_chunk_that_the_file_ends_in_is_told(tmp_path):
     capture = open_bytes(tmp_path, riff(fmt(), chunk(b"data", PCM), chunk(b"LIST", b"abc", 4000)))
     assert capture.sample_count == 1000

@@ -5,7 +5,7 @@ The chunks are walked here, not by a library, because only the place of the samp
 `Capture` reads them. RIFF, RF64, BW64 and W64 differ in the size of their size fields, and RIFX has
 big-endian numbers. Some recorders write many `data` chunks (KiwiSDR), a data size of 0 or
 0xFFFFFFFF (one that was killed), one that overflowed at 4 GiB, or no padding behind chunks of odd
-size: all samples that are there are joined.
+size: all samples that are there are joined. Bytes that belong to no chunk are told and left out.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ SUFFIXES = (".wav", ".w64", ".rf64", ".bw64")
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _SIZE_UNKNOWN = (0, 0xFFFFFFFF)
 _MAY_BE_CUT = (b"data", b"LIST")  # as the last chunk of a file
+_KINDS = (b"RIFF", b"RF64", b"BW64", b"RIFX")
 _USUAL = {b"fmt ", b"data", b"LIST", b"auxi"}  # in files of most programs
 _CHUNK_LIMIT_BYTES = 1 << 16  # more than is read of any chunk but the samples
+_JUNK_LIMIT_BYTES = 1 << 16  # most that lies between two chunks, or behind the last
 _YEARS = range(1970, 2200)  # of a recording; a number outside shows that a chunk holds no time
 _W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 
@@ -62,7 +64,8 @@ class _Layout(NamedTuple):
     Attributes:
         order: Of the bytes in a number, for `struct`: "<" or ">".
         wide: Whether names have 16 bytes and sizes 8, as in W64.
-        large: Sizes that `ds64` gives for chunks whose own size field is 0xFFFFFFFF, by name.
+        large: Sizes that `ds64` gives for chunks whose own size field is 0xFFFFFFFF, by name; that
+            of the whole file is under RIFF, whatever says it.
         seen: Names of chunks that came.
     """
 
@@ -102,6 +105,11 @@ def open_wav(path: Path) -> Capture:
             f"{path} has {channels} channels where IQ has 2 (I left, Q right) and a real signal 1; "
             "record IQ, or extract the channels of one receiver"
         )
+    notes = ()
+    if tag == _EXTENSIBLE:
+        tag = _guess_tag(path, bits, *chunks.data[0], "<>"[chunks.big_endian])
+        kind = "float" if tag == _FLOAT else "PCM"
+        notes = (f"{path} does not say whether it is PCM or float: it is taken for {kind}",)
     if (tag, bits) not in _FORMATS:
         raise CaptureFormatError(
             f"{path} stores {bits}-bit samples of WAV format {tag}, which is not supported; "
@@ -110,10 +118,9 @@ def open_wav(path: Path) -> Capture:
     name, sample_format = _FORMATS[tag, bits]
     if chunks.big_endian:
         sample_format = sample_format.big_endian()
-    notes = ()
     if channels == 1:
         sample_format = replace(sample_format, is_real=True)
-        notes = (f"{path} has one channel: its real samples become their analytic signal",)
+        notes += (f"{path} has one channel: its real samples become their analytic signal",)
     if not rate_hz:
         chunks.faults.append(f"{path} names a sample rate of 0 Hz, which is ignored")
     starts, sizes = zip(*chunks.data, strict=True)
@@ -167,12 +174,29 @@ def _walk(file: BinaryIO, file_bytes: int, path: Path) -> _Chunks:
                 )
             chunks.data.append((start, there))
             size = there
-        if start + size > file_bytes:
-            what = name.decode("latin-1").strip()
-            chunks.faults.append(f"{path} ends inside its chunk {what!r} of {size} bytes")
+        elif name in _KINDS:
+            chunks.faults.append(
+                f"{path} is followed by another WAV file of {size + 8} bytes, which is left out"
+            )
         layout.seen.add(name)
-        end = _end(file, start, size, file_bytes, layout)
-        file.seek(min(end, file_bytes))  # a size may be beyond every file
+        what = name.decode("latin-1").strip()
+        end = min(_end(file, start, size, file_bytes, layout), file_bytes)
+        is_cut = start + size > file_bytes
+        if is_cut and not chunks.data:  # perhaps its size is wrong
+            end = start
+        at = _next_at(file, end, file_bytes, layout)
+        if is_cut:
+            told = f"ends inside its chunk {what!r} of {size} bytes"
+            if at not in (None, file_bytes):
+                told = f"names {size} bytes in its chunk {what!r}, in which another begins"
+            chunks.faults.append(f"{path} {told}")
+        elif at != end:
+            junk_bytes = (at or file_bytes) - end
+            chunks.faults.append(
+                f"{path} has {junk_bytes} bytes behind its chunk {what!r} that belong to no chunk, "
+                "which are left out"
+            )
+        file.seek(at or file_bytes)
     return chunks
 
 
@@ -181,17 +205,18 @@ def _layout(file: BinaryIO, path: Path) -> _Layout:
     file.seek(0)
     head = file.read(16)
     if head == _W64_RIFF:
+        (size,) = struct.unpack("<Q", file.read(8))
         file.seek(40)
-        return _Layout("<", True, {}, set())
-    kinds = (b"RIFF", b"RF64", b"BW64", b"RIFX")
-    if head[:4] not in kinds or (len(head) >= 12 and head[8:12] != b"WAVE"):
+        return _Layout("<", True, {b"RIFF": size - 8}, set())
+    if head[:4] not in _KINDS or (len(head) >= 12 and head[8:12] != b"WAVE"):
         raise CaptureDamagedError(
             f"{path} is not a WAV file in spite of its name; rename it and give dtype= if it is "
             "raw IQ"
         )
-    struct.unpack("<12s", head[:12])
+    order = ">" if head[:4] == b"RIFX" else "<"
+    size, _ = struct.unpack(order + "4xI4s", head[:12])
     file.seek(12)
-    return _Layout(">" if head[:4] == b"RIFX" else "<", False, {}, set())
+    return _Layout(order, False, {b"RIFF": size}, set())
 
 
 def _next_chunk(file: BinaryIO, file_bytes: int, layout: _Layout) -> tuple[bytes, int, int] | None:
@@ -206,10 +231,10 @@ def _next_chunk(file: BinaryIO, file_bytes: int, layout: _Layout) -> tuple[bytes
 
 
 def _large_sizes(ds64: bytes) -> dict[bytes, int]:
-    """Return the sizes that a `ds64` chunk gives: of `data`, and of the chunks in its table."""
-    (data_bytes,) = struct.unpack_from("<Q", ds64, 8)
+    """Return the sizes that a `ds64` chunk gives: of all, of `data`, and those in its table."""
+    file_bytes, data_bytes = struct.unpack_from("<QQ", ds64)
     table = ds64[28 : len(ds64) - (len(ds64) - 28) % 12]
-    return {b"data": data_bytes, **dict(struct.iter_unpack("<4sQ", table))}
+    return {b"RIFF": file_bytes, b"data": data_bytes, **dict(struct.iter_unpack("<4sQ", table))}
 
 
 def _end(file: BinaryIO, start: int, size: int, file_bytes: int, layout: _Layout) -> int:
@@ -236,26 +261,57 @@ def _is_chunk(file: BinaryIO, at: int, file_bytes: int, layout: _Layout) -> bool
     if found is None:
         return re.fullmatch(rb"[ -~]{1,4}", file.read(4)) is not None
     name, start, size = found
-    return re.fullmatch(rb"[ -~]{4}", name) is not None and (
-        start + size <= file_bytes or name in _MAY_BE_CUT or name in layout.seen
-    )
+    if re.fullmatch(rb"[ -~]{4}", name) is None:  # then it must end where a chunk may
+        file.seek(min(start + size + size % 2, file_bytes))
+        return start + size == file_bytes or file.read(4) in _USUAL
+    return start + size <= file_bytes or name in {*_MAY_BE_CUT, *layout.seen, *layout.large}
+
+
+def _next_at(file: BinaryIO, end: int, file_bytes: int, layout: _Layout) -> int | None:
+    """Return where a chunk begins at or behind the end of another; None where there is none."""
+    if end == file_bytes or _is_chunk(file, end, file_bytes, layout):
+        return end
+    file.seek(end)
+    near = file.read(_JUNK_LIMIT_BYTES)
+    names = b"|".join(map(re.escape, sorted(layout.seen | _USUAL)))
+    for found in re.finditer(names, near):
+        file.seek(end + found.start())
+        chunk = _next_chunk(file, file_bytes, layout)
+        if chunk and (chunk[1] + chunk[2] <= file_bytes or chunk[2] == 0xFFFFFFFF):
+            return end + found.start()
+    return None
 
 
 def _data_bytes(file: BinaryIO, start: int, size: int, file_bytes: int, layout: _Layout) -> int:
-    """Return how many bytes of samples there are: to the end of the file unless a chunk follows."""
+    """Return how many bytes of samples there are.
+
+    That is what the chunk says where another one follows it, and else all to the end of the file,
+    but for a little behind the end that the file names, or a little of nothing but zeros.
+    """
     end = _end(file, start, size, file_bytes, layout)
     room = file_bytes - start
-    if start + size == file_bytes or end == file_bytes:
+    if start + size == file_bytes or end >= file_bytes:
         return min(size, room)
-    return size if end < file_bytes and _is_chunk(file, end, file_bytes, layout) else room
+    if size in _SIZE_UNKNOWN:
+        return size if _is_chunk(file, end, file_bytes, layout) else room
+    if _next_at(file, end, file_bytes, layout) is not None:
+        return size
+    rest_bytes = file_bytes - end
+    if rest_bytes <= min(size, _JUNK_LIMIT_BYTES):
+        named_end = 8 + layout.large.get(b"RIFF", 0)
+        file.seek(end)
+        if abs(named_end - end) <= 8 or not any(file.read(rest_bytes)):
+            return size
+    return room
 
 
 def _read_format(chunk: bytes, order: str) -> tuple[tuple[int, int, int, int], str]:
     """Return tag, channels, rate and bits of a number in the file, and what is wrong with them."""
-    fields = struct.unpack_from(order + "HHIIHH", chunk)
+    fields = struct.unpack_from(order + "HHIIHH", chunk.ljust(16, b"\0") if chunk[13:] else chunk)
     tag, channels, rate_hz, second_bytes, frame_bytes, bits = fields
     if tag == _EXTENSIBLE and len(chunk) >= 26:
-        (tag,) = struct.unpack_from(order + "H", chunk, 24)  # it opens the sub-format GUID
+        # It opens the sub-format GUID.
+        tag = struct.unpack_from(order + "H", chunk, 24)[0] or _EXTENSIBLE
     told = (tag, channels, rate_hz, bits)
     plain_bytes = channels * bits // 8
     if not channels or frame_bytes == plain_bytes:
@@ -266,6 +322,18 @@ def _read_format(chunk: bytes, order: str) -> tuple[tuple[int, int, int, int], s
         f"names {bits} bits for each of {channels} channels, but {frame_bytes} bytes for all; it "
         f"is read as {bits} bits"
     )
+
+
+def _guess_tag(path: Path, bits: int, start: int, size: int, order: str) -> int:
+    """Tell PCM and float apart where an extensible header lacks its second part."""
+    if bits != 32:
+        return _FLOAT if bits == 64 else _PCM
+    with path.open("rb") as file:
+        file.seek(start)
+        numbers = np.frombuffer(file.read(min(size, _CHUNK_LIMIT_BYTES) // 4 * 4), order + "f4")
+    # Integers read as float are tiny (small ones), NaN (small negative ones) or huge.
+    used = np.abs(numbers[numbers != 0])
+    return _FLOAT if len(used) and used.max() < 1e6 and np.median(used) > 1e-12 else _PCM
 
 
 def _read_tuning(chunk: bytes) -> Segment:
