@@ -39,6 +39,9 @@ def save(folder, array, cut_bytes=0):
         PAIRS[:, :, None], PAIRS.T.copy(), np.asfortranarray(PAIRS.T), PAIRS.T[None].copy(),
         PAIRS.astype("f8"), PAIRS.astype("f2"), PAIRS.T.astype("f2"), PAIRS.T.astype(">f4"),
         np.rint(PAIRS * 2**15).astype("i2"), np.rint(PAIRS.T * 2**15).astype(">i2"), FIELDS,
+        FIELDS[:, None], FIELDS.view(">i2,>i2"),
+        PAIRS.astype("f8").view([("re", "f8"), ("im", "f8")]),
+        IQ.astype("c16").view([("samples", "c16")]), IQ.astype(">c8").view([("iq", ">c8")]),
     ],
 )  # fmt: skip
 def test_every_layout_gives_the_same_samples(tmp_path, array):
@@ -63,7 +66,8 @@ def test_i_before_q_is_read_by_data_and_cut_short(tmp_path):
 @pytest.mark.parametrize(
     "array",
     [
-        np.zeros(500), np.zeros((500, 2), bool), np.zeros((500, 2), "i8"), np.zeros((10, 50), "c8"),
+        np.zeros(500), np.zeros((10, 50), "c8"), np.zeros(500, "i8"),
+        np.zeros(500, [("iq", "i8")]), np.zeros(500, [("iq", "c8"), ("t", "f8")]),
         np.zeros(500, [("q", "i2"), ("i", "i2")]), np.zeros(500, [("i", "i2"), ("q", "i4")]),
         np.zeros(500, [("i", "i2"), ("q", "i2"), ("t", "i2")]),
         np.zeros(500, np.dtype({"names": "iq", "formats": ["i2", "i2"], "offsets": [0, 4]})),
@@ -72,3 +76,18 @@ def test_i_before_q_is_read_by_data_and_cut_short(tmp_path):
 )  # fmt: skip
 def test_what_is_no_array_of_samples(tmp_path, array):
     expect(CaptureFormatError, r"a\.npy holds .*; save i \+ 1j \* q", save(tmp_path, array))
+
+
+@pytest.mark.parametrize(
+    ("array", "remedy"),
+    [
+        (np.zeros((500, 2), "i8"), r"type int64: .* full scale; save .* a\.astype\(numpy\.int16\)"),
+        (np.zeros((2, 500), ">i8"), r"type >i8: .* full scale; save .* a\.astype\(numpy\.int16\)"),
+        (np.zeros((500, 2), "u8"), r"type uint64: .* full scale; save .* a\.astype\(numpy\.uint8"),
+        (np.zeros(500, [("i", "i8"), ("q", "i8")]), r"type int64: .* full scale"),
+        (np.zeros(500, "c32"), r"type float128: save a\.astype\(numpy\.complex64\)"),
+        (np.zeros((500, 2), bool), "type bool: samples of a radio have more than one bit"),
+    ],
+)
+def test_numbers_of_a_type_that_nobody_can_scale(tmp_path, array, remedy):
+    expect(CaptureFormatError, rf"a\.npy holds numbers of {remedy}", save(tmp_path, array))

@@ -18,11 +18,13 @@ _TIME = r"(?P<date>\d{8})[_T](?P<clock>\d{6})Z?"
 _CENTER, _RATE = r"(?P<center>\d+(?:\.\d+)?)", r"(?P<rate>\d+(?:\.\d+)?)"
 _URH = r"-(?P<center>\d+(?:_\d+)?)(?P<center_unit>[kMG]?)Hz-(?P<rate>\d+(?:_\d+)?)"
 _HZ = r"(?P<center_unit>[kMG]?)H[zZ]"
+_LETTER = r"(?P<center_unit>[MG])(?:H[zZ])?"
 _SPS = r"(?P<rate_unit>[kKmMG]?)(?:[Ss](?:ps|PS|/s))"
 _EXPONENT = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _APART = r"(?:[ _(-]|$)"  # what may follow the last number
 
-_BY_UNIT = "by its unit"
+_BY_UNIT, _BY_SIZE = "by its unit", "by the size of its numbers"
+_HIGHEST_RATE_HZ = 100e6  # that a number without "samples/s" is believed to be
 
 # Program, pattern, how samples are stored where the extension does not say it.
 _PATTERNS = (
@@ -41,6 +43,7 @@ _PATTERNS = (
     ("Universal Radio Hacker", rf"-\d{{8}}_\d{{6}}{_URH}{_SPS}", "cf32"),
     (_BY_UNIT, rf"(?:^|[ _-]){_CENTER}{_HZ}[ _-]{_RATE}{_SPS}{_APART}", None),
     (_BY_UNIT, rf"(?:^|[ _-]){_RATE}{_SPS}(?:[ _-]{_CENTER}{_HZ})?{_APART}", None),
+    (_BY_SIZE, rf"(?:^|[ _-]){_CENTER}{_LETTER}[ _-]{_RATE}(?P<rate_unit>[kKM]){_APART}", None),
 )
 
 
@@ -76,6 +79,8 @@ def told_by_name(path: Path) -> NameSays | None:
         center_hz = _hz(fields.get("center"), fields.get("center_unit"))
         if program == _BY_UNIT and center_hz and center_hz <= (rate_hz or 0):
             center_hz = None  # a bandwidth, which is below the sample rate
+        if program == _BY_SIZE and not (rate_hz or 0) < min(center_hz or 0, _HIGHEST_RATE_HZ):
+            continue  # a bandwidth and a rate, or two frequencies
         return NameSays(
             program=program,
             dtype=dtype,

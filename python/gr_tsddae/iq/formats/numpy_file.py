@@ -17,7 +17,17 @@ from gr_tsddae.iq.formats.sample_format import SampleFormat
 
 SUFFIX = ".npy"
 
-_FIELDS = (("i", "q"), ("re", "im"), ("r", "i"), ("real", "imag"))  # of an array of pairs
+# Of an array of pairs; numpy itself calls the fields f0 and f1 where nobody names them.
+_FIELDS = (("i", "q"), ("re", "im"), ("r", "i"), ("real", "imag"), ("f0", "f1"))
+
+_REMEDIES = {
+    "f": "save a.astype(numpy.complex64), or float32",
+    "i": "64 bits have no usual full scale; save the type that the receiver gave, such as "
+    "a.astype(numpy.int16)",
+    "u": "64 bits have no usual full scale; save the type that the receiver gave, such as "
+    "a.astype(numpy.uint8)",
+    "b": "samples of a radio have more than one bit; save i + 1j * q",
+}
 
 HEADER_ERRORS = (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError,
                  OverflowError, tokenize.TokenError)  # fmt: skip
@@ -42,13 +52,16 @@ def open_numpy(path: Path) -> Capture:
     except HEADER_ERRORS as error:
         raise CaptureDamagedError(f"{path} is no .npy file ({error}); save it again") from error
     flat = math.prod(shape) * dtype.itemsize
-    found = _stored(shape, columns_first, dtype)
+    found = _numbers(shape, columns_first, dtype)
     if found is None:
         raise CaptureFormatError(
             f"{path} holds {dtype} {shape} where complex samples (N,), or I and Q as (N, 2) or "
             "(2, N), are wanted; save i + 1j * q"
         )
-    sample_format, is_planar = found
+    number, is_planar = found
+    sample_format = _stored(number)
+    if sample_format is None:
+        raise CaptureFormatError(f"{path} holds numbers of type {number}: {_REMEDIES[number.kind]}")
     there = min(flat, file_bytes - header_bytes)
     # Of samples whose Q is not there, the I is of no use.
     usable = 2 * max(0, there - flat // 2) if is_planar else there
@@ -68,37 +81,43 @@ def open_numpy(path: Path) -> Capture:
     )
 
 
-def _stored(
+def _numbers(
     shape: tuple[int, ...], columns_first: bool, dtype: np.dtype
-) -> tuple[SampleFormat, bool] | None:
-    """Return how an array stores samples, and whether all I lie before all Q; None if it is none.
+) -> tuple[np.dtype, bool] | None:
+    """Return the type of I and Q, and whether all I lie before all Q; None if they are none.
 
     Axes of length 1 do not matter. An array (2, 2) is taken for (N, 2).
     """
     used = [length for length in shape if length != 1]
-    number, is_planar = dtype, False
-    if dtype.kind == "c" and len(used) <= 1:
-        number = np.dtype(f"{dtype.byteorder}f{dtype.itemsize // 2}")
-    elif dtype.kind == "V" and len(used) <= 1:
-        number = _number_of_pairs(dtype)
-    elif dtype.kind in "fiu" and (used == [2] or (len(used) == 2 and 2 in used)):
-        is_planar = len(used) == 2 and (used[1] == 2) == columns_first
-    else:
-        return None
+    if len(used) <= 1 and dtype.kind == "V":
+        dtype = _number_of_pairs(dtype)
+        return None if dtype is None else (dtype, False)
+    if len(used) <= 1 and dtype.kind == "c":
+        return np.dtype(f"{dtype.byteorder}f{dtype.itemsize // 2}"), False
+    if dtype.kind in "fiub" and (used == [2] or (len(used) == 2 and 2 in used)):
+        return dtype, len(used) == 2 and (used[1] == 2) == columns_first
+    return None
+
+
+def _stored(number: np.dtype) -> SampleFormat | None:
+    """Return how samples of this type of I and Q are stored; None if nobody can tell."""
     if number == np.float16:
-        return SampleFormat(number, 0.0, 1.0), is_planar
-    if number is None or number.kind not in "fiu":
-        return None
+        return SampleFormat(number, 0.0, 1.0)
     order = "_be" if number.byteorder == ">" else ""
-    with contextlib.suppress(CaptureFormatError):  # numbers of 64 bits have no full scale
-        name = f"c{number.kind}{8 * number.itemsize}{order}"
-        return SampleFormat.parse(name), is_planar
+    with contextlib.suppress(CaptureFormatError):
+        return SampleFormat.parse(f"c{number.kind}{8 * number.itemsize}{order}")
     return None
 
 
 def _number_of_pairs(dtype: np.dtype) -> np.dtype | None:
-    """Return the type of I and Q where a structured type has both in this order, and no more."""
+    """Return the type of I and Q where a structured type has both in this order, and no more.
+
+    A structured type of nothing but one complex number has both, too.
+    """
     names = tuple(name.lower() for name in dtype.names or ())
+    if len(names) == 1 and dtype[0].kind == "c" and dtype.itemsize == dtype[0].itemsize:
+        return np.dtype(f"{dtype[0].byteorder}f{dtype.itemsize // 2}")
     if names not in _FIELDS or dtype[0] != dtype[1] or dtype.itemsize != 2 * dtype[0].itemsize:
         return None
-    return dtype[0] if dtype.fields[dtype.names[0]][1] == 0 else None
+    at_the_start = dtype.fields[dtype.names[0]][1] == 0
+    return dtype[0] if at_the_start and dtype[0].kind in "fiub" else None
