@@ -232,20 +232,35 @@ def tell_end(capture: Capture, *, strict: bool) -> None:
         print("warning:", fault, file=sys.stderr)
 
 
+def one_line(error: Exception) -> str:
+    """Return what an error says, on one line: torch's have many."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def sentence(error: Exception) -> str:
     """Return what an error says, on one line, with options as they are typed."""
-    text = " ".join(str(error).split())  # torch's have many lines
+    text = one_line(error)
     for argument, option in _OPTION_OF.items():
         text = re.sub(rf"(?<![\w-]){argument}=(?=['\d])", f"{option} ", text)
         text = re.sub(rf"(?<![\w.-]){argument}\b=?", option, text)
     return text
 
 
-def exit_status(run: Callable[[], object]) -> int:
+def exit_status(
+    run: Callable[[], object],
+    *,
+    told: Callable[[Exception], str] = sentence,
+    stopped: str = "",
+) -> int:
     """Run a command, and return its exit status.
 
     It is 0, 130 after Ctrl-C, or 1 after one line about the error. It is 1 without a line where
     nobody reads the output any more.
+
+    Args:
+        run: Does what is asked for.
+        told: Says on one line what an error means.
+        stopped: What to say after Ctrl-C, if anything.
     """
     print_any_text()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
@@ -258,9 +273,11 @@ def exit_status(run: Callable[[], object]) -> int:
     except ImportError as error:
         print("error:", explained(error), file=sys.stderr)
         return 1
-    except (ValueError, OSError, RuntimeError) as error:
-        print("error:", sentence(error), file=sys.stderr)
+    except (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError) as error:
+        print("error:", told(error), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        if stopped:
+            print(stopped, file=sys.stderr)
         return 130
     return 0

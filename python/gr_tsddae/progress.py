@@ -27,6 +27,8 @@ class Progress(tqdm):
         quiet: Whether to show nothing.
     """
 
+    disable, _plain = True, True  # so that one whose making Ctrl-C ended is closed without a word
+
     def __init__(
         self,
         what: str,

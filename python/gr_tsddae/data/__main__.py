@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from gr_tsddae.command import Parser, number, whole
+from gr_tsddae.command import Parser, exit_status, number, one_line, whole
 from gr_tsddae.data import (
     Dataset,
     DatasetError,
@@ -21,7 +21,7 @@ from gr_tsddae.data import (
 )
 from gr_tsddae.data.selection import ORDERS, PARTS, Selection
 from gr_tsddae.data.to_file import write_recording
-from gr_tsddae.files import json_text, print_any_text
+from gr_tsddae.files import json_text
 from gr_tsddae.progress import Progress
 
 
@@ -118,22 +118,17 @@ def _add_to_file(commands: Any) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    print_any_text()
-    try:
-        asked = parser().parse_args(arguments)
-        if asked.command == "kinds":
-            print(_kinds())
-            return 0
-        dataset = open_dataset(asked.kind, asked.path, **_options(asked.kind, asked.option))
-        if asked.command == "to-file":
-            print(_to_file(asked, dataset))
-            return 0
-        summary = dataset.summary()
-    except (ValueError, OSError, ImportError) as error:  # DatasetError is a ValueError
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    print(json_text(summary, indent=2) if asked.json else table(summary))
-    return 0
+    return exit_status(lambda: print(_answer(parser().parse_args(arguments))), told=one_line)
+
+
+def _answer(asked: argparse.Namespace) -> str:
+    if asked.command == "kinds":
+        return _kinds()
+    dataset = open_dataset(asked.kind, asked.path, **_options(asked.kind, asked.option))
+    if asked.command == "to-file":
+        return _to_file(asked, dataset)
+    summary = dataset.summary()
+    return json_text(summary, indent=2) if asked.json else table(summary)
 
 
 def _to_file(asked: argparse.Namespace, dataset: Dataset) -> str:

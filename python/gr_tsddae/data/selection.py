@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError
-from gr_tsddae.data.splits import Split, split
+from gr_tsddae.data.splits import Split, cells, places, split
 
 ORDERS = ("file", "shuffled", "by_snr", "by_class", "by_class_and_snr")
 PARTS = ("all", *Split._fields)
@@ -76,7 +76,9 @@ class Selection:
         dataset = dataset.select(self._wanted(dataset))
         dataset = dataset.select(self._ordered(dataset))
         if self.windows_per_key:
-            dataset = dataset.select(_place_in_key(dataset) < self.windows_per_key)
+            cell, _ = cells(dataset.label, dataset.level_db)
+            place = places(cell, np.arange(len(dataset)))
+            dataset = dataset.select(place < self.windows_per_key)
         if not len(dataset):
             raise DatasetError(
                 f"{dataset.path} has no window for this selection: choose more classes or SNRs"
@@ -123,18 +125,6 @@ class Selection:
             "by_class_and_snr": (dataset.level_db, dataset.label),
         }[self.order]
         return np.lexsort((dataset.index, *keys))
-
-
-def _place_in_key(dataset: Dataset) -> np.ndarray:
-    """Count, for each window, those of its class and level that come before it: (N,)."""
-    order = np.lexsort((dataset.level_db, dataset.label))  # stable
-    label, level = dataset.label[order], dataset.level_db[order]
-    first = np.ones(len(order), bool)
-    first[1:] = (label[1:] != label[:-1]) | (level[1:] != level[:-1])
-    number = np.arange(len(order))
-    place = np.empty(len(order), np.int64)
-    place[order] = number - np.maximum.accumulate(np.where(first, number, 0))
-    return place
 
 
 def truth_of(dataset: Dataset, number: int) -> tuple[str | None, int | None]:

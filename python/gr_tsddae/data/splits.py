@@ -69,11 +69,11 @@ def stratified(
     """
     _check_shares(test, validation)
     random = np.random.default_rng(seed)
-    cell, counts = _cells(dataset.label, dataset.level_db)
+    cell, counts = cells(dataset.label, dataset.level_db)
     label = dataset.label[np.unique(cell, return_index=True)[1]]  # of each cell
     test_counts = _apportion(counts, label, test, random, left=2)
     validation_counts = _apportion(counts - test_counts, label, validation, random, left=1)
-    place = _places(cell, random.permutation(len(cell)))
+    place = places(cell, random.permutation(len(cell)))
     part = np.where(place < (test_counts + validation_counts)[cell], 1, 0)
     part[place < test_counts[cell]] = 2
     return _parts(dataset, part, "windows")
@@ -194,7 +194,7 @@ def few_shot(dataset: Dataset, index: np.ndarray, *, shots: int, seed: int) -> n
     if shots < 1:
         raise DatasetError(f"shots is {shots}; it must be at least 1")
     labelled = dataset.label != UNLABELLED
-    cell, counts = _cells(dataset.label, dataset.level_db)
+    cell, counts = cells(dataset.label, dataset.level_db)
     index = index[labelled[index]]
     available = np.bincount(cell[index], minlength=len(counts))
     for short in np.flatnonzero(available < shots):
@@ -206,11 +206,11 @@ def few_shot(dataset: Dataset, index: np.ndarray, *, shots: int, seed: int) -> n
                 f"{available[short]} windows to draw from; {shots} shots need {shots}"
             )
     order = np.random.default_rng(seed).permutation(len(index))
-    place = _places(cell[index], order)
+    place = places(cell[index], order)
     return np.sort(index[place < shots])
 
 
-def _cells(label: np.ndarray, level_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def cells(label: np.ndarray, level_db: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Number the cells of a class and a level: cell of each window (N,), windows of each cell."""
     levels, level = np.unique(level_db, return_inverse=True)
     pair = (label - UNLABELLED) * len(levels) + level
@@ -239,7 +239,7 @@ def _apportion(
     remainder = np.round(exact - whole, 9)
     order = np.lexsort((random.random(len(counts)), -remainder))
     label = np.unique(label, return_inverse=True)[1]
-    place = _places(label, order)
+    place = places(label, order)
     has = np.bincount(label, whole)[label]
     needed = place < 1 - has
     too_many = place >= np.bincount(label, counts)[label] - left - has
@@ -248,7 +248,7 @@ def _apportion(
     return whole
 
 
-def _places(cell: np.ndarray, order: np.ndarray) -> np.ndarray:
+def places(cell: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Number the elements of each cell in this order: (n,) of 0, 1, 2, ..."""
     order = order[np.argsort(cell[order], kind="stable")]
     counts = np.bincount(cell)

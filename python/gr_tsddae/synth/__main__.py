@@ -4,14 +4,15 @@
 import argparse
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from gr_tsddae.command import Parser, number, whole
-from gr_tsddae.files import creating, print_any_text
+from gr_tsddae.command import Parser, exit_status, number, one_line, whole
+from gr_tsddae.files import creating
 from gr_tsddae.labels import NOISE
 from gr_tsddae.progress import Progress
 from gr_tsddae.synth import CLASSES, RECIPES, air, draw, recordings
@@ -40,98 +41,93 @@ def parser() -> argparse.ArgumentParser:
         "options and seed give the same file. Nothing is overwritten.",
     )
     kinds = top.add_subparsers(dest="kind", required=True, metavar="KIND")
-
-    def add(
-        kind: str, text: str, out: str, windows: tuple[int, str] | None
-    ) -> argparse.ArgumentParser:
-        command = kinds.add_parser(
-            kind,
-            help=text,
-            description=text[0].upper() + text[1:] + ".",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        )
-        command.add_argument(
-            "out", type=Path, metavar=out, help="file or folder to write; it must not exist"
-        )
-        if windows:
-            command.add_argument("--windows", type=_count, default=windows[0], help=windows[1])
-        command.add_argument("--seed", type=whole, default=1, help="seed of all random values")
-        return command
-
-    def add_snrs(command: argparse.ArgumentParser, default: tuple[int, int, int]) -> None:
-        command.add_argument(
-            "--snrs",
-            type=whole,
-            nargs=3,
-            default=default,
-            metavar=("LOW", "HIGH", "STEP"),
-            help="labelled SNRs in dB, both ends included",
-        )
-
-    for kind, text, out, windows in (
-        (
-            "rml2016a",
-            "RML2016.10A: a pickle of 11 classes",
-            "OUT.pkl",
-            (1000, "windows per class and SNR"),
-        ),
-        (
-            "rml2016b",
-            "RML2016.10B: a pickle of 10 classes",
-            "OUT.dat",
-            (6000, "windows per class and SNR"),
-        ),
-        (
-            "rml2016c",
-            "RML2016.04C: a pickle of 11 classes, of varying counts",
-            "OUT.pkl",
-            (1000, "most windows per class and SNR"),
-        ),
-    ):
-        command = add(kind, text, out, windows)
-        command.add_argument(
-            "--recipe",
-            choices=sorted(name for name, each in RECIPES.items() if each.classes == CLASSES),
-            default="as-released",
-            help="as-released has the flaws of the released files; clean has none, and no channel",
-        )
-        add_snrs(command, (-20, 18, 2))
-
-    command = add(
-        "rml2018",
-        "RML2018.01A: HDF5 of 24 classes (21 GB at its full size)",
-        "OUT.hdf5",
-        (4096, "windows per class and SNR"),
+    _add_rml2016(kinds, "rml2016a", "RML2016.10A: a pickle of 11 classes", "OUT.pkl")
+    _add_rml2016(kinds, "rml2016b", "RML2016.10B: a pickle of 10 classes", "OUT.dat", windows=6000)
+    _add_rml2016(
+        kinds, "rml2016c", "RML2016.04C: a pickle of 11 classes, of varying counts", "OUT.pkl"
     )
-    add_snrs(command, (-20, 30, 2))
-
-    command = add(
-        "air",
-        "any signal of the air at four times its bandwidth: an .npz of 19 classes",
-        "OUT.npz",
-        (50, "windows per class and SNR"),
+    text = "RML2018.01A: HDF5 of 24 classes (21 GB at its full size)"
+    rml2018 = _add(kinds, "rml2018", text, "OUT.hdf5", _rml2018)
+    _add_levels(rml2018, (-20, 30, 2), windows=4096)
+    text = "any signal of the air at four times its bandwidth: an .npz of 19 classes"
+    _add_levels(_add(kinds, "air", text, "OUT.npz", _air), (0, 30, 10), windows=50)
+    _add_techrec(kinds)
+    text = "ICARUS: LTE with and without a DSSS underlay"
+    icarus = _add(kinds, "icarus", text, "OUT", _icarus)
+    icarus.add_argument(
+        "--windows",
+        type=_count,
+        default=2000,
+        help="windows per label and SIR, rounded up to whole recordings",
     )
-    add_snrs(command, (0, 30, 10))
+    icarus.add_argument(
+        "--sigmf", action="store_true", help="write a folder of SigMF recordings instead of an .npz"
+    )
+    _add_scene(kinds)
+    return top
 
-    command = add("techrec", "TechRec: a folder of LTE, DVB-T and Wi-Fi .bin", "OUT_DIR", None)
+
+def _add(
+    kinds: Any,
+    kind: str,
+    text: str,
+    out: str,
+    write: Callable[[argparse.Namespace, torch.Generator], None],
+) -> argparse.ArgumentParser:
+    """Add a kind of data set, which `write` writes."""
+    command = kinds.add_parser(
+        kind,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    command.add_argument(
+        "out", type=Path, metavar=out, help="file or folder to write; it must not exist"
+    )
+    command.add_argument("--seed", type=whole, default=1, help="seed of all random values")
+    command.set_defaults(write=write)
+    return command
+
+
+def _add_levels(
+    command: argparse.ArgumentParser, snrs_db: tuple[int, int, int], *, windows: int
+) -> None:
+    command.add_argument(
+        "--windows", type=_count, default=windows, help="most windows per class and SNR"
+    )
+    command.add_argument(
+        "--snrs",
+        type=whole,
+        nargs=3,
+        default=snrs_db,
+        metavar=("LOW", "HIGH", "STEP"),
+        help="labelled SNRs in dB, both ends included",
+    )
+
+
+def _add_rml2016(kinds: Any, kind: str, text: str, out: str, *, windows: int = 1000) -> None:
+    command = _add(kinds, kind, text, out, _rml2016)
+    _add_levels(command, (-20, 18, 2), windows=windows)
+    command.add_argument(
+        "--recipe",
+        choices=sorted(name for name, each in RECIPES.items() if each.classes == CLASSES),
+        default="as-released",
+        help="as-released has the flaws of the released files; clean has none, and no channel",
+    )
+
+
+def _add_techrec(kinds: Any) -> None:
+    text = "TechRec: a folder of LTE, DVB-T and Wi-Fi .bin"
+    command = _add(kinds, "techrec", text, "OUT_DIR", _techrec)
     command.add_argument("--seconds", type=number, default=0.2, help="duration of each recording")
     command.add_argument(
         "--runs", type=_count, default=3, help="number of recordings of each technology"
     )
 
-    command = add(
-        "icarus",
-        "ICARUS: LTE with and without a DSSS underlay",
-        "OUT",
-        (2000, "windows per label and SIR, rounded up to whole recordings"),
-    )
-    command.add_argument(
-        "--sigmf", action="store_true", help="write a folder of SigMF recordings instead of an .npz"
-    )
 
-    command = add(
-        "scene", "a wide recording of many emitters, in SigMF with its truth", "OUT", None
-    )
+def _add_scene(kinds: Any) -> None:
+    text = "a wide recording of many emitters, in SigMF with its truth"
+    command = _add(kinds, "scene", text, "OUT", _scene)
     command.add_argument("--seconds", type=number, default=2.0, help="duration")
     command.add_argument("--rate", type=number, default=2.4e6, help="sample rate in Hz")
     command.add_argument("--emitters", type=whole, default=8, help="number of emitters")
@@ -144,7 +140,6 @@ def parser() -> argparse.ArgumentParser:
         help="range of SNR in dB, instead of the recipe's",
     )
     command.add_argument("--dtype", choices=("cu8", "cf32"), default="cu8", help="sample format")
-    return top
 
 
 def _count(text: str) -> int:
@@ -286,7 +281,7 @@ def _icarus(arguments: argparse.Namespace, generator: torch.Generator) -> None:
         write_npz(arguments.out, labelled, windows=windows, window_samples=LONG_SAMPLES)
 
 
-def _scene(arguments: argparse.Namespace) -> None:
+def _scene(arguments: argparse.Namespace, _: torch.Generator) -> None:
     recipe = SCENES[arguments.recipe]
     if arguments.snr:
         recipe = dataclasses.replace(recipe, snr_db=tuple(arguments.snr))
@@ -308,24 +303,17 @@ def _check_new_folder(folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write one data set; 0 when it is there."""
-    print_any_text()
-    arguments = parser().parse_args(arguments)
-    write = {"rml2018": _rml2018, "air": _air, "techrec": _techrec, "icarus": _icarus}.get(
-        arguments.kind, _rml2016
+    return exit_status(
+        lambda: run(parser().parse_args(arguments)),
+        told=one_line,
+        stopped="\nstopped; no half file was left",
     )
-    try:
-        if arguments.kind == "scene":
-            _scene(arguments)
-        else:
-            write(arguments, torch.Generator().manual_seed(arguments.seed))
-    except (ValueError, OSError, RuntimeError, MemoryError, ImportError) as error:
-        print("error:", " ".join(str(error).split()) or type(error).__name__, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nstopped; no half file was left", file=sys.stderr)
-        return 130
-    print(f"wrote {arguments.out}", file=sys.stderr)
-    return 0
+
+
+def run(asked: argparse.Namespace) -> None:
+    """Write the data set that a command line asks for, and say where it is."""
+    asked.write(asked, torch.Generator().manual_seed(asked.seed))
+    print(f"wrote {asked.out}", file=sys.stderr)
 
 
 if __name__ == "__main__":

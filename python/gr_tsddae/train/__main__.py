@@ -9,12 +9,20 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from gr_tsddae.command import meant_option, no_such, number, whole, words_of
-from gr_tsddae.files import print_any_text
+from gr_tsddae.command import (
+    exit_status,
+    meant_option,
+    no_such,
+    number,
+    one_line,
+    whole,
+    words_of,
+)
 from gr_tsddae.train.config import check_name
 from gr_tsddae.train.run.memory import keep_freed_memory
 from gr_tsddae.zoo import user_folder
@@ -131,27 +139,28 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command, and return the exit status."""
-    print_any_text()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     name, *arguments = words_of(COMMANDS, arguments) or ["--help"]
     if name in ("-h", "--help"):
         print(overview())
         return 0
-    keep_freed_memory()
-    try:
-        if name not in COMMANDS:
-            raise ValueError(no_such(name, COMMANDS))
-        name = meant(name, arguments)
-        config = parse(name, arguments)  # before Lightning is imported, which takes seconds
-        _imported(COMMANDS[name].function)(config)
-    except (ValueError, OSError, FloatingPointError, RuntimeError, ImportError) as error:
-        print("error:", as_typed(error, name), file=sys.stderr)
+    if name not in COMMANDS:
+        print("error:", no_such(name, COMMANDS), file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        how = "resumes from the last checkpoint" if COMMANDS[name].resumes else "begins anew"
-        print(f"stopped; the same command {how}", file=sys.stderr)
-        return 130
-    return 0
+    keep_freed_memory()
+    name = meant(name, arguments)
+    how = "resumes from the last checkpoint" if COMMANDS[name].resumes else "begins anew"
+    return exit_status(
+        lambda: run(name, arguments),
+        told=partial(as_typed, name=name),
+        stopped=f"stopped; the same command {how}",
+    )
+
+
+def run(name: str, arguments: list[str]) -> None:
+    """Do what a command line asks for."""
+    config = parse(name, arguments)  # before Lightning is imported, which takes seconds
+    _imported(COMMANDS[name].function)(config)
 
 
 def meant(name: str, arguments: list[str]) -> str:
@@ -211,11 +220,9 @@ def parse(name: str, arguments: list[str]) -> Any:
 
 def as_typed(error: Exception, name: str) -> str:
     """Return what an error says, on one line, with the keys of a command as they are typed."""
-    text = " ".join(str(error).split())  # torch's have many lines
+    text = one_line(error)
     text = re.sub(r'^Parser key "([\w.]+)":', r"\1:", text)
     text = re.sub(r"(?<=are required: ).*", lambda keys: re.sub(r"(\w+)", r"--\1", keys[0]), text)
-    if name not in COMMANDS:
-        return text
     for key in _keys(_imported(COMMANDS[name].config)):
         # A key without a dot may be any word, unless it begins the message.
         before, after = (r"(?<![\w./-])", r"\b") if "." in key else ("^", "(?= is |:)")

@@ -13,7 +13,7 @@ Assumed, since those who convert the set do it in their own ways:
 
 * a folder of SigMF recordings; "LTE" or "normal", or "DSSS" or "anomaly", and "SIR 5 dB" are said
   by an annotation (label, comment, description), else by the path, else by the global object;
-* an .npz with X (real (N, 2, L) or complex (N, L)), y ("normal", "anomaly", or 0 and 1) and sir;
+* an .npz with X (as of the kind npz), y ("normal", "anomaly", or 0 and 1) and sir (N,);
   and group (N,), if it has one: number or name of the recording each window is from.
 
 The over-the-air sets, which say the same in numbered names and tables, are not read.
@@ -32,7 +32,7 @@ import numpy as np
 from gr_tsddae.data.dataset import Dataset, DatasetError, MemoryStore, usable
 from gr_tsddae.data.readers.cutting import Stretch
 from gr_tsddae.data.readers.icarus_folder import CLASSES, NO_SIR, annotated, label_of, released
-from gr_tsddae.data.readers.npz import load_npz
+from gr_tsddae.data.readers.npz import as_rows, load_npz
 from gr_tsddae.data.readers.recording_store import usable_windows
 from gr_tsddae.iq.captures import CaptureError
 
@@ -130,11 +130,7 @@ def _read_npz(kind: str, path: str, window_samples: int) -> Dataset:
     arrays = load_npz(path, _ARRAYS)
     if missing := set(_ARRAYS) - {"group"} - set(arrays):
         raise DatasetError(f"{path} lacks {', '.join(sorted(missing))}; it needs X, y and sir")
-    rows, names, sir_db = arrays["X"], arrays["y"], arrays["sir"]
-    if np.iscomplexobj(rows) and rows.ndim == 2:  # I and Q lie side by side: a view of them
-        rows = np.ascontiguousarray(rows)
-        rows = rows.view(rows.real.dtype).reshape(*rows.shape, 2).transpose(0, 2, 1)
-    store = MemoryStore(rows)
+    rows, names, sir_db = as_rows(path, arrays["X"]), arrays["y"], arrays["sir"]
     if rows.shape[2] != window_samples:
         raise DatasetError(
             f"{path} holds windows of {rows.shape[2]} samples; give window_samples={rows.shape[2]}"
@@ -168,7 +164,7 @@ def _read_npz(kind: str, path: str, window_samples: int) -> Dataset:
     return Dataset(
         kind=kind,
         path=path,
-        store=store,
+        store=MemoryStore(rows),
         index=np.flatnonzero(keep),
         label=label[keep],
         level_db=_deal(label[keep], level_db[keep]),

@@ -32,16 +32,7 @@ def read(kind: str, path: str, *, classes: Sequence[str] | None = None) -> Datas
     arrays = load_npz(path, ("X", "y", "snr"))
     if "X" not in arrays:
         raise DatasetError(f"{path} has no array X; it must hold the windows, (N, 2, L)")
-    rows = arrays["X"]
-    if rows.ndim == 2 and rows.dtype.kind == "c":
-        rows = np.stack([rows.real, rows.imag], 1)
-    elif rows.ndim == 3 and rows.shape[1] != 2 and rows.shape[2] == 2:
-        rows = rows.swapaxes(1, 2)
-    if rows.ndim != 3 or rows.shape[1] != 2 or not rows.size or rows.dtype.kind != "f":
-        raise DatasetError(
-            f"{path}: X is {rows.dtype} {rows.shape}; it must be floating-point (N, 2, L) or "
-            "(N, L, 2), or complex (N, L)"
-        )
+    rows = as_rows(path, arrays["X"])
     index = np.arange(len(rows))
     label, level_db = np.full(len(rows), UNLABELLED), np.zeros(len(rows), np.int64)
     names_of_classes, classes = classes, ()
@@ -73,6 +64,26 @@ def read(kind: str, path: str, *, classes: Sequence[str] | None = None) -> Datas
         level_name="SNR" if "snr" in arrays else None,
         skipped=skipped,
     )
+
+
+def as_rows(path: str, windows: np.ndarray) -> np.ndarray:
+    """View an array X as floating-point (N, 2, L).
+
+    Raises:
+        DatasetError: it holds no windows.
+    """
+    rows = windows
+    if rows.ndim == 2 and rows.dtype.kind == "c":  # I and Q lie side by side
+        rows = np.ascontiguousarray(rows)
+        rows = rows.view(rows.real.dtype).reshape(*rows.shape, 2)
+    if rows.ndim == 3 and rows.shape[1] != 2 and rows.shape[2] == 2:
+        rows = rows.swapaxes(1, 2)
+    if rows.ndim != 3 or rows.shape[1] != 2 or not rows.size or rows.dtype.kind != "f":
+        raise DatasetError(
+            f"{path}: X is {windows.dtype} {windows.shape}; it must be floating-point (N, 2, L) or "
+            "(N, L, 2), or complex (N, L)"
+        )
+    return rows
 
 
 def _named(path: str, numbers: np.ndarray, classes: Sequence[str] | None) -> np.ndarray:
