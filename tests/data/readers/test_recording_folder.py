@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gr_tsddae.data import DatasetError
+from gr_tsddae.data.readers import trimmed_copy
 from gr_tsddae.data.readers.recording_folder import find_recordings
 from gr_tsddae.data.readers.same_samples import without_copies
 from gr_tsddae.iq.captures import open_capture
@@ -189,3 +190,97 @@ def test_of_copies_the_one_with_the_true_labels_stays(tmp_path):
     notes: Counter[str] = Counter()
     kept = without_copies([open_capture(path) for path in (source, link)], notes)
     assert [Path(each.path).name for each in kept] == ["z.sigmf-meta"] and notes.total() == 1
+
+
+def stretch(folder, name, iq, first=0, count=None):
+    """Write samples of a recording, as they are or as integers of 16 bits."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = iq[first : None if count is None else first + count]
+    if path.suffix == ".cs16":
+        pairs(part, 2**15).astype("<i2").tofile(path)
+    elif path.suffix == ".cu8":
+        pairs(part, 100, 127).astype("u1").tofile(path)
+    elif path.suffix == ".f32":
+        part.real.astype("<f4").tofile(path)
+    else:
+        part.astype("<c8").tofile(path)
+    return path
+
+
+def sixteen_bits(seed, count):
+    iq = speckled(seed, count)
+    return np.rint(np.clip(pairs(iq, 2**15), -32768, 32767)) @ [1, 1j] / 2**15
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "count", "whole"),
+    [
+        ("part.cf32", 0, 9_000, "whole.cf32"),
+        ("part.cf32", 1, 9_999, "whole.cf32"),
+        ("part.cf32", 5_001, None, "whole.cf32"),
+        ("part.cf32", 7_777, 300, "whole.cf32"),
+        ("part.cf32", 1_234, 40_000, "whole.cs16"),
+        ("part.cu8", 1_234, 4_000, "whole.cu8"),
+        ("part.f32", 1_234, 4_000, "whole.f32"),
+    ],
+)
+def test_a_trimmed_copy_counts_once(tmp_path, caplog, name, first, count, whole):
+    iq = sixteen_bits(1, 50_000)
+    stretch(tmp_path / "a", whole, iq)
+    stretch(tmp_path / "a", "other" + Path(whole).suffix, sixteen_bits(2, 30_000))
+    stretch(tmp_path / "a", name, iq, first, count)
+    found, notes = find_recordings(tmp_path)
+    assert len(found) == 2 and "a/" + name not in names(found, tmp_path)
+    assert notes["recording whose samples are part of another's"] == 1
+    assert f"part{Path(name).suffix} holds samples of " in caplog.text
+    assert f"from {first} on" in caplog.text
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / name).rename(tmp_path / "b" / name)
+    with pytest.raises(DatasetError, match=rf"holds samples {first} to .*'b' and not 'a'; remove"):
+        find_recordings(tmp_path)
+
+
+def test_a_trimmed_copy_of_a_long_recording_counts_once(tmp_path, monkeypatch):
+    """Of one in which marks are as far apart as they ever are."""
+    monkeypatch.setattr(trimmed_copy, "_MOST_MARKS", 10)
+    iq = sixteen_bits(1, 60_000)
+    stretch(tmp_path / "a", "whole.cf32", iq)
+    for first in (0, 4_097, 8_191, 55_000):
+        stretch(tmp_path / "a", f"{first}.cf32", iq, first, 4_128)
+    assert names(find_recordings(tmp_path)[0], tmp_path) == ["a/whole.cf32"]
+
+
+def test_bursts_in_silence_are_found_in_a_trimmed_copy(tmp_path):
+    iq = np.zeros(60_000, complex)
+    iq[30_000:31_000] = sixteen_bits(1, 1_000)
+    stretch(tmp_path / "a", "whole.cf32", iq)
+    stretch(tmp_path / "a", "part.cf32", iq, 10_000, 40_000)
+    assert names(find_recordings(tmp_path)[0], tmp_path) == ["a/whole.cf32"]
+
+
+def test_what_is_alike_but_no_stretch_of_another_stays(tmp_path):
+    iq, count = sixteen_bits(1, 50_000), 0
+    spoilt = iq[1_000:30_000].copy()
+    spoilt[-1] += 1 / 2**15
+    parts = [
+        iq, spoilt, np.concatenate([iq[:20_000], sixteen_bits(2, 7_000)]),
+        iq[100:20_000] * 2, np.zeros(9_000), np.zeros(8_000), np.full(7_000, 0.5),
+    ]  # fmt: skip
+    for count, part in enumerate(parts):
+        stretch(tmp_path / "a", f"{count}.cf32", np.asarray(part, complex))
+    assert len(find_recordings(tmp_path)[0]) == len(parts)
+
+
+def test_stretches_of_which_only_one_is_labelled_stay(tmp_path):
+    iq = sixteen_bits(1, 20_000)
+    stretch(tmp_path, "whole.cf32", iq)
+    stretch(tmp_path, "a/first.cf32", iq, 0, 9_000)
+    stretch(tmp_path, "b/second.cf32", iq, 9_000, 9_000)
+    assert len(find_recordings(tmp_path)[0]) == 3
+    described(tmp_path / "whole.sigmf-meta", [annotation("c", **{"core:sample_start": 8_990})])
+    (tmp_path / "whole.cf32").rename(tmp_path / "whole.sigmf-data")
+    with pytest.raises(DatasetError, match=r"first\.cf32 holds .*another label, 'a' and not 'c'"):
+        find_recordings(tmp_path)
+    (tmp_path / "a" / "first.cf32").unlink()
+    assert len(find_recordings(tmp_path)[0]) == 2

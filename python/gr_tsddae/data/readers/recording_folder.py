@@ -10,6 +10,7 @@ from pathlib import Path
 from gr_tsddae.data.dataset import DatasetError
 from gr_tsddae.data.readers.same_samples import by_samples
 from gr_tsddae.data.readers.sidecar import read_sidecar
+from gr_tsddae.data.readers.trimmed_copy import holders
 from gr_tsddae.iq.captures import (
     Annotation,
     Capture,
@@ -114,7 +115,7 @@ def find_recordings(
         source, *copies = (recording_of[capture.path] for capture in group)
         _check_labels(source, copies)
         kept.append(source)
-    return kept, notes
+    return _without_trimmed(kept, notes), notes
 
 
 def note_opinions(count: int, notes: Counter[str]) -> None:
@@ -132,6 +133,45 @@ def _check_labels(source: Recording, copies: list[Recording]) -> None:
                 f"{each.capture.path} and {source.capture.path} hold the same samples under two "
                 f"labels, {each.label!r} and {source.label!r}; remove one of them"
             )
+
+
+def _without_trimmed(found: list[Recording], notes: Counter[str]) -> list[Recording]:
+    """Leave out recordings that are a stretch of another, where both label the same samples."""
+    kept = dict(enumerate(found))
+    for number, (other, offset) in holders([each.capture for each in found]).items():
+        inside, holder = found[number], found[other]
+        there = [(first + offset, end + offset, label) for first, end, label in _claims(inside)]
+        shared = [
+            (ours, theirs)
+            for first, end, ours in there
+            for begin, until, theirs in _claims(holder)
+            if first < until and begin < end
+        ]
+        if missing := {ours for ours, _ in shared} - {theirs for _, theirs in shared}:
+            other_labels = ", ".join(repr(label) for label in sorted({each for _, each in shared}))
+            raise DatasetError(
+                f"{inside.capture.path} holds samples {offset} to "
+                f"{offset + inside.capture.sample_count - 1} of {holder.capture.path} under "
+                f"another label, {min(missing)!r} and not {other_labels}; remove one of them"
+            )
+        if shared or not (there or _claims(holder)):
+            log.warning(
+                "left out: %s holds samples of %s from %d on",
+                inside.capture.path, holder.capture.path, offset,
+            )  # fmt: skip
+            notes["recording whose samples are part of another's"] += 1
+            del kept[number]
+    return list(kept.values())
+
+
+def _claims(recording: Recording) -> list[tuple[int, int, str]]:
+    """List the labelled samples of a recording: the first, the one behind the last, the label."""
+    if recording.annotations:
+        return [
+            (each.first_sample, each.first_sample + each.sample_count, each.label)
+            for each in recording.annotations
+        ]
+    return [(0, recording.capture.sample_count, recording.label)] if recording.label else []
 
 
 def _identity(file: Path) -> tuple[int, int]:
