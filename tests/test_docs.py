@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
 import re
 import subprocess
@@ -83,6 +85,18 @@ def test_results_are_read_as_the_page_says(tmp_path):
     assert np.concatenate([first for _, first, _ in heard]).tolist() == [*range(0, 40 * 128, 128)]
     probabilities = np.concatenate([values for *_, values in heard])
     assert np.allclose(probabilities, recognizer.window_probabilities(windows), atol=1e-5)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
+def test_names_that_pages_import_are_there(page):
+    for code in re.findall(r"^```python$(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("gr_tsddae"):
+                module = importlib.import_module(node.module)
+                for name in node.names:
+                    assert hasattr(module, name.name) or importlib.util.find_spec(
+                        f"{node.module}.{name.name}"
+                    ), f"{page.name} imports {name.name} from {node.module}"
 
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=lambda p: p.stem)
