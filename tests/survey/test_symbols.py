@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gr_tsddae.survey.measurement import keying, multicarrier, sent
+from gr_tsddae.survey.measurement import keying, sent
+from gr_tsddae.survey.multicarrier import multicarrier
 from gr_tsddae.survey.symbols import chirp_rate, symbol_rate
 from gr_tsddae.synth.emission import make
 from gr_tsddae.synth.emission.parts import at_rate
@@ -126,7 +127,7 @@ def test_useful_length_and_prefix_of_ofdm():
     right = 0
     for seed in range(6):
         emission, iq, rate_hz = isolated("OFDM", 600 + seed, 10.0)
-        found = multicarrier(iq, rate_hz, emission.bandwidth_hz)
+        found = multicarrier([iq], rate_hz, emission.bandwidth_hz)
         true_s = emission.truth["useful_s"]
         right += bool(found) and abs(found["ofdm_useful_s"] / true_s - 1) < 0.01
         if "ofdm_prefix_s" in found:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import fft, ndimage, signal
+from scipy import ndimage
 
+from gr_tsddae.survey.multicarrier import multicarrier
 from gr_tsddae.survey.symbols import (
-    MOST_SAMPLES,
     SymbolRate,
     chirp_rate,
     envelope_moment,
@@ -20,12 +20,8 @@ from gr_tsddae.survey.symbols import (
 
 NOISE_SHARE = 1e-3  # of the power: what noise beyond an emission may add to it
 LEAST_OFDM_MOMENT = 1.6  # the envelope of many carriers is that of noise
+LEAST_PREFIX_MOMENT = 1.25  # or an amplifier has limited it; below is frequency modulation
 MOST_OFDM_MOMENT = 3.3  # and that of pulses is much wilder
-OFDM_SIGMAS = 8.0  # of chance, that the likeness of prefix and end must exceed,
-OFDM_LAG_SIGMAS = 5.0  # or less, where it has
-LEAST_RHYTHM = 25.0  # over the spectrum around it
-MOST_OFDM_LAGS = 12
-LEAST_SYMBOLS = 5
 LEAST_SAMPLES = 64  # of a piece that is measured
 SILENCE = 0.1  # of the level of what is sent
 LEAST_KEPT = 0.3  # of a piece, to look at all of it for OFDM
@@ -145,19 +141,26 @@ def keying(
     several = len(parts) > len(pieces)
     # A frame of OFDM has weak symbols, which are no pauses; pulses are silent most of the time.
     kept = sum(map(len, parts)) / sum(map(len, pieces))
-    longest = max(pieces if kept > LEAST_KEPT else parts, key=len)
+    whole = pieces if kept > LEAST_KEPT else parts
     pieces = parts
     moment = envelope_moment(pieces, snr_db)
     measured: dict[str, Any] = {"envelope_moment": round(moment, 3)}
     if several:
         measured["burst_s"] = round(float(np.median([len(part) for part in parts])) / rate_hz, 6)
     symbols = symbol_rate(pieces, rate_hz, bandwidth_hz, snr_db)
+    carriers: dict[str, float] = {}
+    if LEAST_PREFIX_MOMENT < moment < MOST_OFDM_MOMENT and (
+        symbols is None or symbols.keying == "linear"
+    ):
+        carriers = multicarrier(whole, rate_hz, bandwidth_hz)
+    if "ofdm_prefix_s" in carriers:
+        symbols = None  # what repeats in a prefix has lines of its own
     if symbols is None:
         chirp = chirp_rate(pieces, rate_hz, bandwidth_hz)
         if chirp is not None:
             measured["chirp_hz_per_s"] = round(chirp, 1)
-        if LEAST_OFDM_MOMENT < moment < MOST_OFDM_MOMENT:
-            measured |= multicarrier(longest, rate_hz, bandwidth_hz)
+        if "ofdm_prefix_s" in carriers or moment > LEAST_OFDM_MOMENT:
+            measured |= carriers
     else:
         measured["symbol_rate_lock_db"] = round(symbols.lock_db, 1)
         measured["keying"] = symbols.keying
@@ -209,59 +212,3 @@ def frequency_keying(
     if int(peaks.sum()) in (2, 4, 8):
         measured["tones"] = int(peaks.sum())
     return measured
-
-
-def multicarrier(iq: np.ndarray, rate_hz: float, bandwidth_hz: float) -> dict[str, float]:
-    """Useful length and cyclic prefix of OFDM, from the likeness of a symbol's end and prefix.
-
-    Echoes, pilots and frames make a signal like itself at other lags. The likeness of prefixes
-    alone comes and goes in the rhythm of the symbols.
-
-    Returns:
-        `ofdm_useful_s` and, where symbols are regular, `ofdm_prefix_s`; empty when it is not OFDM.
-    """
-    iq = iq[:MOST_SAMPLES]
-    size = fft.next_fast_len(2 * len(iq))
-    spectrum = fft.fft(iq, size)
-    likeness = np.abs(fft.ifft(np.square(np.abs(spectrum))))[: len(iq) // 2]
-    likeness /= max(float(likeness[0]), 1e-30)
-    # Fewer carriers than 16, or fewer symbols than five, cannot be told.
-    first = int(16 * rate_hz / bandwidth_hz)
-    line = likeness[first : len(iq) // LEAST_SYMBOLS]
-    if len(line) < 64:
-        return {}
-    chance = 1 / np.sqrt(len(iq) * bandwidth_hz / rate_hz)
-    apart = max(1, int(2 * rate_hz / bandwidth_hz))
-    peaks, _ = signal.find_peaks(line, height=OFDM_LAG_SIGMAS * chance, distance=apart)
-    lags = first + peaks[np.argsort(-line[peaks])][:MOST_OFDM_LAGS]
-    rhythms = [(*_rhythm(iq, int(lag), rate_hz), int(lag)) for lag in lags]
-    least = max(LEAST_RHYTHM, 0.5 * max(rhythms, default=(0.0,))[0])
-    clear = [(lag, symbol_s) for strength, symbol_s, lag in rhythms if strength > least]
-    if clear:
-        lag, symbol_s = max(clear)  # pilots repeat within a symbol
-        useful_s = lag / rate_hz
-        return {
-            "ofdm_useful_s": round(useful_s, 9),
-            "ofdm_prefix_s": round(symbol_s - useful_s, 9),
-        }
-    lag = first + int(line.argmax())
-    around = float(np.median(line)) + chance
-    if likeness[lag] < max(OFDM_SIGMAS * chance, 3 * around):
-        return {}
-    return {"ofdm_useful_s": round(lag / rate_hz, 9)}
-
-
-def _rhythm(iq: np.ndarray, lag: int, rate_hz: float) -> tuple[float, float]:
-    """How strongly the likeness at a lag comes and goes with OFDM symbols, and their length in s.
-
-    The strength is that of a line over the spectrum around it.
-    """
-    product = iq[lag:] * iq[:-lag].conj()
-    # The line lies within a fifth of the lag's rate: bins so fine that it holds eight of them.
-    size = fft.next_fast_len(max(len(product), 40 * lag))
-    power = np.square(np.abs(fft.fft(product, size)))
-    bin_hz = rate_hz / size
-    low, high = int(rate_hz / lag / 1.3 / bin_hz) + 1, int(rate_hz / lag / 1.02 / bin_hz) + 1
-    top = low + int(power[low:high].argmax())
-    around = np.median(power[high // 4 : 4 * high])
-    return float(power[top] / max(around, 1e-30)), 1 / (top * bin_hz)

@@ -84,7 +84,7 @@ def symbol_rate(
     Returns:
         None where no line stands out.
     """
-    pieces = _limited([piece for piece in pieces if len(piece) >= 64])
+    pieces = longest_of(pieces, MOST_SAMPLES)
     if not pieces:
         return None
     keyed = _on_off(pieces, rate_hz, bandwidth_hz)
@@ -128,11 +128,11 @@ def chirp_rate(pieces: Sequence[np.ndarray], rate_hz: float, bandwidth_hz: float
     return None
 
 
-def _limited(pieces: list[np.ndarray]) -> list[np.ndarray]:
-    """The longest pieces, up to `MOST_SAMPLES` in all."""
+def longest_of(pieces: Sequence[np.ndarray], most_samples: int) -> list[np.ndarray]:
+    """The longest pieces, up to so many samples in all; none shorter than 64."""
     kept, total = [], 0
     for piece in sorted(pieces, key=len, reverse=True)[:16]:
-        piece = piece[: MOST_SAMPLES - total]
+        piece = piece[: most_samples - total]
         if len(piece) >= 64:
             kept.append(piece)
             total += len(piece)
@@ -333,10 +333,10 @@ def _line(
         spectrum = fft.rfft(line * _window(len(line)), size)
         power = _power(spectrum)
         total += power / max(float(power.mean()), 1e-30) * len(line)
-    return _peak(total, rate_hz / size, span, _summed(pieces), least_db)
+    return _peak(total, rate_hz / size, span, summed(pieces), least_db)
 
 
-def _summed(pieces: Sequence[np.ndarray]) -> float:
+def summed(pieces: Sequence[np.ndarray]) -> float:
     """How many pieces of equal length would average as well as these."""
     lengths = np.array([len(piece) for piece in pieces], float)
     return float(lengths.sum() ** 2 / np.square(lengths).sum())
@@ -408,5 +408,5 @@ def _two_sided(
     total = fft.fftshift(total)
     middle, bin_hz = size // 2, rate_hz / size
     return tuple(
-        _peak(side, bin_hz, span, _summed(pieces)) for side in (total[middle:], total[middle::-1])
+        _peak(side, bin_hz, span, summed(pieces)) for side in (total[middle:], total[middle::-1])
     )
