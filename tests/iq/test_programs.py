@@ -206,6 +206,11 @@ def test_one_channel_becomes_its_analytic_signal(tmp_path, bits, tag):
         ("doorbells_868M_433M.cu8", None, None, None),
         ("walk_20m_10m.cu8", None, None, None),
         ("lora_868M_125kHz.cu8", None, None, None),
+        ("x_433.92M_2.4Msps.cu8", 2.4e6, 433.92e6, None),
+        ("x_2.4Msps_433.92M.cu8", 2.4e6, 433.92e6, None),
+        ("keyfob 2.4 MSps 433.92 MHz.cu8", 2.4e6, 433.92e6, None),
+        ("keyfob 433920 kHz 2400 ksps.cu8", 2.4e6, 433.92e6, None),
+        ("lte_20M_30.72Msps.cu8", 30.72e6, None, None),  # a bandwidth
         ("run_20200101_2400000.cu8", None, None, None),
     ],
 )
@@ -241,6 +246,18 @@ def test_the_text_of_a_portapack(tmp_path):
     capture = opened(tmp_path, "bbd_0002.C16", stored(tone(), "ci16"))
     assert (capture.sample_rate_hz, capture.center_frequency_hz) == (500e3, None)
     assert capture.notes[0].endswith("says 500000 samples/s")
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("a.flac", "save it as WAV"), ("a.aiff", "save it as WAV"), ("iq.csv", "save .* as .npy"),
+     ("A.TXT", "save .* as .npy")],
+)  # fmt: skip
+def test_files_whose_bytes_are_no_samples_are_not_read_as_such(tmp_path, name, remedy):
+    (tmp_path / name).write_bytes(b"0.5,0.5\n" * 100)
+    expect(CaptureFormatError, remedy, tmp_path / name)
+    with open_capture(tmp_path / name, dtype="cu8") as capture:  # whoever insists
+        assert capture.sample_count == 400
 
 
 def test_a_compressed_recording_of_urh_is_named(tmp_path):

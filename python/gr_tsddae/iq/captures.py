@@ -57,6 +57,8 @@ _OPENERS = {
 # Extensions of raw IQ that do not say how samples are stored.
 _VAGUE_SUFFIXES = (".iq", ".raw", ".bin", ".dat")
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z", ".rar")
+_OF_AUDIO = (".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif", ".au", ".caf")
+_OF_TEXT = (".csv", ".tsv", ".txt")
 _OF_ARRAYS = (".npz", ".mat", ".h5", ".hdf5")
 
 
@@ -129,6 +131,15 @@ def open_capture(
     if suffix in _OF_ARRAYS:
         raise CaptureFormatError(
             f"{path} may hold several arrays; save the samples of one recording as .npy"
+        )
+    if suffix in _OF_AUDIO and dtype is None:
+        raise CaptureFormatError(
+            f"{path} is a file of audio programs that is not read here; save it as WAV if its two "
+            "channels are I and Q"
+        )
+    if suffix in _OF_TEXT and dtype is None:
+        raise CaptureFormatError(
+            f"{path} is text by its name; load it, and save the samples by numpy.save as .npy"
         )
     if suffix == ".coco":
         raise CaptureFormatError(

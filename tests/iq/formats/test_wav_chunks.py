@@ -118,6 +118,8 @@ def test_a_size_of_samples_that_contradicts_their_bits_is_told(tmp_path, wrong, 
          "names 1000000 bytes in its chunk 'LIST', in which another begins"),
         (riff(fmt(), chunk(b"data", PCM[:2000]), b"\xff" * 9, chunk(b"data", PCM[2000:])),
          "has 9 bytes behind its chunk 'data'"),
+        (riff(fmt(), chunk(b"data", PCM[:2000]), fmt(bits=8), chunk(b"data", PCM[2000:])),
+         "says twice how it stores samples, and the first is taken"),
         (2 * riff(fmt(), chunk(b"data", PCM)), "is followed by another WAV file of 4044 bytes"),
     ],
 )  # fmt: skip

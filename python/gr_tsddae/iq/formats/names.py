@@ -17,9 +17,9 @@ _FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "G": 1e9}
 _TIME = r"(?P<date>\d{8})[_T](?P<clock>\d{6})Z?"
 _CENTER, _RATE = r"(?P<center>\d+(?:\.\d+)?)", r"(?P<rate>\d+(?:\.\d+)?)"
 _URH = r"-(?P<center>\d+(?:_\d+)?)(?P<center_unit>[kMG]?)Hz-(?P<rate>\d+(?:_\d+)?)"
-_HZ = r"(?P<center_unit>[kMG]?)H[zZ]"
-_LETTER = r"(?P<center_unit>[MG])(?:H[zZ])?"
-_SPS = r"(?P<rate_unit>[kKmMG]?)(?:[Ss](?:ps|PS|/s))"
+_HZ = r" ?(?P<center_unit>[kMG]?)H[zZ]"
+_LETTER = r" ?(?P<center_unit>[MG]|k?(?=H))(?:H[zZ])?"  # MHz, M, kHz or Hz
+_SPS = r" ?(?P<rate_unit>[kKmMG]?)(?:[Ss](?:ps|PS|/s))"
 _EXPONENT = r"\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _APART = r"(?:[ _(-]|$)"  # what may follow the last number
 
@@ -41,8 +41,8 @@ _PATTERNS = (
     ("SatDump", rf"^\d{{4}}-\d\d-\d\d_\d\d-\d\d-\d\d.*_{_RATE}{_SPS}_{_CENTER}{_HZ}", None),
     ("KiwiSDR", rf"^{_TIME}_{_CENTER}_.*(?:_iq|(?P<audio>_(?:am|amn|usb|lsb|cw|cwn|nbfm)))$", None),
     ("Universal Radio Hacker", rf"-\d{{8}}_\d{{6}}{_URH}{_SPS}", "cf32"),
-    (_BY_UNIT, rf"(?:^|[ _-]){_CENTER}{_HZ}[ _-]{_RATE}{_SPS}{_APART}", None),
-    (_BY_UNIT, rf"(?:^|[ _-]){_RATE}{_SPS}(?:[ _-]{_CENTER}{_HZ})?{_APART}", None),
+    (_BY_UNIT, rf"(?:^|[ _-]){_CENTER}{_LETTER}[ _-]{_RATE}{_SPS}{_APART}", None),
+    (_BY_UNIT, rf"(?:^|[ _-]){_RATE}{_SPS}(?:[ _-]{_CENTER}{_LETTER})?{_APART}", None),
     (_BY_SIZE, rf"(?:^|[ _-]){_CENTER}{_LETTER}[ _-]{_RATE}(?P<rate_unit>[kKM]){_APART}", None),
 )
 

@@ -56,7 +56,7 @@ def open_numpy(path: Path) -> Capture:
     if found is None:
         raise CaptureFormatError(
             f"{path} holds {dtype} {shape} where complex samples (N,), or I and Q as (N, 2) or "
-            "(2, N), are wanted; save i + 1j * q"
+            "(2, N), are wanted; save i + 1j * q, or a.reshape(-1, 2) where I and Q alternate"
         )
     number, is_planar = found
     sample_format = _stored(number)

@@ -162,7 +162,14 @@ def _walk(file: BinaryIO, file_bytes: int, path: Path) -> _Chunks:
         if name == b"ds64":
             layout.large.update(_large_sizes(content))
         elif name == b"fmt ":
-            chunks.format_fields, wrong = _read_format(content, layout.order)
+            told, wrong = _read_format(content, layout.order)
+            if chunks.format_fields not in (None, told):
+                told, wrong = (
+                    chunks.format_fields,
+                    "says twice how it stores samples, and the first",
+                )
+                wrong += " is taken"
+            chunks.format_fields = told
             chunks.faults += [f"{path} {wrong}"] if wrong else []
         elif name == b"auxi":
             chunks.segment = _read_tuning(content)
