@@ -176,6 +176,7 @@ def test_segments_behind_the_end_of_a_recording_cut_short(tmp_path):
     )
     with open_capture(meta) as capture:
         assert [s.frequency_hz for s in capture.segments] == [434e6]
+        assert "1 of 2 captures begin behind the 1000 samples and are left out" in capture.faults[0]
 
 
 def test_segments_annotations_and_offset(tmp_path):

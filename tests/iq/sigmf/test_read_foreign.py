@@ -70,7 +70,7 @@ def test_the_capture_that_holds_at_the_first_sample(tmp_path):
         assert [(s.first_sample, s.frequency_hz) for s in capture.segments] == [(0, 2e8), (50, 3e8)]
     with open_capture(write_sigmf(tmp_path, tone(), captures=captures[1:])) as capture:
         assert capture.center_frequency_hz is None
-        assert "no capture begins within the 100 samples" in capture.faults[0]
+        assert "2 of 2 captures begin behind the 100 samples and are left out" in capture.faults[0]
     with open_capture(write_sigmf(tmp_path, tone(), captures=[{"core:frequency": 1e8}])) as capture:
         assert capture.center_frequency_hz == 1e8 and "taken for 0" in capture.faults[0]
 

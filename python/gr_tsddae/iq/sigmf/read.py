@@ -124,7 +124,10 @@ def _assemble(
     annotations, wrong_annotations = _annotations(metadata, sample_count)
     unsaid = [other_rates] if other_rates else []
     if lost:
-        unsaid.append(f"{where}: no capture begins within the {sample_count} samples")
+        unsaid.append(
+            f"{where}: {lost} of {lost + len(segments)} captures begin behind the {sample_count} "
+            "samples and are left out"
+        )
     unsaid += [f"{where}: {each}" for each in wrong_annotations]
     return Capture(
         path=path,
@@ -135,7 +138,7 @@ def _assemble(
         sample_rate_hz=sample_rate_hz,
         header_bytes=pieces[0].byte,
         trailing_bytes=data_path.stat().st_size - end_byte,
-        segments=segments,
+        segments=segments or (Segment(0),),
         annotations=annotations,
         metadata=info,
         pieces=tuple(pieces) if len(pieces) > 1 else (),
@@ -294,8 +297,8 @@ def _sample_rate(metadata: dict[str, Any], where: str) -> tuple[float | None, st
     )
 
 
-def _segments(metadata: dict[str, Any], sample_count: int) -> tuple[tuple[Segment, ...], bool]:
-    """Return the segments, and whether all lie behind the end of a recording that was cut short.
+def _segments(metadata: dict[str, Any], sample_count: int) -> tuple[tuple[Segment, ...], int]:
+    """Return the segments, and how many lie behind the end of a recording that was cut short.
 
     Of several that begin at one sample, the last one holds.
     """
@@ -307,7 +310,7 @@ def _segments(metadata: dict[str, Any], sample_count: int) -> tuple[tuple[Segmen
             first, capture.get("core:frequency"), capture.get("core:datetime")
         )
     there = [segment for first, segment in segments.items() if first < sample_count]
-    return tuple(there) or (Segment(0),), bool(segments) and not there
+    return tuple(there), len(segments) - len(there)
 
 
 def _annotations(
