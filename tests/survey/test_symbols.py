@@ -67,6 +67,18 @@ def test_the_slope_of_a_chirp():
         assert chirp_rate([iq], rate_hz, emission.bandwidth_hz) is None
 
 
+def test_short_pulses_show_no_chirp():
+    rng = np.random.default_rng(1)
+    kernel = np.sinc(np.arange(-32, 33) / 4) * np.hanning(65)
+    for _ in range(50):
+        pulses = []
+        for samples in (124, 155, 186):
+            noise = rng.standard_normal((2, samples + 64))
+            pulse = np.convolve(noise[0] + 1j * noise[1], kernel, "same")[32:-32]
+            pulses.append((pulse * np.hanning(samples) ** 4).astype(np.complex64))
+        assert chirp_rate(pulses, 4.0, 1.0) is None
+
+
 def test_noise_has_no_rate():
     rng = np.random.default_rng(1)
     for _ in range(20):

@@ -23,6 +23,7 @@ FREQUENCY_ONLY = 1.1  # and below this nothing else
 GAUSSIAN = 1.8  # above: OFDM, noise, voices
 CARRIER_LOCK_DB = 22.0  # of a line in the spectrum itself: a carrier, which linear keying has not
 CHIRP_LIKENESS, CHIRP_RAD = 0.4, 0.14  # of the bends of a chirp, and the least bend
+CHIRP_SIGMAS = 4.5  # of chance, that their sum must exceed
 TWO_LEVELS = 2.15  # distance of two levels in their deviations, above: keyed
 LOUD, QUIET_SYMBOLS = 0.2, 16  # power within a burst, and the least pause between two
 STEADY = 0.5  # likeness to itself four symbols later, of the carrier that is keyed on and off
@@ -115,15 +116,18 @@ def chirp_rate(pieces: Sequence[np.ndarray], rate_hz: float, bandwidth_hz: float
     """By how many Hz per second the frequency moves nearly all the time, as LoRa's; else None."""
     for bandwidths in (4, 12):
         delay = max(1, round(bandwidths * rate_hz / bandwidth_hz))
-        total, size = 0j, 0.0
+        total, size, squares = 0j, 0.0, 0.0
         for piece in pieces:
             if len(piece) > 2 * delay:
                 turn = piece[delay:] * piece[:-delay].conj()
                 bend = turn[delay:] * turn[:-delay].conj()
                 total += complex(bend.sum())
                 size += float(np.abs(bend).sum())
+                squares += float(_power(bend).sum())
         angle = float(np.angle(total))
-        if abs(total) > CHIRP_LIKENESS * size and abs(angle) > CHIRP_RAD:
+        chance = np.sqrt(squares * max(1.0, rate_hz / bandwidth_hz))  # neighbours are alike
+        least = max(CHIRP_LIKENESS * size, CHIRP_SIGMAS * chance)
+        if abs(total) > least and abs(angle) > CHIRP_RAD:
             return angle / (2 * np.pi) * (rate_hz / delay) ** 2
     return None
 
