@@ -385,7 +385,8 @@ def _strongest(lines: Sequence[_Line | None]) -> _Line | None:
 def _square_pair(pieces: Sequence[np.ndarray], rate_hz: float, bandwidth_hz: float) -> _Line | None:
     """The symbol rate of offset keying, whose square has two lines on either side of the middle.
 
-    OQPSK's are two symbol rates apart, those of MSK and its kin one.
+    OQPSK's are two symbol rates apart, those of MSK and its kin one. A tone on FM has such a pair,
+    too, and a line between.
     """
     upper, lower = _two_sided(pieces, np.square, rate_hz, (0.25 * bandwidth_hz, 1.3 * bandwidth_hz))
     if upper is None or lower is None or abs(upper.lock_db - lower.lock_db) > 8:
@@ -394,6 +395,9 @@ def _square_pair(pieces: Sequence[np.ndarray], rate_hz: float, bandwidth_hz: flo
         return None
     apart_hz = upper.rate_hz + lower.rate_hz
     lock_db = min(upper.lock_db, lower.lock_db)
+    middle = _two_sided(pieces, np.square, rate_hz, (0.0, 0.2 * bandwidth_hz))
+    if any(line is not None and line.lock_db > lock_db for line in middle):
+        return None
     return _Line(apart_hz / 2 if apart_hz > 1.35 * bandwidth_hz else apart_hz, lock_db)
 
 
