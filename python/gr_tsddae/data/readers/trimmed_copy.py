@@ -77,11 +77,10 @@ def _regular_marks(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
 
 def _blocks(capture: Capture) -> Iterator[tuple[int, np.ndarray]]:
     """Yield blocks all over a recording: first sample, and a mark for each sample; 0 for none."""
-    last = max(0, capture.sample_count - _BLOCK_SAMPLES)
     if capture.sample_count < _MARK_SAMPLES:
         return
     with copy(capture) as opened:
-        for first in sorted({last * number // (_BLOCKS - 1) for number in range(_BLOCKS)}):
+        for first in _begins(capture):
             marks, is_usable = _marks(_numbers(opened, first, _BLOCK_SAMPLES))
             yield first, np.where(is_usable, marks, 0)
 
@@ -106,12 +105,18 @@ def _holds(holder: Capture, offset: int, inside: Capture) -> bool:
     """Compare blocks all over a recording with another one from `offset` on."""
     if not 0 <= offset <= holder.sample_count - inside.sample_count:
         return False
-    last = max(0, inside.sample_count - _BLOCK_SAMPLES)
     with copy(holder) as long, copy(inside) as short:
         return all(
             np.array_equal(
                 _numbers(short, first, _BLOCK_SAMPLES),
                 _numbers(long, offset + first, min(_BLOCK_SAMPLES, inside.sample_count - first)),
             )
-            for first in (last * number // (_BLOCKS - 1) for number in range(_BLOCKS))
+            for first in _begins(inside)
         )
+
+
+def _begins(capture: Capture) -> list[int]:
+    """Return where the blocks of a recording begin: all of a short one is in them."""
+    count = min(_BLOCKS, -(-capture.sample_count // _BLOCK_SAMPLES))
+    last = max(0, capture.sample_count - _BLOCK_SAMPLES)
+    return [last * number // max(1, count - 1) for number in range(count)]
