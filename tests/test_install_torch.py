@@ -60,6 +60,18 @@ def test_cuda_is_never_taken_unasked(install):
     assert "make setup TORCH=torch" in done.stderr
 
 
+@without_gpu
+@pytest.mark.parametrize(("version", "is_named"), [("2.6.0+dfsg-7", True), ("1.13.1", False)])
+def test_the_torch_of_the_system_is_named_where_it_is_new_enough(
+    install, tmp_path, version, is_named
+):
+    (tmp_path / "apt-cache").write_text(f"#!/bin/sh\necho 'Package: x\nVersion: {version}'\n")
+    (tmp_path / "apt-cache").chmod(0o755)
+    done, _ = install()
+    assert done.returncode == 1
+    assert ("apt install python3-torch python3-safetensors" in done.stderr) == is_named
+
+
 def test_a_gpu_gets_the_build_with_cuda(install):
     done, (call,) = install("torch==2.13.0", gpu=True)
     assert done.returncode == 0 and call.endswith("torch==2.13.0") and "--extra" not in call
