@@ -80,3 +80,11 @@ def test_what_is_no_ofdm_has_no_timing():
     assert multicarrier([noise[:200].astype(np.complex64)], 1e6, 4e5) == {}
     turn = np.cumsum(np.convolve(rng.standard_normal(1 << 17), np.ones(40) / 40, "same"))
     assert multicarrier([np.exp(0.6j * turn).astype(np.complex64)], 1e6, 4e5) == {}
+
+
+def test_a_steady_voice_on_am_has_no_prefix():
+    rng = np.random.default_rng(7)
+    time_s = np.arange(40_000) / 4e4
+    voice = sum(np.sin(2 * np.pi * 97.0 * k * time_s + k) / k for k in range(1, 30))
+    iq = 1 + 0.4 * voice + 0.02 * (rng.standard_normal(40_000) + 1j * rng.standard_normal(40_000))
+    assert multicarrier([iq.astype(np.complex64)], 4e4, 6e3) == {}

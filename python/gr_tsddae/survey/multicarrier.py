@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import fft, signal, special
+from scipy import fft, ndimage, signal, special
 
 from gr_tsddae.survey.symbols import MOST_SAMPLES, longest_of, summed
 
@@ -14,6 +14,8 @@ SIGMAS = 8.0  # of chance, that the likeness of prefix and end must exceed,
 LAG_SIGMAS = 5.0  # or less, where it has
 RHYTHM_CHANCE = 3e-8  # that a line of this strength is none
 MOST_LAGS = 12
+CARRIER_SHARE = 0.2  # of the power, in so many bins: AM, where a voice repeats itself
+CARRIER_BINS = 9
 LEAST_SYMBOLS = 5
 
 
@@ -37,6 +39,10 @@ def multicarrier(
     longest, total = len(pieces[0]), sum(map(len, pieces))
     size = fft.next_fast_len(2 * longest)
     power = sum(np.square(np.abs(fft.fft(piece, size))) for piece in pieces)
+    if ndimage.uniform_filter1d(power, CARRIER_BINS, mode="wrap").max() * CARRIER_BINS > (
+        CARRIER_SHARE * power.sum()
+    ):
+        return {}
     likeness = np.abs(fft.ifft(power))[: longest // 2]
     likeness /= max(float(likeness[0]), 1e-30)
     # Fewer carriers than 16, or fewer symbols than five, cannot be told.
