@@ -18,7 +18,7 @@ import pytest
 
 pytest.importorskip("PyQt5.QtWidgets", reason="PyQt5 is not installed")
 pytest.importorskip("pyqtgraph", reason="pyqtgraph is not installed")
-from test_radio_examples import PATIENCE_S, STATION_HZ, Example, station
+from radio_example import PATIENCE_S, STATION_HZ, Example, station
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))

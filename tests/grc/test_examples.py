@@ -26,6 +26,7 @@ from gnuradio import blocks
 from gnuradio.grc.core.platform import Platform
 from PyQt5 import sip
 from PyQt5.QtWidgets import QApplication
+from radio_example import Example, station
 
 from gr_tsddae import Recognizer, nets, zoo
 from gr_tsddae.data import open_dataset
@@ -82,11 +83,11 @@ def example(platform, tmp_path, monkeypatch):
     """A compiled example's top block, its window made, not started."""
     tops = []
 
-    def made(name: str, **options: object):
+    def made(name: str, flowgraph_file: Path | None = None, **options: object):
         out = tmp_path / "made"
         out.mkdir()
         flowgraph, path = platform.load_and_generate_flow_graph(
-            str(ROOT / "examples" / f"{name}.grc"), str(out)
+            str(flowgraph_file or ROOT / "examples" / f"{name}.grc"), str(out)
         )
         assert flowgraph is not None, f"{name} is not valid"
         assert Path(path).is_file()
@@ -285,6 +286,38 @@ def test_survey_teach_records_what_is_named_by_mouse(example, home):
     for name, center_hz in centers_hz.items():
         low_hz, high_hz = (named[name][f"core:freq_{edge}_edge"] for edge in ("lower", "upper"))
         assert low_hz < center_hz < high_hz
+
+
+@pytest.mark.parametrize("name", ["survey_rtl_sdr", "survey_rtl_sdr_soapy", "survey_usrp"])
+def test_a_survey_with_a_receiver_records_when_its_recorder_is_enabled(
+    name, example, home, tmp_path
+):
+    """The recorder is there, disabled: nobody's disk fills unasked."""
+    changed = Example(name, tmp_path)
+    air = tmp_path / "air.cf32"
+    station(1e6, 0.5, offset_hz=-200e3).tofile(air)
+    changed.replace_radio(air)
+    recorder = changed.block("recorder")
+    assert recorder["states"]["state"] == "disabled"
+    recorder["states"]["state"] = "enabled"
+    changed.block("survey")["parameters"]["overflow"] = "block"  # the file can wait
+    top = example(name, changed.write(), model="none", sample_rate_hz=1e6, frequency_hz=100e6)
+    widget = top.display.qwidget()
+    log = widget.state.log.emissions
+
+    def wide():
+        return next((each for each in log.values() if each.bandwidth_hz > 50e3), None)
+
+    with running(top):
+        until(lambda: wide() is not None and widget.record_button.isVisible())
+        widget.choose(wide().id)
+        widget.name.setText("station")
+        widget.record_button.click()
+        until(lambda: widget.state.waterfall.newest_s > 3)
+    about = json.loads((home / "my_band" / "band.sigmf-meta").read_text())
+    (named,) = (each for each in about["annotations"] if each.get("core:label") == "station")
+    assert named["core:freq_lower_edge"] < 99.8e6 < named["core:freq_upper_edge"]
+    assert about["captures"][0]["core:frequency"] == 100e6
 
 
 @pytest.fixture

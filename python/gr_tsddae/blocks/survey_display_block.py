@@ -17,6 +17,8 @@ from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.listening.content import content_of
 from gr_tsddae.blocks.listening.message_block import MessageBlock
 
+OUT = ("tune", "record")
+
 
 class survey_display(Display, MessageBlock):
     """Messages `spectrum`, `emissions`, `status` in; a widget; messages `tune`, `record` out.
@@ -40,8 +42,7 @@ class survey_display(Display, MessageBlock):
         self, history_s: float = 60.0, palette: str = "auto", update_rate_hz: float = 20.0
     ):
         require_gui("survey_display", "pyqtgraph")
-        from gr_tsddae.blocks.display.live_widget import Settings
-        from gr_tsddae.blocks.survey_view.widget import SurveyWidget
+        from gr_tsddae.blocks.survey_view.widget import Settings, SurveyWidget
 
         super().__init__(
             "TS-DDAE Survey Display",
@@ -54,11 +55,18 @@ class survey_display(Display, MessageBlock):
         self._settings = Settings(**self._checked(history_s, palette, update_rate_hz))
         self._inbox = Inbox()
         self._widget = SurveyWidget(self._settings, self._inbox)
-        for port, signal in (("tune", self._widget.tune), ("record", self._widget.record)):
+        for port in OUT:
             self.message_port_register_out(pmt.intern(port))
+            signal = getattr(self._widget, port)
             signal.connect(functools.partial(self._publish, pmt.intern(port)))
 
     # --- called by the scheduler ----------------------------------------------------------------
+
+    def start(self) -> bool:
+        self._settings.heard = frozenset(
+            port for port in OUT if not pmt.is_null(self.message_subscribers(pmt.intern(port)))
+        )
+        return super().start()
 
     def _on_spectrum(self, message: pmt.pmt_base) -> None:
         self._inbox.put("spectrum", functools.partial(_spectrum_of, message))

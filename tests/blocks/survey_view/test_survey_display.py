@@ -228,6 +228,40 @@ def test_record_this_needs_a_name_and_says_the_box(display, running):
     assert said["offset_hz"] == pytest.approx(433.7e6 - CENTER_HZ)
 
 
+def test_what_nobody_listens_to_is_not_offered(display):
+    """Without a recorder nothing may say that something is recorded."""
+    widget = display.qwidget()
+    flowgraph = gr.top_block("test")
+    tuned = blocks.message_debug()
+    flowgraph.msg_connect(display, "tune", tuned, "store")
+    flowgraph.start()
+    post(display, "emissions", emission())
+    until(lambda: widget.table.rows.rowCount() == 1 and widget.tune_button.isVisible())
+    assert not widget.record_button.isVisible() and not widget.name.isVisible()
+    widget.choose(1)
+    widget.name.setText("garage")
+    QTest.keyClick(widget.table, Qt.Key_R)
+    assert widget.recorded == {} and "recorded" not in widget.chosen_text.text()
+    assert "T: tune" in widget.chosen_text.toolTip() and "R:" not in widget.chosen_text.toolTip()
+    widget._ask(1, QPoint(0, 0))
+    (menu,) = widget.findChildren(QMenu)
+    names = {action.text() for action in menu.actions()}
+    menu.close()
+    assert "Tune to it" in names and "Record this" not in names
+    flowgraph.stop()
+    flowgraph.wait()
+
+
+def test_a_waterfall_shows_nothing_from_before_its_stream(display):
+    plot = display.qwidget().plot
+    with Running(display):
+        post(display, "spectrum", spectrum(2.0))
+        until(lambda: plot.view.viewRange()[1][1] > 2)
+    assert plot.image.mapRectToView(plot.image.boundingRect()).top() == pytest.approx(0, abs=0.05)
+    plot.time_axis.set_utc_offset(None)
+    assert plot.time_axis.tickStrings([-5.0, 0.0, 2.5], 1.0, 2.5) == ["", "0", "2"]
+
+
 def test_the_menu_of_a_box(display, running):
     widget = display.qwidget()
     click(widget.plot, 433.7e6, 6.0, Qt.RightButton)

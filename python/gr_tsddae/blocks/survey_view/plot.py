@@ -82,10 +82,14 @@ class TimeAxis(pg.AxisItem):
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         places = max(0, math.ceil(-math.log10(spacing) - 1e-9))
-        if self.utc_offset_s is None:
-            return [f"{value:.{places}f}" for value in values]
         texts = []
         for value in values:
+            if value < 0:  # before the stream began
+                texts.append("")
+                continue
+            if self.utc_offset_s is None:
+                texts.append(f"{value:.{places}f}")
+                continue
             time_s = round(value + self.utc_offset_s, 6)
             text = utc(time_s, "%H:%M:%S")
             texts.append(text + f"{time_s % 1:.{places}f}"[1:] if places else text)
@@ -220,9 +224,12 @@ class WaterfallPlot(pg.PlotWidget):
             if drawn[:2] != self._drawn[:2]:
                 self._show_band()
             self._colour(levels)
-            self.image.setImage(levels, autoLevels=False, levels=None)
+            before = max(0, round(-first_s / waterfall.row_s))  # rows, when the stream was not yet
+            self.image.setImage(levels[before:], autoLevels=False, levels=None)
             width_hz = waterfall.high_hz - waterfall.low_hz
-            self.image.setRect(QRectF(waterfall.low_hz, first_s, width_hz, ROWS * waterfall.row_s))
+            height_s = (ROWS - before) * waterfall.row_s
+            begin_s = first_s + before * waterfall.row_s
+            self.image.setRect(QRectF(waterfall.low_hz, begin_s, width_hz, height_s))
             self._drawn = drawn
         newest_s = waterfall.newest_s
         moved_s = min(self._shown_s + passed_s, newest_s)

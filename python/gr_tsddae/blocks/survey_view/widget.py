@@ -8,6 +8,7 @@ chosen one.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from qtpy.QtCore import QPoint, QSize, Qt, Signal
@@ -23,9 +24,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from gr_tsddae.blocks.display import live_widget
 from gr_tsddae.blocks.display.guards import called_by_qt
 from gr_tsddae.blocks.display.keeping import ask_and_save
-from gr_tsddae.blocks.display.live_widget import Settings
 from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.survey_view.emissions import HeardEmission
 from gr_tsddae.blocks.survey_view.live_waterfall import LiveWaterfall
@@ -35,13 +36,22 @@ from gr_tsddae.blocks.survey_view.words import bandwidth, frequency, label_text,
 LISTING_S = 0.2  # between updates of the table: faster, nobody can read it
 MINIMUM_SIZE = QSize(880, 560)
 KEYS = (
-    "Space: follow or stay  ·  Home: whole band  ·  + −: zoom  ·  T: tune  ·  R: record  ·  "
+    "Space: follow or stay  ·  Home: whole band  ·  + −: zoom  ·  {}"
     "Esc: choose none  ·  Ctrl+F: filter  ·  Ctrl+C: copy  ·  Ctrl+S: save"
 )
 
 
+@dataclass(kw_only=True)
+class Settings(live_widget.Settings):
+    """The choices of all displays, and which of "tune" and "record" a block listens to."""
+
+    heard: frozenset[str] = frozenset()
+
+
 class SurveyWidget(LiveWaterfall):
     """Waterfall with boxes, table of emissions, and what can be done with one of them.
+
+    What nobody listens to is not offered.
 
     Signals:
         tune: an emission was clicked, or a frequency double-clicked: see `tune_message`.
@@ -61,7 +71,7 @@ class SurveyWidget(LiveWaterfall):
         self.setMinimumSize(MINIMUM_SIZE)
         self._paint_in(self.theme)
         self._connect()
-        self._show_chosen()
+        self._show_offers()
 
     def sizeHint(self) -> QSize:
         return QSize(1240, 660)
@@ -157,6 +167,11 @@ class SurveyWidget(LiveWaterfall):
 
     # --- called by Qt ---------------------------------------------------------------------------
 
+    def _take_settings(self) -> None:
+        super()._take_settings()
+        if self.settings.heard != self._offered:
+            self._show_offers()
+
     def _show(self, has_news: bool, now_s: float) -> None:
         if now_s - self._listed_at_s >= LISTING_S:
             self._listed_at_s = now_s
@@ -210,8 +225,10 @@ class SurveyWidget(LiveWaterfall):
     def _ask(self, number: int, where: QPoint) -> None:
         self.choose(number)
         menu = QMenu(self)
-        menu.addAction("Tune to it", self.tune_to_chosen)
-        menu.addAction("Record this", self.record_chosen)
+        if "tune" in self._offered:
+            menu.addAction("Tune to it", self.tune_to_chosen)
+        if "record" in self._offered:
+            menu.addAction("Record this", self.record_chosen)
         menu.addAction("Copy its row", self.table.copy)
         menu.addAction("Save picture… (Ctrl+S)", lambda: ask_and_save(self))
         menu.setAttribute(Qt.WA_DeleteOnClose)
@@ -226,7 +243,7 @@ class SurveyWidget(LiveWaterfall):
     @called_by_qt
     def record_chosen(self, *_: Any) -> None:
         """Tell listeners of `record` to record the chosen emission; it needs a name first."""
-        if self.chosen is None:
+        if self.chosen is None or "record" not in self._offered:
             return
         name = self.name.text().strip()
         if not name:
@@ -241,12 +258,21 @@ class SurveyWidget(LiveWaterfall):
         self.live.setChecked(follows)
         self.live.setText("● Live" if follows else "Back to live")
 
+    def _show_offers(self) -> None:
+        """Offer what a block listens to, and nothing else."""
+        self._offered = self.settings.heard
+        self.tune_button.setVisible("tune" in self._offered)
+        for control in (self.name, self.record_button):
+            control.setVisible("record" in self._offered)
+        self._show_chosen()
+
     def _show_chosen(self) -> None:
         emission = self.chosen
         for control in (self.tune_button, self.record_button, self.name):
             control.setEnabled(emission is not None)
         if emission is None:
-            text = "click a box or a row to tune to it; keys: point here"
+            gives = "to tune to it" if "tune" in self._offered else "for its measurements"
+            text = f"click a box or a row {gives}; keys: point here"
         else:
             pieces = [
                 f"{emission.id}: {label_text(emission)}",
@@ -259,7 +285,9 @@ class SurveyWidget(LiveWaterfall):
                 pieces.insert(0, f"● recorded as {self.recorded[emission.id]}")
             text = "  ·  ".join(pieces)
         self.chosen_text.setText(text)
-        self.chosen_text.setToolTip(f"{text}\n{KEYS}")
+        offers = {"tune": "T: tune  ·  ", "record": "R: record  ·  "}
+        keys = KEYS.format("".join(offers[port] for port in offers if port in self._offered))
+        self.chosen_text.setToolTip(f"{text}\n{keys}")
 
 
 def tune_message(emission: HeardEmission) -> dict[str, Any]:
