@@ -138,6 +138,25 @@ def test_why_a_model_cannot_be_loaded_is_said_until_another_one_runs(
         assert widget.state.status["errors"] == 1
 
 
+def test_a_model_is_chosen_by_mouse_alone(display, own_models):
+    """Not at once: Qt ignores clicks in a list that opened less than a double click ago."""
+    widget, wanted = display.qwidget(), []
+    widget.model_wanted.connect(wanted.append)
+    widget.settings.model_can_change = True
+    until(widget.models.isVisible)
+    QTest.mouseClick(widget.models, Qt.LeftButton)
+    rows = widget.models.view()
+    until(rows.isVisible)
+    QTest.qWait(QApplication.doubleClickInterval() + 100)
+    item = rows.model().index(widget.models.findText("mine"), 0)
+    rows.scrollTo(item)
+    place = rows.visualRect(item).center()
+    QTest.mouseMove(rows.viewport(), place)
+    QTest.mouseClick(rows.viewport(), Qt.LeftButton, pos=place)
+    until(lambda: wanted == ["mine"], timeout_s=5)
+    assert not rows.isVisible() and widget.state.asked_for == "mine"
+
+
 def test_what_is_loading_is_said(display, model_folder, own_models):
     widget = display.qwidget()
     with Flowgraph(display, str(model_folder)) as flowgraph:

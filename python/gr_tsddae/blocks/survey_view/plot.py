@@ -80,16 +80,19 @@ class TimeAxis(pg.AxisItem):
         offset_s = 0.0 if self.utc_offset_s is None else -self.utc_offset_s % step_s
         return [(step_s, offset_s)]
 
+    def tickValues(
+        self, minVal: float, maxVal: float, size: float
+    ) -> list[tuple[float, list[float]]]:
+        """None from before the stream."""
+        ticks = super().tickValues(minVal, maxVal, size)
+        return [(step_s, [at_s for at_s in each if at_s > -1e-6]) for step_s, each in ticks]
+
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         places = max(0, math.ceil(-math.log10(spacing) - 1e-9))
+        if self.utc_offset_s is None:
+            return [f"{value:.{places}f}" for value in values]
         texts = []
         for value in values:
-            if value < 0:  # before the stream began
-                texts.append("")
-                continue
-            if self.utc_offset_s is None:
-                texts.append(f"{value:.{places}f}")
-                continue
             time_s = round(value + self.utc_offset_s, 6)
             text = utc(time_s, "%H:%M:%S")
             texts.append(text + f"{time_s % 1:.{places}f}"[1:] if places else text)

@@ -31,6 +31,7 @@ from gr_tsddae.blocks.display.state import Inbox
 from gr_tsddae.blocks.survey_view.emissions import HeardEmission
 from gr_tsddae.blocks.survey_view.live_waterfall import LiveWaterfall
 from gr_tsddae.blocks.survey_view.table import EmissionTable
+from gr_tsddae.blocks.survey_view.theme import SurveyTheme
 from gr_tsddae.blocks.survey_view.words import bandwidth, frequency, label_text, rate
 
 LISTING_S = 0.2  # between updates of the table: faster, nobody can read it
@@ -164,6 +165,14 @@ class SurveyWidget(LiveWaterfall):
             "Ctrl+S": lambda: ask_and_save(self),
             "Esc": lambda: self.choose(0),
         })  # fmt: skip
+
+    def _paint_in(self, theme: SurveyTheme) -> None:
+        super()._paint_in(theme)
+        # Under a style sheet, such as GNU Radio's dark one, a table takes no palette.
+        self.table.setStyleSheet(
+            f"QTableView {{ color: {theme.base.text}; background-color: {theme.base.background}; "
+            f"alternate-background-color: {theme.base.track} }}"
+        )
 
     # --- called by Qt ---------------------------------------------------------------------------
 
