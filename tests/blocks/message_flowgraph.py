@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import numpy as np
@@ -47,22 +46,3 @@ class StreamSender(gr.sync_block):
 
     def work(self, input_items, output_items):
         return len(input_items[0])
-
-
-def ends(flowgraph, timeout_s=30.0) -> bool:
-    """Whether a running flowgraph ends by itself; one that does not is stopped."""
-    waiter = threading.Thread(target=flowgraph.wait, daemon=True)
-    waiter.start()
-    waiter.join(timeout_s)
-    ended = not waiter.is_alive()
-    if not ended:
-        flowgraph.stop()
-        waiter.join(timeout_s)
-    return ended
-
-
-def until(condition, timeout_s=30.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pmt
 from gnuradio import blocks, gr
+from waiting import ends
 
 from gr_tsddae import nets, zoo
 
@@ -101,23 +102,7 @@ def tag(offset, key, value):
     return made
 
 
-def until(condition, timeout_s=30.0):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
-def ended(flowgraph, timeout_s=60.0):
-    """Runs a flowgraph that must end by itself; stops it when it does not, and says so."""
-    import threading
-
+def ended(flowgraph) -> bool:
+    """Run a flowgraph that must end by itself, and tell whether it did."""
     flowgraph.start()
-    waiter = threading.Thread(target=flowgraph.wait, daemon=True)
-    waiter.start()
-    waiter.join(timeout_s)
-    done = not waiter.is_alive()
-    if not done:
-        flowgraph.stop()
-        waiter.join(timeout_s)
-    return done
+    return ends(flowgraph)

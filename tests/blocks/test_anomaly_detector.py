@@ -21,9 +21,9 @@ from stream_flowgraph import (
     noise,
     save_model,
     tag,
-    until,
     vector_source,
 )
+from waiting import until
 
 from gr_tsddae import Recognizer, zoo
 from gr_tsddae.blocks import anomaly_detector

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import until
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
@@ -83,13 +84,6 @@ def tag(offset: int, key: str, value) -> gr.tag_t:
     made = gr.tag_t()
     made.offset, made.key, made.value = offset, pmt.intern(key), value
     return made
-
-
-def until(condition, timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -199,12 +193,17 @@ def test_slow_network_drops_and_counts_but_never_stalls_the_stream(arguments, mo
     fast = recognizer.judge
     monkeypatch.setattr(recognizer, "judge", lambda w: (time.sleep(0.05), fast(w))[1])
     flowgraph.start()
-    time.sleep(1.0)
+    until(lambda: lost(flowgraph.counters()) > 10)
     flowgraph.stop()
     flowgraph.wait()
-    counters = flowgraph.counters()
-    assert counters["windows_dropped"] > 10 * counters["windows_classified"] > 0
-    assert counters["samples_pending"] == 0
+    assert lost(flowgraph.counters()) > 5
+    assert flowgraph.counters()["samples_pending"] == 0
+
+
+def lost(counters) -> float:
+    """Windows dropped per window classified; 0 before any was."""
+    classified = counters["windows_classified"]
+    return counters["windows_dropped"] / classified if classified else 0.0
 
 
 def test_start_and_stop_many_times_leaves_no_thread(arguments):
@@ -241,7 +240,7 @@ def test_stop_in_the_middle_of_a_batch(arguments, monkeypatch):
 
     monkeypatch.setattr(recognizer, "judge", slow)
     flowgraph.start()
-    assert inside.wait(10)
+    until(inside.is_set)
     flowgraph.stop()
     flowgraph.wait()
     counters = flowgraph.counters()
@@ -539,7 +538,7 @@ def test_warns_when_it_hears_a_signal_beside_the_centre(arguments, monkeypatch):
     status = flowgraph.collector.status
     flowgraph.start()
     try:
-        until(lambda: status and "from the centre of the stream" in status[-1]["warning"], 60)
+        until(lambda: status and "from the centre of the stream" in status[-1]["warning"])
         assert "+2e+04 Hz" in status[-1]["warning"]
     finally:
         flowgraph.stop()

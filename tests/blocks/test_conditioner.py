@@ -14,7 +14,8 @@ gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 import pmt
 from gnuradio import blocks
-from message_flowgraph import Sender, until
+from message_flowgraph import Sender
+from waiting import until
 
 from gr_tsddae import Recognizer, zoo
 from gr_tsddae.blocks import conditioner

@@ -21,9 +21,9 @@ from stream_flowgraph import (
     noise,
     save_model,
     tag,
-    until,
     vector_source,
 )
+from waiting import until
 
 from gr_tsddae import zoo
 from gr_tsddae.blocks import denoiser
@@ -196,7 +196,7 @@ def test_runs_again_with_a_reader_that_starts_late(arguments, monkeypatch):
     for _ in range(2):
         flowgraph.source.rewind()
         flowgraph.sink.reset()
-        assert ended(flowgraph, timeout_s=20)
+        assert ended(flowgraph)
         np.testing.assert_allclose(output(flowgraph), iq, atol=1e-6)
 
 

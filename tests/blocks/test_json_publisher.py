@@ -19,7 +19,8 @@ gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 import pmt
 from gnuradio import blocks
-from message_flowgraph import Sender, until
+from message_flowgraph import Sender
+from waiting import ends, until
 
 from gr_tsddae.blocks import classifier, json_publisher
 from gr_tsddae.blocks.json_publisher_block import _LineFile
@@ -72,7 +73,7 @@ def test_a_classifier_s_decisions_reach_a_file_and_a_subscriber(model_folder, tm
     flowgraph = Flowgraph()
     subscriber.connect(address)
     subscriber.subscribe("site/7/")
-    time.sleep(0.5)  # a subscription takes a moment, and PUB does not wait for it
+    await_subscription(subscriber, flowgraph.publisher)
     flowgraph.run()
     heard = [subscriber.recv_multipart()]
     while subscriber.poll(1000):
@@ -118,10 +119,7 @@ def test_the_end_of_one_sender_is_not_that_of_the_others(tmp_path):
     time.sleep(0.6)  # the scheduler has told
     other.say({"label": "other"})
     other.end()
-    ended = threading.Thread(target=flowgraph.wait, daemon=True)
-    ended.start()
-    ended.join(timeout=30)
-    assert not ended.is_alive()
+    assert ends(flowgraph)
     assert [line["label"] for line in lines(path)] == ["one", "other"]
 
 
@@ -286,11 +284,16 @@ def publishing(address):
 
 def heard_from(subscriber, sender) -> dict:
     """What a subscriber gets, however long its subscription takes; PUB does not wait for it."""
-    deadline = time.monotonic() + 20
-    while not subscriber.poll(50):
-        assert time.monotonic() < deadline, "nothing was published"
-        sender.say({"label": "BPSK"})
+    until(lambda: subscriber.poll(50) or sender.say({"label": "BPSK"}))
     return json.loads(subscriber.recv_multipart()[1])
+
+
+def await_subscription(subscriber, publisher, port="status"):
+    """Publish until the subscriber hears it, since PUB does not wait for a subscription."""
+    nothing = pmt.to_pmt({"kind": "begun", "warm_up": True})  # of which no line is written
+    until(lambda: subscriber.poll(50) or publisher._hear(port, nothing))
+    while subscriber.poll(200):
+        subscriber.recv_multipart()
 
 
 def test_the_address_is_free_for_the_next_flowgraph(subscriber):
@@ -373,7 +376,7 @@ def test_emissions_go_to_the_file_when_they_have_ended(tmp_path, subscriber):
     made = json_publisher(file=str(path), address=address)
     subscriber.connect(address)
     subscriber.subscribe(b"tsddae/emissions")
-    time.sleep(0.5)  # a subscription takes its time
+    await_subscription(subscriber, made, port="emissions")
     said = [
         {"kind": "begun", "id": 1}, {"kind": "updated", "id": 1},
         {"kind": "ended", "id": 1, "withdrawn": False, "measured": {"bursts_s": [[0.0, 1.5]]}},

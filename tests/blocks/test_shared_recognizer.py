@@ -16,7 +16,8 @@ import pytest
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 from gnuradio import blocks
-from stream_flowgraph import noise, until, vector_source
+from stream_flowgraph import noise, vector_source
+from waiting import until
 
 from gr_tsddae import Recognizer, zoo
 from gr_tsddae.blocks import classifier, embedding

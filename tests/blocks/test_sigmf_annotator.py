@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import until
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
@@ -127,13 +128,6 @@ def labels(metadata: dict) -> list[tuple]:
         (e["core:sample_start"], e["core:sample_count"], e.get("core:label"))
         for e in metadata["annotations"]
     ]
-
-
-def until(condition, timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 # --- recording ---------------------------------------------------------------------------------
@@ -261,7 +255,7 @@ time.sleep(60)
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ)
     meta = tmp_path / "rec.sigmf-meta"
     try:
-        until(lambda: meta.exists() and json.loads(meta.read_text())["annotations"], 60)
+        until(lambda: meta.exists() and json.loads(meta.read_text())["annotations"])
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import shutil
-import time
 
 import numpy as np
 import pytest
+from waiting import until
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
@@ -39,13 +39,6 @@ class Collector(gr.basic_block):
 
     def on_status(self, message):
         self.status.append(pmt.to_python(message))
-
-
-def until(condition, timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def record(path, kind: str, windows: int, seed: int) -> None:

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import until
 
 pytest.importorskip("gnuradio.gr", reason="GNU Radio 3.10 is not installed for this Python")
 
@@ -585,10 +586,8 @@ def test_start_and_stop_many_times(policy, consumer):
     if consumer:
         assert top.consumer.calls == ["start", "stop"] * 50
         assert top.batcher.counters()["samples_pending"] == 0
-    deadline = time.monotonic() + 10
-    while thread_count() > threads and time.monotonic() < deadline:
-        time.sleep(0.01)  # the kernel lists a joined thread for a moment
-    assert thread_count() <= threads  # fewer, if an earlier test's were still leaving
+    # The kernel lists a joined thread for a moment; fewer, if an earlier test's were still leaving.
+    until(lambda: thread_count() <= threads)
 
 
 def test_the_counters_add_up_while_all_is_moving():

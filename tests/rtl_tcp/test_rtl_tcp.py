@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.rtl_tcp import server as rtl_tcp
@@ -55,7 +56,7 @@ class Client:
     """What SDR programs do: header, commands of five bytes, samples."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self.header = self.read(12)
 
     def read(self, count) -> bytes:
@@ -212,7 +213,7 @@ def test_a_client_that_does_not_read_is_waited_for_and_that_is_counted(tmp_path)
         RtlTcpServer(capture, port=0, rate_hz=20e6, repeat=True) as server,
     ):
         slow = Client(server.port)
-        deadline_s = time.monotonic() + 30
+        deadline_s = time.monotonic() + PATIENCE_S
         while not server.sessions[0].behind_s and time.monotonic() < deadline_s:
             slow.read(2)
             time.sleep(0.5)
@@ -249,11 +250,11 @@ def test_the_command_serves_until_it_is_told_to_stop(tmp_path):
     status = json.loads(process.stdout.readline())
     assert status["settings"] == {} and status["bytes_sent"] >= 0
     client.socket.close()
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + PATIENCE_S
     while json.loads(process.stdout.readline())["ended_s"] is None:
         assert time.monotonic() < deadline_s
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
     assert "samples lost" in errors and "Traceback" not in errors
 

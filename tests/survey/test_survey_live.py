@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import numpy as np
 import pytest
+from waiting import until
 
 from gr_tsddae.survey.__main__ import main
 from gr_tsddae.survey.live import Pace
@@ -67,6 +71,11 @@ def test_a_stream_holds_what_the_same_recording_holds(survey, recording, samples
     assert [emission["id"] for emission in live] == list(range(1, len(live) + 1))
 
 
+def waiting_bytes(pipe) -> int:
+    """Count what was written to a pipe and not read yet."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+
+
 def test_an_emission_is_told_when_it_has_ended_and_ctrl_c_tells_the_rest(survey, samples):
     running = survey()
     noise = bytes([127, 128]) * int(1.5 * RATE_HZ)  # silence ends all
@@ -76,6 +85,7 @@ def test_an_emission_is_told_when_it_has_ended_and_ctrl_c_tells_the_rest(survey,
     assert b"centre MHz" in lines[0] and b"1 " in lines[1]
     running.stdin.write(samples[: len(samples) // 2])
     running.stdin.flush()
+    until(lambda: not waiting_bytes(running.stdin))
     time.sleep(1)
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 0, running.stderr.read()

@@ -12,7 +12,8 @@ import pytest
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 from gnuradio import blocks
-from message_flowgraph import Sender, StreamSender, ends
+from message_flowgraph import Sender, StreamSender
+from waiting import ends
 
 from gr_tsddae.blocks import accuracy_probe
 
@@ -42,7 +43,7 @@ def test_it_ends_when_standard_output_is_closed(monkeypatch):
     closed.close()
     monkeypatch.setattr(sys, "stdout", closed)
     flowgraph.start()
-    assert ends(flowgraph, 10)
+    assert ends(flowgraph)
 
 
 def test_a_sender_that_speaks_rarely_is_heard_after_another_has_ended():
@@ -76,5 +77,5 @@ def test_without_senders_it_ends_with_the_stream(tmp_path, stream):
         flowgraph.connect(source, probe)
     flowgraph.msg_connect(probe, "accuracy", listener, "store")
     flowgraph.start()
-    assert ends(flowgraph, 5)
+    assert ends(flowgraph)
     assert listener.num_messages() == 1

@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import ends
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 pytest.importorskip("PyQt5.QtWidgets", reason="PyQt5 is not installed")
 from gnuradio import blocks
-from message_flowgraph import ends
 from PyQt5 import sip
 from PyQt5.QtCore import Qt
 from PyQt5.QtTest import QTest
@@ -178,7 +178,7 @@ def test_without_a_classifier_that_hears_it_there_is_no_list(display, model_fold
 def test_a_classifier_that_listens_keeps_nothing_from_ending(display, model_folder):
     flowgraph = Flowgraph(display, str(model_folder), repeat=False)
     flowgraph.start()
-    assert ends(flowgraph, timeout_s=120)
+    assert ends(flowgraph)
     samples = RECORDING.stat().st_size // 8
     until(lambda: display.qwidget().state.status.get("samples_in") == samples)
     assert display.qwidget().state.status["samples_pending"] == 0

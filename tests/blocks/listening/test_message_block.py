@@ -10,7 +10,8 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 import pmt
-from message_flowgraph import DONE, Sender, ends, until
+from message_flowgraph import DONE, Sender
+from waiting import ends, until
 
 from gr_tsddae.blocks.listening import message_block
 from gr_tsddae.blocks.listening.message_block import MessageBlock
@@ -133,7 +134,7 @@ def test_a_worker_of_another_flowgraph_is_not_waited_for():
     connect(flowgraph, sender, listener)
     flowgraph.start()
     flowgraph.stop()
-    assert ends(flowgraph, 10)
+    assert ends(flowgraph)
     assert listener.heard == ["bye"]
     stop(other)
     assert its_listener.heard == ["last"]

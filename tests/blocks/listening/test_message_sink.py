@@ -10,7 +10,8 @@ import pytest
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 import pmt
-from message_flowgraph import Sender, ends, until
+from message_flowgraph import Sender
+from waiting import ends, until
 
 from gr_tsddae.blocks.listening.message_sink import MessageSink
 
@@ -42,7 +43,7 @@ def test_a_sender_that_speaks_rarely_is_heard_after_another_has_ended():
     for number in range(2):
         time.sleep(2.5)
         rare.say(number)
-        until(lambda number=number: ("decisions", number) in sink.messages, 5)
+        until(lambda number=number: ("decisions", number) in sink.messages)
     rare.end()
     assert ends(flowgraph)
     assert sink.messages == [("decisions", "brief"), ("decisions", 0), ("decisions", 1)]

@@ -7,7 +7,8 @@ import pytest
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 import pmt
-from message_flowgraph import Sender, until
+from message_flowgraph import Sender
+from waiting import until
 
 from gr_tsddae.blocks.listening.senders import UNKNOWN, senders_of
 

@@ -5,6 +5,7 @@ import threading
 from typing import ClassVar
 
 import pytest
+from waiting import PATIENCE_S
 
 from gr_tsddae.blocks.network.model_loader import ModelLoader
 
@@ -18,7 +19,7 @@ class Fake:
     def __init__(self, model, *, device="cpu", precision="float32", batch_windows=64, **more):
         if model == "slow":
             self.begun.set()
-            self.gate.wait(10)
+            self.gate.wait(PATIENCE_S)
         if model == "broken":
             raise OSError("its weights are cut short")
         self.model, self.device, self.precision = model, device, precision
@@ -77,7 +78,7 @@ def test_what_is_no_name_is_refused_at_once(model):
 def test_of_several_in_a_row_the_last_counts():
     loader, running = ModelLoader(), Fake("old")
     loader.request("slow", running)
-    assert Fake.begun.wait(10)
+    assert Fake.begun.wait(PATIENCE_S)
     loader.request("first", running)
     loader.request("last", running)
     Fake.gate.set()

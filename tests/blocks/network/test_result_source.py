@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 import pmt
@@ -73,7 +74,7 @@ def test_a_writer_waits_until_there_is_room_or_nobody_reads(leave):
     thread.start()
     assert not done.wait(0.1), "the queue is full"
     getattr(queue, leave)(*([np.empty(1, np.float32)] if leave == "read_into" else []))
-    assert done.wait(5)
+    assert done.wait(PATIENCE_S)
     thread.join()
     assert put == [leave == "read_into"]
     assert queue.reader_left == (leave == "close")

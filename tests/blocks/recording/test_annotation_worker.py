@@ -13,7 +13,8 @@ gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 import pmt
 from gnuradio import blocks
-from message_flowgraph import Sender, ends
+from message_flowgraph import Sender
+from waiting import ends
 
 from gr_tsddae.blocks import sigmf_annotator
 
@@ -54,7 +55,7 @@ def test_without_senders_it_ends_with_the_stream(tmp_path):
     source = blocks.vector_source_c([1j] * 1000)
     flowgraph.connect(source, annotator)
     flowgraph.start()
-    assert ends(flowgraph, 5)
+    assert ends(flowgraph)
     assert labels(tmp_path / "rec.sigmf-meta") == []
 
 

@@ -10,9 +10,10 @@ import pytest
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 import numpy as np
-from message_flowgraph import Sender, ends
-from stream_flowgraph import ended, until, vector_source
+from message_flowgraph import Sender
+from stream_flowgraph import ended, vector_source
 from survey_flowgraph import noise, tone
+from waiting import ends, until
 
 from gr_tsddae.blocks import sigmf_annotator, survey
 from gr_tsddae.blocks.recording.emission_note import EmissionNote

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from waiting import PATIENCE_S
 
 gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 import pmt
@@ -66,7 +67,7 @@ def slow_disk(monkeypatch):
     free, write = threading.Event(), os.pwrite
 
     def pwrite(*arguments):
-        free.wait(10)
+        free.wait(PATIENCE_S)
         return write(*arguments)
 
     monkeypatch.setattr(recorder.os, "pwrite", pwrite)
@@ -90,7 +91,7 @@ def test_with_wait_a_slow_disk_costs_time(tmp_path, reports, slow_disk):
     thread.start()
     assert not done.wait(0.1)
     slow_disk.set()
-    assert done.wait(5)
+    assert done.wait(PATIENCE_S)
     thread.join()
     writer.close()
     np.testing.assert_array_equal(stored(tmp_path / "data"), samples(0, 10))

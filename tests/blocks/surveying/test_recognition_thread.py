@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from waiting import PATIENCE_S
 
 from gr_tsddae.blocks.surveying import recognition
 from gr_tsddae.blocks.surveying.known import AGAIN_S, Known
@@ -52,7 +53,7 @@ class Model:
     def __call__(self, emission, *_, since_s, most_samples):
         self.samples.append(most_samples)
         self.begun.set()
-        assert self.may.wait(10)
+        assert self.may.wait(PATIENCE_S)
         if emission.id in self.fails:
             raise RuntimeError("of the model")
         return emission
@@ -80,7 +81,7 @@ def busy(model, **options):
     """A thread that works on question 0."""
     thread = model.thread(**options)
     assert thread.ask(question(0))
-    assert model.begun.wait(10)
+    assert model.begun.wait(PATIENCE_S)
     return thread
 
 
@@ -133,7 +134,7 @@ def test_a_patient_one_waits_for_room(model):
     time.sleep(0.05)
     assert asking.is_alive()
     model.may.set()
-    asking.join(10)
+    asking.join(PATIENCE_S)
     thread.finish(give_up=False)
     assert len(model.answers) == MOST_WAITING + 2 and thread.skipped == 0
 
@@ -166,7 +167,7 @@ def test_what_waits_at_the_end_can_be_given_up(model):
     ending.start()
     time.sleep(0.05)
     model.may.set()
-    ending.join(10)
+    ending.join(PATIENCE_S)
     assert model.answers == [(0, True), (1, False)]
 
 

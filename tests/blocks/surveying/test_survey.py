@@ -17,8 +17,9 @@ gr = pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 import pmt
 from gnuradio import blocks
-from stream_flowgraph import ended, tag, until, vector_source
+from stream_flowgraph import ended, tag, vector_source
 from survey_flowgraph import SurveyFlowgraph, check_lives, noise, tone
+from waiting import until
 
 from gr_tsddae.blocks import survey
 from gr_tsddae.blocks.receiver.stream_tags import tag_of_time
@@ -322,7 +323,7 @@ def test_a_model_is_changed_while_the_survey_goes_on(carrier):
     try:
         until(lambda: flowgraph.emissions and flowgraph.listener.status)
         flowgraph.block.set_model("amc-nano")
-        until(lambda: status[-1]["model"] == "amc-nano", 60)
+        until(lambda: status[-1]["model"] == "amc-nano")
         flowgraph.block.set_model("no-such-model")
         until(lambda: "no-such-model" in status[-1]["last_error"])
         assert status[-1]["model"] == "amc-nano"
