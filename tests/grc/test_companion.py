@@ -18,25 +18,11 @@ import yaml
 
 pytest.importorskip("gnuradio.gr", reason="GNU Radio is not installed")
 pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
-from gnuradio import gr
-from gnuradio.grc.core.platform import Platform
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
 # Those that need a radio or another program have tests of their own, like test_radio_examples.py.
 EXAMPLES = [ROOT / "examples" / "file_replay.grc"]
-
-
-@pytest.fixture(scope="module")
-def platform():
-    os.environ["GRC_BLOCKS_PATH"] = str(ROOT / "grc")
-    made = Platform(
-        version=gr.version(),
-        version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
-        prefs=gr.prefs(),
-    )
-    made.build_library()
-    return made
 
 
 def _make(block, namespace):

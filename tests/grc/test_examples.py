@@ -23,7 +23,6 @@ pytest.importorskip("gr_tsddae.bindings", reason="the C++ core is not built")
 pytest.importorskip("PyQt5.QtWidgets", reason="PyQt5 is not installed")
 import pmt
 from gnuradio import blocks
-from gnuradio.grc.core.platform import Platform
 from PyQt5 import sip
 from PyQt5.QtWidgets import QApplication
 from radio_example import Example, station
@@ -44,18 +43,6 @@ def application():
     if "DISPLAY" not in os.environ:
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     yield QApplication.instance() or QApplication([])
-
-
-@pytest.fixture(scope="module")
-def platform():
-    os.environ["GRC_BLOCKS_PATH"] = str(ROOT / "grc")
-    made = Platform(
-        version=gr.version(),
-        version_parts=(gr.major_version(), gr.api_version(), gr.minor_version()),
-        prefs=gr.prefs(),
-    )
-    made.build_library()
-    return made
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure how fast a device multiplies matrices and copies memory."""
 
+import statistics
 import time
 from collections.abc import Callable
 
@@ -71,7 +72,7 @@ def _product_flops(side: int, dtype: torch.dtype, device: torch.device, seconds:
         synchronise(device)
 
     times = durations_s(run, seconds=seconds, least=3)
-    return 2 * side**3 * repeats / sorted(times)[len(times) // 2]
+    return 2 * side**3 * repeats / statistics.median(times)
 
 
 def bandwidth_bytes_per_s(device: torch.device, seconds: float) -> float:
@@ -85,4 +86,4 @@ def bandwidth_bytes_per_s(device: torch.device, seconds: float) -> float:
         synchronise(device)
 
     times = durations_s(run, seconds=seconds, least=3)
-    return 2 * 4 * count / sorted(times)[len(times) // 2]
+    return 2 * 4 * count / statistics.median(times)

@@ -119,7 +119,7 @@ class Bench:
             first_s = time.perf_counter() - began + compiled_s
             if not np.isfinite(found).all():
                 raise FloatingPointError("probabilities hold NaN or infinity")
-            times = sorted(ceilings.durations_s(lambda: run(windows), seconds=self._seconds))
+            times = ceilings.durations_s(lambda: run(windows), seconds=self._seconds)
             many = None
             if engine.endswith("graphs"):
                 stretch = np.tile(windows, (BATCHES_IN_TURN, 1))
@@ -131,7 +131,7 @@ class Bench:
             self.failures.append({**where, "error": reason})
             print(f"{self._size} {precision} {engine} {batch}: {reason}", file=sys.stderr)
             return None
-        middle = times[len(times) // 2]
+        middle, slow = np.quantile(times, (0.5, 0.99)).tolist()
         rate = batch / middle
         if many is not None:
             rate = BATCHES_IN_TURN * batch / statistics.median(many)
@@ -144,7 +144,7 @@ class Bench:
             windows_per_s=rate,
             msamples_per_s=rate * self._window_samples / 1e6,
             p50_ms=1e3 * middle,
-            p99_ms=1e3 * times[min(len(times) - 1, int(0.99 * len(times)))],
+            p99_ms=1e3 * slow,
             share=rate * self._flop / self.ceilings[self.fast],
             first_s=first_s,
             memory_mib=memory,

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import fft
+from scipy import fft, signal
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,7 @@ def at_rate(samples: np.ndarray, old_hz: float, new_hz: float, count: int) -> np
     exact = lengths * (new_hz / old_hz)
     old = int(lengths[np.abs(exact - np.rint(exact)).argmin()])
     new = round(old * new_hz / old_hz)
-    if np.iscomplexobj(samples):
-        spectrum = fft.fft(samples, old)
-        kept = min(old, new)
-        wide = np.zeros(new, complex)
-        wide[: (kept + 1) // 2] = spectrum[: (kept + 1) // 2]
-        wide[new - kept // 2 :] = spectrum[old - kept // 2 :]
-        resized = fft.ifft(wide)
-    else:
-        resized = fft.irfft(fft.rfft(samples, old)[: new // 2 + 1], new)
-    resized = resized[:count] * (new / old)
+    resized = signal.resample(np.pad(samples, (0, old - len(samples))), new)[:count]
     return np.pad(resized, (0, count - len(resized)))
 
 
