@@ -34,7 +34,7 @@ class NetworkChoice:
             raise ValueError(f"network.name is {self.name!r}; there are: {', '.join(nets.names())}")
 
 
-NetworkConfig = NetworkChoice  # the name that docs/training.md gives to scripts
+NetworkConfig = NetworkChoice  # as earlier scripts call it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -238,7 +238,7 @@ def test_pause_and_go_on(carrier):
     """While paused nothing is surveyed, and each sample is counted as gated."""
     flowgraph = SurveyFlowgraph(
         vector_source(carrier, repeat=True), between=(blocks.throttle(8, RATE_HZ),),
-        sample_rate_hz=RATE_HZ,
+        sample_rate_hz=RATE_HZ, overflow="block",  # a busy machine would lose samples
     )  # fmt: skip
     flowgraph.start()
     try:
@@ -316,7 +316,7 @@ def test_another_run_begins_anew(carrier):
 def test_a_model_is_changed_while_the_survey_goes_on(carrier):
     flowgraph = SurveyFlowgraph(
         vector_source(carrier, repeat=True), between=(blocks.throttle(8, RATE_HZ),),
-        sample_rate_hz=RATE_HZ,
+        sample_rate_hz=RATE_HZ, overflow="block",  # a busy machine would lose samples
     )  # fmt: skip
     status = flowgraph.listener.status
     flowgraph.start()
@@ -349,7 +349,7 @@ def test_a_model_is_changed_while_the_survey_goes_on(carrier):
 def test_a_bad_value_changes_nothing_and_is_reported(carrier, name, value, why):
     flowgraph = SurveyFlowgraph(
         vector_source(carrier, repeat=True), between=(blocks.throttle(8, RATE_HZ),),
-        sample_rate_hz=RATE_HZ,
+        sample_rate_hz=RATE_HZ, overflow="block",  # a busy machine would lose samples
     )  # fmt: skip
     flowgraph.start()
     try:
