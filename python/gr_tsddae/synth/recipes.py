@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -14,8 +14,27 @@ from gr_tsddae.synth.modulators import CLASSES, MODULATORS, Audio, Timing, check
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How windows are drawn. Shares are probabilities per window.
+class AnyRecipe:
+    """What every recipe says of its windows.
+
+    Attributes:
+        levels_db: lowest and highest SNR of a set of this recipe, in the occupied bandwidth.
+        twice: classes that random draws hold twice as often as the others: the hard ones.
+    """
+
+    levels_db: tuple[float, float] = (-5.0, 30.0)
+    twice: frozenset[str] = frozenset()
+    classes: ClassVar[Sequence[str]]
+    empty_classes: ClassVar[frozenset[str]] = frozenset()  # whose windows hold nothing but noise
+    task: ClassVar[str] = "amc"
+    samples_per_symbol: ClassVar[float | None] = None
+    bandwidth_multiple: ClassVar[float | None] = None
+    sample_rate_hz: ClassVar[float | None] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(AnyRecipe):
+    """How windows of RML2016's classes are drawn. Shares are probabilities per window.
 
     Attributes:
         samples_per_symbol: nominal, of the digital classes.
@@ -43,11 +62,7 @@ class Recipe:
     snr_offset_db: float = 0.0
     class_gain_db: Mapping[str, float] = field(default_factory=dict)
     empty_classes: frozenset[str] = frozenset()
-    twice: ClassVar[frozenset[str]] = frozenset()
     classes: ClassVar[Sequence[str]] = CLASSES
-    bandwidth_multiple: ClassVar[None] = None
-    sample_rate_hz: ClassVar[None] = None
-    task: ClassVar[str] = "amc"
 
     def __post_init__(self) -> None:
         for name in ("carrier_share", "echo_share", "filtered_share"):
@@ -67,46 +82,28 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AirRecipe:
+class AirRecipe(AnyRecipe):
     """How windows of any signal of the air are drawn: as a survey cuts them out.
 
     Attributes:
-        levels_db: lowest and highest SNR in the occupied bandwidth.
         outlier_share: windows of no class, which a classifier learns to be unsure about.
-        twice: classes that random draws hold twice as often as the others: the hard ones.
     """
 
-    levels_db: tuple[float, float] = (-5.0, 30.0)
     outlier_share: float = 0.0
-    twice: frozenset[str] = frozenset()
     classes: ClassVar[Sequence[str]] = air.CLASSES
-    empty_classes: ClassVar[frozenset[str]] = frozenset()
-    samples_per_symbol: ClassVar[None] = None
     bandwidth_multiple: ClassVar[float] = air.BANDWIDTH_MULTIPLE
-    sample_rate_hz: ClassVar[None] = None
-    task: ClassVar[str] = "amc"
 
 
-@dataclass(frozen=True, kw_only=True)
-class TechnologyRecipe:
+class TechnologyRecipe(AnyRecipe):
     """How windows of wireless technologies are drawn, all at one sample rate.
 
-    Attributes:
-        levels_db: lowest and highest SNR in the band that signal and receiver share.
-        twice: classes that random draws hold twice as often as the others: the hard ones.
+    Their SNR is that in the band that signal and receiver share.
     """
 
-    levels_db: tuple[float, float] = (-5.0, 30.0)
-    twice: frozenset[str] = frozenset()
     classes: ClassVar[Sequence[str]] = wtc.CLASSES
-    empty_classes: ClassVar[frozenset[str]] = frozenset()
-    samples_per_symbol: ClassVar[None] = None
-    bandwidth_multiple: ClassVar[None] = None
     sample_rate_hz: ClassVar[float] = wtc.RATE_HZ
     task: ClassVar[str] = "wtc"
 
-
-AnyRecipe = Recipe | AirRecipe | TechnologyRecipe
 
 RECIPES: dict[str, AnyRecipe] = {
     # Nothing but modulation, timing, phase and noise: for checking things against theory.
@@ -196,16 +193,22 @@ def draw(
     """
     if window_samples < 1:
         raise ValueError(f"window_samples is {window_samples}: a window needs at least 1 sample")
+    size: dict[str, Any] = {"window_samples": window_samples, "generator": generator}
     if isinstance(recipe, AirRecipe):
-        return air.draw(
-            label,
-            level_db,
-            window_samples=window_samples,
-            generator=generator,
-            together=emission_windows,
-        )
+        return air.draw(label, level_db, together=emission_windows, **size)
     if isinstance(recipe, TechnologyRecipe):
-        return wtc.draw(label, level_db, window_samples=window_samples, generator=generator)
+        return wtc.draw(label, level_db, **size)
+    return _draw_rml(recipe, label, level_db, **size)
+
+
+def _draw_rml(
+    recipe: Recipe,
+    label: torch.Tensor,
+    level_db: torch.Tensor,
+    *,
+    window_samples: int,
+    generator: torch.Generator,
+) -> torch.Tensor:
     check_labels(label, CLASSES, level_db=level_db)
     batch, device = len(label), label.device
     if not batch:
