@@ -60,21 +60,13 @@ def condition_capture(
         OSError: If it could not be read or written whole.
         KeyboardInterrupt: If Ctrl-C ended it. Whatever ends it early leaves no recording.
     """
-    from gr_tsddae import blocks
-
-    if capture.sample_rate_hz is None:
-        raise CaptureError(f"{capture.path} does not say its sample rate: add --rate")
-    conditioner = blocks.conditioner(
-        sample_rate_hz=capture.sample_rate_hz,
-        symbol_rate_hz=symbol_rate_hz,
-        bandwidth_hz=bandwidth_hz,
-        **options,
+    source, conditioner = _source_and_conditioner(
+        capture, symbol_rate_hz=symbol_rate_hz, bandwidth_hz=bandwidth_hz, **options
     )
     from gnuradio import gr
 
-    from gr_tsddae.blocks.receiver.capture_source import CaptureSource
+    from gr_tsddae import blocks
 
-    source = CaptureSource(capture)
     recorder = blocks.sigmf_annotator(
         str(out), record="block", sample_rate_hz=conditioner.output_rate_hz
     )
@@ -125,22 +117,14 @@ def conditioned(
     Raises:
         ImportError, CaptureError, ValueError: As `condition_capture`.
     """
-    from gr_tsddae import blocks
-
-    if capture.sample_rate_hz is None:
-        raise CaptureError("the standard input does not say its sample rate: add --rate")
-    conditioner = blocks.conditioner(
-        sample_rate_hz=capture.sample_rate_hz,
-        symbol_rate_hz=symbol_rate_hz,
-        bandwidth_hz=bandwidth_hz,
-        **options,
+    source, conditioner = _source_and_conditioner(
+        capture, symbol_rate_hz=symbol_rate_hz, bandwidth_hz=bandwidth_hz, **options
     )
     from gnuradio import gr
 
-    from gr_tsddae.blocks.receiver.capture_source import CaptureSource
     from gr_tsddae.blocks.receiver.queue_sink import QueueSink
 
-    source, sink = CaptureSource(capture), QueueSink()
+    sink = QueueSink()
     top = gr.top_block("condition")
     top.connect(source, conditioner, sink)
     top.start()
@@ -151,6 +135,18 @@ def conditioned(
         sink.close()
         top.stop()
         top.wait()
+
+
+def _source_and_conditioner(capture: Capture, **options: Any) -> tuple[Any, Any]:
+    """Make the block that plays a recording or stream, and the one that cuts the signal out."""
+    from gr_tsddae import blocks
+    from gr_tsddae.blocks.receiver.capture_source import CaptureSource
+
+    if capture.sample_rate_hz is None:
+        name = "the standard input" if isinstance(capture, LiveCapture) else capture.path
+        raise CaptureError(f"{name} does not say its sample rate: add --rate")
+    conditioner = blocks.conditioner(sample_rate_hz=capture.sample_rate_hz, **options)
+    return CaptureSource(capture), conditioner
 
 
 @contextlib.contextmanager
