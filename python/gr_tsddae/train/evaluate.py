@@ -15,7 +15,7 @@ from torch import nn
 
 from gr_tsddae import zoo
 from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, kinds, open_dataset
-from gr_tsddae.files import write_text
+from gr_tsddae.files import write_json
 from gr_tsddae.inference.decision import pooled
 from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.inference.metrics import metrics
@@ -120,8 +120,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     dataset = _open(config, model.card)
     result, maps = evaluate_dataset(model, dataset, config)
     config.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False)
-    write_text(config.out / "metrics.json", text + "\n")
+    write_json(config.out / "metrics.json", result)
     if config.report:
         from gr_tsddae.report.evaluation_page import write_report
 
