@@ -49,6 +49,17 @@ def test_a_misspelt_command(words, hint, capsys):
     assert hint in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--help"], ["nets"], ["doctor"], ["data", "kinds"]])
+def test_nobody_reads_the_output(words):
+    """As behind `head`: no traceback."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "gr_tsddae", *words]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_what_is_not_installed_is_named(monkeypatch, capsys):
     monkeypatch.setitem(COMMANDS, "survey", ("no_such_package", ""))
     assert main(["survey"]) == 2

@@ -5,7 +5,7 @@
 import sys
 
 from gr_tsddae import __version__
-from gr_tsddae.command import run_command
+from gr_tsddae.command import output_closed, run_command
 
 COMMANDS = {
     "survey": ("gr_tsddae.survey.__main__", "find, measure and name every signal of a recording"),
@@ -30,7 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if arguments[:1] == ["--completion"]:
         return _print_completion(arguments[1:] or ["bash"])
-    return run_command("tsddae", COMMANDS, arguments)
+    try:
+        status = run_command("tsddae", COMMANDS, arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return output_closed()
+    return status
 
 
 def _print_completion(shells: list[str]) -> int:

@@ -246,6 +246,16 @@ def sentence(error: Exception) -> str:
     return text
 
 
+def output_closed() -> int:
+    """Let the rest of the output go nowhere: who reads it has seen enough, such as `head`.
+
+    Returns:
+        The exit status.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
 def exit_status(
     run: Callable[[], object],
     *,
@@ -267,9 +277,8 @@ def exit_status(
     try:
         run()
         sys.stdout.flush()
-    except BrokenPipeError:  # who reads the output has seen enough, such as `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest goes nowhere
-        return 1
+    except BrokenPipeError:
+        return output_closed()
     except ImportError as error:
         print("error:", explained(error), file=sys.stderr)
         return 1
