@@ -59,3 +59,9 @@ def test_a_model_that_is_sure_is_not_overruled():
 def test_classes_of_a_user_stand_as_the_model_says():
     said = np.array([0.6, 0.4])
     assert weighed(said, ("doorbell", "garage"), FREQUENCY) == pytest.approx(said)
+
+
+def test_a_prefix_overrules_a_model_that_is_sure_of_phase_keying():
+    prefix = {"envelope_moment": 1.3, "ofdm_useful_s": 3.2e-6, "ofdm_prefix_s": 8e-7}
+    assert weighed(np.array([0.95, 0.05]), ("8PSK", "OFDM"), prefix)[1] > 0.75
+    assert weighed(np.array([0.99, 0.01]), ("AM-SSB", "OFDM"), prefix)[0] > 0.9

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-NOTHING, NARROW = "nothing", "narrow"
+NOTHING, NARROW, PREFIX = "nothing", "narrow", "prefix"
 # Share of synthetic emissions of a class that show a regularity, where it is not rare: measured by
 # benchmarks/keying_evidence.py. A class without a line here may show anything.
 SHOWN: Mapping[str, Mapping[str, float]] = {
@@ -21,24 +21,26 @@ SHOWN: Mapping[str, Mapping[str, float]] = {
         "2-FSK": 1.0, "4-FSK": 1.0, "GFSK": 0.98, "QPSK": 0.42, "pi/4-DQPSK": 0.48, "8PSK": 0.55,
     },
     "offset": {"OQPSK": 0.8},
-    "chirp": {"LoRa": 1.0, "AM-SSB": 0.2},
-    "prefix": {"OFDM": 0.62, "AM-SSB": 0.12, "AM-DSB": 0.15},  # the pitch of a voice repeats, too
+    "chirp": {"LoRa": 1.0},
+    PREFIX: {"OFDM": 0.62, "AM-SSB": 0.1},  # the pitch of a voice repeats, too
     NOTHING: {
-        "noise": 1.0, "carrier": 1.0, "AM-DSB": 0.75, "AM-SSB": 0.62, "FM": 1.0, "OFDM": 0.38,
+        "noise": 1.0, "carrier": 1.0, "AM-DSB": 0.92, "AM-SSB": 0.82, "FM": 1.0, "OFDM": 0.38,
     },
     # Not measured by the benchmark: what is too narrow to be measured is a carrier in all scenes.
     NARROW: {"carrier": 1.0},
 }  # fmt: skip
 LEAST = 0.05  # share of any class: signals of the air are wilder than synthetic ones,
 LEAST_OF_NOTHING = 0.3  # short or weak ones often show nothing,
-LEAST_OF_NARROW = 0.2  # and at a high sample rate even a voice is narrow
+LEAST_OF_NARROW = 0.2  # at a high sample rate even a voice is narrow,
+LEAST_OF_PREFIX = 0.01  # and nothing but a voice has the rhythm of prefixes by chance
+_LEAST = {NOTHING: LEAST_OF_NOTHING, NARROW: LEAST_OF_NARROW, PREFIX: LEAST_OF_PREFIX}
 OF_OTHERS = 0.5  # share of a class that was not measured, as one that a user has taught
 
 
 def regularity(measured: Mapping[str, Any]) -> str | None:
     """Name what was measured of an emission's keying; None where it was not measured."""
     if "ofdm_prefix_s" in measured:
-        return "prefix"
+        return PREFIX
     if "chirp_hz_per_s" in measured:
         return "chirp"
     if "narrower_than_hz" in measured:
@@ -63,7 +65,7 @@ def weighed(
     if kind is None:
         return probabilities
     shown = SHOWN[kind]
-    least = {NOTHING: LEAST_OF_NOTHING, NARROW: LEAST_OF_NARROW}.get(kind, LEAST)
+    least = _LEAST.get(kind, LEAST)
     known = set().union(*SHOWN.values())
     likelihood = [
         max(least, shown.get(name, 0.0)) if name in known else OF_OTHERS for name in classes
