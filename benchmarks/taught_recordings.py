@@ -5,6 +5,9 @@ A table lists class, recording, dtype and sample_rate_hz (both empty where the f
 class's recordings are dealt out to folds; a model learns from all but those of a fold, and judges
 these. A class with one recording is judged on other moments of it, which is said.
 
+Two ways of asking are judged. A survey, as `tsddae survey --model` does it, names the emissions
+that it finds. A Classifier hears bursts and pauses at 4 times the signal's bandwidth.
+
     python benchmarks/taught_recordings.py --root DIR --json benchmarks/results/taught.json
 """
 
@@ -19,6 +22,7 @@ from gr_tsddae.bench.machine import describe
 from gr_tsddae.files import write_json
 from gr_tsddae.inference.metrics import rounded
 from gr_tsddae.labels import NOISE
+from gr_tsddae.train.measure.by_survey import survey_sums
 from gr_tsddae.train.teach import TeachConfig, teach
 from gr_tsddae.train.windows.on_air import cut_recordings
 from listed import parser_of, rows_there
@@ -87,6 +91,7 @@ def main() -> None:
         gate_db = TeachConfig.gate_db
         cut = cut_recordings(folder, card, gate_db=gate_db, options={})
         found: list[dict[str, Any]] = []
+        surveyed: list[dict[str, Any]] = []
         for fold in range(arguments.folds):
             held_out = [
                 f"{of}/{name}"
@@ -98,8 +103,13 @@ def main() -> None:
                 captures=folder, base=arguments.base, out=Path(scratch) / f"fold-{fold}",
                 measure=held_out, epochs=arguments.epochs, device="cpu",
             )  # fmt: skip
-            accuracy = teach(config, cut).accuracy["by_burst"]
-            found += [row for row in accuracy["recordings"] if not row["learned_from"] or fold == 0]
+            accuracy = teach(config, cut).accuracy
+            surveyed += accuracy["by_survey"]["recordings"]
+            found += [
+                row
+                for row in accuracy["by_burst"]["recordings"]
+                if not row["learned_from"] or fold == 0
+            ]
     found.sort(key=lambda row: (row["learned_from"], row["recording"]))
     apart = [row for row in found if not row["learned_from"]]
     same = [row for row in found if row["learned_from"]]
@@ -109,15 +119,22 @@ def main() -> None:
         "folds": arguments.folds,
         "epochs": arguments.epochs,
         "recordings": len(there),
-        "other_recordings": judged(apart),
-        "same_recordings": judged(same),
-        "by_recording": found,
+        "by_survey": survey_sums(surveyed)
+        | {"recordings": sorted(surveyed, key=lambda row: row["recording"])},
+        "by_classifier": {
+            "other_recordings": judged(apart),
+            "same_recordings": judged(same),
+            "recordings": found,
+        },
         "cpu_s": round(time.process_time() - started),
         "machine": describe(),
     }
     write_json(arguments.json, result)
     print(*table(found), sep="\n")
-    print(json.dumps(result["other_recordings"]))
+    for row in surveyed:
+        print(f"survey: {row['recording']}, {row['class']}: {row['right']} of {row['emissions']}")
+    print(json.dumps(survey_sums(surveyed)))
+    print(json.dumps(judged(apart)))
 
 
 if __name__ == "__main__":

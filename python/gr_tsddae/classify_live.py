@@ -15,6 +15,7 @@ from gr_tsddae.command import tell_end
 from gr_tsddae.condition import check_signal_options, conditioned
 from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decider, Decision, Origin
+from gr_tsddae.inference.pauses import mean_power
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture
 from gr_tsddae.iq.formats.live import ended_by_ctrl_c
@@ -121,7 +122,8 @@ def decided(
         if finite.any():
             numbers = first + hop_samples * np.flatnonzero(finite)
             probabilities, scores = recognizer.judge(windows[finite])
-            yield from decider.add(probabilities, numbers, origin, scores)
+            power = mean_power(windows[finite])
+            yield from decider.add(probabilities, numbers, origin, scores, power)
         if left_out is not None and not finite.all():
             left_out["windows"] += int((~finite).sum())
         passed_over = max(0, count * hop_samples - len(waiting))

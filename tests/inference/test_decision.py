@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decisions over intervals, against a naive reading of the rules, one window at a time."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -235,3 +236,36 @@ def test_pooled_windows_multiply_their_opinions():
     assert found == pytest.approx(raised / raised.sum())
     each = pooled(opinions, np.eye(3))
     assert each == pytest.approx(opinions, abs=2e-4)
+
+
+def test_pauses_are_told_by_levels_once_something_louder_was_heard():
+    """The network calls everything "a". Every other interval is 20 dB weaker."""
+    classes = ("a", "noise")
+    gathering = decider(classes=classes, interval_samples=80, pauses_db=5.0)
+    random = np.random.default_rng(1)
+    said = np.tile([[0.9, 0.1]], (8, 1))
+    power = random.gamma(200, 1 / 200, (6, 8))
+    power[[0, 2, 4]] *= 1e-2
+    tuned = Origin(center_frequency_hz=1e6, sample_rate_hz=1e3)
+
+    def label(number, origin=tuned):
+        first = 10 * (8 * number + np.arange(8))
+        (found,) = gathering.add(said, first, origin, None, power[number])
+        return found
+
+    found = [label(number) for number in range(4)]
+    assert [each.label for each in found] == ["a", "a", "noise", "a"]
+    assert found[2].probabilities["noise"] == 1.0
+    assert found[3].probabilities["noise"] < 0.01  # what is above the pauses is no noise
+    later = dataclasses.replace(tuned, time_s=5.0, time_sample=0)  # a new time, the same signal
+    assert label(4, later).label == "noise"
+    elsewhere = dataclasses.replace(tuned, center_frequency_hz=2e6)
+    power[5] *= 1e-2  # the floor there, for all that is known
+    assert label(5, elsewhere).label == "a"
+
+
+def test_levels_tell_nothing_without_a_class_for_pauses():
+    gathering = decider(interval_samples=160, pauses_db=5.0)
+    power = np.repeat([1.0, 1e-3], 8)
+    (found,) = gathering.add(certain(0, 16), 10 * np.arange(16), Origin(), None, power)
+    assert found.probabilities == {"a": 1.0, "b": 0.0, "c": 0.0}

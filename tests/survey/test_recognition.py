@@ -25,7 +25,7 @@ class Listener:
 
     def __init__(
         self, *, bandwidth_multiple=None, samples_per_symbol=None, sample_rate_hz=None, answer=None,
-        scores=None, task="amc",
+        scores=None, task="amc", measured=None,
     ):  # fmt: skip
         self.card = SimpleNamespace(
             task=task,
@@ -33,6 +33,7 @@ class Listener:
             bandwidth_multiple=bandwidth_multiple,
             samples_per_symbol=samples_per_symbol,
             sample_rate_hz=sample_rate_hz,
+            measured=measured or {},
         )
         self.windows = None
         self._answer = answer or (lambda windows: np.tile([0.1, 0.9], (len(windows), 1)))
@@ -224,6 +225,14 @@ def test_an_emission_that_the_model_does_not_know_is_unknown():
         found = recognise(asked, listener, cutter(iq), RATE_HZ, 0.5)
         assert (found.label, found.confidence) == (label, pytest.approx(0.9))
         assert found.measured["unknown_score"] == pytest.approx(score)
+
+
+def test_a_taught_class_that_fits_the_measured_bandwidth_is_likelier():
+    iq = band_of_noise(np.random.default_rng(10), 400_000, 60e3, 80e3)
+    taught = {"quiet": [{"bandwidth_hz": 20e3}], "loud": [{"bandwidth_hz": 200e3}]}
+    listener = Listener(bandwidth_multiple=4.0, measured=taught)  # it says loud, with 0.9
+    found = recognise(emission(60e3, 80e3, [(0.1, 0.7)]), listener, cutter(iq), RATE_HZ, 0.5)
+    assert found.label == "quiet" and found.probabilities["quiet"] > 0.8
 
 
 def test_a_label_counts_where_the_model_is_sure_of_its_family_alone():

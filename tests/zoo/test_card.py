@@ -24,7 +24,8 @@ def test_a_card_without_bandwidth_and_rejection_is_as_older_programs_know_it(mod
     assert loaded.card.bandwidth_multiple is None and loaded.card.rejection == {}
     zoo.save(model, loaded.card, loaded.network)
     text = (model / zoo.CARD_FILE).read_text()
-    assert "bandwidth_multiple" not in text and "rejection" not in text
+    for name in ("bandwidth_multiple", "rejection", "measured", "pauses_db"):
+        assert name not in text
 
 
 def test_a_card_keeps_how_its_model_wants_a_signal_and_tells_unknown_ones(model):
@@ -37,6 +38,15 @@ def test_a_card_keeps_how_its_model_wants_a_signal_and_tells_unknown_ones(model)
     read = zoo.read_card(model)
     assert (read.samples_per_symbol, read.bandwidth_multiple) == (None, 4.0)
     assert read.rejection == rejection
+
+
+def test_a_card_keeps_what_was_measured_of_taught_recordings(model):
+    loaded = zoo.load(model)
+    measured = {"bell": [{"bandwidth_hz": 1e4, "regularity": "frequency"}], "noise": []}
+    card = dataclasses.replace(loaded.card, measured=measured, pauses_db=5.0)
+    zoo.save(model, card, loaded.network)
+    read = zoo.read_card(model)
+    assert (read.measured, read.pauses_db) == (measured, 5.0)
 
 
 def test_a_model_wants_symbols_or_a_bandwidth(model):
@@ -177,6 +187,11 @@ def test_entries_that_are_no_text(model):
             {"rejection": {"score": "energy", "threshold": float("inf")}},
             ["rejection.threshold is inf"],
         ),
+        (zoo.ModelCorruptError, {"pauses_db": -5}, ["pauses_db is -5"]),
+        (zoo.ModelCorruptError, {"measured": {"bell": 5}}, ["measured.'bell' is 5"]),
+        (zoo.ModelCorruptError, {"measured": {"bell": [{"rate_hz": 0}]}}, ["measured.'bell' is"]),
+        (zoo.ModelCorruptError, {"measured": {"bell": [{"rate_hz": "a"}]}}, ["measured.'bell' is"]),
+        (zoo.ModelCorruptError, {"measured": {"bell": [{"regularity": 1}]}}, ["measured.'bell'"]),
     ],
 )
 def test_a_card_that_says_what_cannot_be(model, kind, change, words):

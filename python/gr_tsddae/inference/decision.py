@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.special import softmax
 
-from gr_tsddae.labels import UNKNOWN
+from gr_tsddae.inference.pauses import Levels
+from gr_tsddae.labels import NOISE, UNKNOWN
 
 LEAST_PROBABILITY = 1e-4  # of a window: none alone excludes a class
 
@@ -118,6 +119,8 @@ class Decider:
         confidence_threshold: Under it the label is "unknown".
         rejection_threshold: Of mean scores, above which the label is "unknown"; None for a model
             that does not tell unknown signals.
+        pauses_db: How much weaker than its signal a pause is, at least; it is noise. None: levels
+            tell nothing.
     """
 
     def __init__(
@@ -129,6 +132,7 @@ class Decider:
         interval_samples: int,
         confidence_threshold: float = 0.0,
         rejection_threshold: float | None = None,
+        pauses_db: float | None = None,
     ):
         if interval_samples < 1:
             raise ValueError(
@@ -141,6 +145,9 @@ class Decider:
         self.interval_samples = interval_samples
         self.confidence_threshold = confidence_threshold
         self.rejection_threshold = rejection_threshold
+        self._pauses_db = pauses_db if NOISE in classes else None
+        self._levels: Levels | None = None
+        self._tuned: tuple[float | None, float | None] | None = None  # what the levels are of
         self._forget()
 
     def _forget(self) -> None:
@@ -157,6 +164,7 @@ class Decider:
         first_samples: np.ndarray,
         origin: Origin,
         scores: np.ndarray | None = None,
+        power: np.ndarray | None = None,
     ) -> list[Decision]:
         """Take windows in stream order.
 
@@ -165,10 +173,16 @@ class Decider:
             first_samples: Absolute number of each window's first sample, (B,), rising.
             origin: Of all of them.
             scores: (B,), where the model tells unknown signals.
+            power: Mean power of each window, (B,), by whose levels pauses are told.
 
         Returns:
             The decisions this completes, oldest first.
         """
+        if power is not None and self._pauses_db is not None and len(power):
+            tuned = origin.center_frequency_hz, origin.sample_rate_hz
+            if tuned != self._tuned:
+                self._levels, self._tuned = Levels(self._pauses_db), tuned
+            probabilities = self._levels.weighed(power, probabilities, self.classes.index(NOISE))
         decisions = []
         if self._windows and origin != self._origin:
             decisions += self.flush()

@@ -15,6 +15,7 @@ from gr_tsddae import zoo
 from gr_tsddae.inference.decision import Decider, Decision, Origin
 from gr_tsddae.inference.engines import Engine, resolve_engine
 from gr_tsddae.inference.engines.openvino import OpenVino
+from gr_tsddae.inference.pauses import mean_power
 from gr_tsddae.inference.rejection import rejection_of
 from gr_tsddae.inference.runner import Runner
 from gr_tsddae.iq.windows import cut
@@ -219,6 +220,7 @@ class Recognizer(Runner):
             interval_samples=interval_samples,
             confidence_threshold=confidence_threshold,
             rejection_threshold=self.rejection and self.rejection.threshold,
+            pauses_db=self.card.pauses_db,
         )
 
     @torch.inference_mode()
@@ -368,5 +370,6 @@ class Recognizer(Runner):
             windows, first_samples = windows[finite], first_samples[finite]
         probabilities, scores = self.judge(windows)
         decider = self.decider(max(1, len(iq)), confidence_threshold)
-        decided = decider.add(probabilities, first_samples, Origin(), scores) or decider.flush()
+        decided = decider.add(probabilities, first_samples, Origin(), scores, mean_power(windows))
+        decided = decided or decider.flush()
         return Recognition(decided[0], probabilities, first_samples, scores)

@@ -9,5 +9,6 @@ from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.stream import Survey, survey_capture
 
 DEFAULT_MODEL = "air-small"  # names emissions where no other model is asked for
+DEFAULT_THRESHOLD = 0.6  # confidence below which an emission is "unknown"
 
-__all__ = ["DEFAULT_MODEL", "Emission", "Survey", "survey_capture"]
+__all__ = ["DEFAULT_MODEL", "DEFAULT_THRESHOLD", "Emission", "Survey", "survey_capture"]

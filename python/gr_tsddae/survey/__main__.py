@@ -29,7 +29,7 @@ from gr_tsddae.iq.captures import Capture, CaptureError
 from gr_tsddae.iq.formats.live import STANDARD_INPUT, LiveCapture
 from gr_tsddae.labels import match_class
 from gr_tsddae.progress import Progress
-from gr_tsddae.survey import DEFAULT_MODEL
+from gr_tsddae.survey import DEFAULT_MODEL, DEFAULT_THRESHOLD
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.live import survey_live
 from gr_tsddae.survey.naming import CLASSES, Signal, load_signals
@@ -57,7 +57,10 @@ def parser() -> argparse.ArgumentParser:
     add_recording_options(top)
     add_model_option(top, DEFAULT_MODEL, "none: only measure; ")
     top.add_argument(
-        "--threshold", type=number, default=0.6, help="confidence below it: unknown (default: 0.6)"
+        "--threshold",
+        type=number,
+        default=DEFAULT_THRESHOLD,
+        help=f"confidence below it: unknown (default: {DEFAULT_THRESHOLD})",
     )
     top.add_argument(
         "--signals",

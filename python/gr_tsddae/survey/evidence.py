@@ -49,7 +49,10 @@ def regularity(measured: Mapping[str, Any]) -> str | None:
 
 
 def weighed(
-    probabilities: np.ndarray, classes: Sequence[str], measured: Mapping[str, Any]
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    measured: Mapping[str, Any],
+    taught: Mapping[str, float] | None = None,
 ) -> np.ndarray:
     """Weigh a model's probabilities by what was measured (Bayes' rule).
 
@@ -57,18 +60,25 @@ def weighed(
         probabilities: Of the emission, of sum 1, (K,).
         classes: Their names.
         measured: Of the emission (`measurement.keying`).
+        taught: Of taught classes, how likely the measurements are (`taught.likelihoods`).
 
     Returns:
         float64 (K,), of sum 1.
     """
     kind = regularity(measured)
-    if kind is None:
+    taught = taught or {}
+    if kind is None and not taught:
         return probabilities
-    shown = SHOWN[kind]
+    shown = SHOWN.get(kind, {})
     least = _LEAST.get(kind, LEAST)
     known = set().union(*SHOWN.values())
-    likelihood = [
-        max(least, shown.get(name, 0.0)) if name in known else OF_OTHERS for name in classes
-    ]
-    found = probabilities * np.array(likelihood)
+
+    def likelihood(name: str) -> float:
+        if name in taught:
+            return taught[name]
+        if kind is None:
+            return 1.0
+        return max(least, shown.get(name, 0.0)) if name in known else OF_OTHERS
+
+    found = probabilities * np.array([likelihood(name) for name in classes])
     return found / found.sum()

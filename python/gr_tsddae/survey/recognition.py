@@ -17,6 +17,7 @@ from gr_tsddae.survey.detection.spectrum import Grid
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.evidence import weighed
 from gr_tsddae.survey.isolation import Isolator
+from gr_tsddae.survey.taught import likelihoods
 from gr_tsddae.zoo import Card
 from gr_tsddae.zoo.input_rate import PASSBAND
 
@@ -73,7 +74,8 @@ def recognise(
     Returns:
         The emission with label, confidence and probabilities. Where the model needs a symbol rate
         and none was measured, or no window can be cut, the model is not asked and the label is
-        "unknown". What was measured of the keying has its say (`evidence.weighed`).
+        "unknown". What was measured of the keying has its say (`evidence.weighed`), and for taught
+        classes the bandwidth and the symbol rate (`taught.likelihoods`).
     """
     wanted = wanted_of(emission, recognizer.card, rate_hz)
     if wanted is None:
@@ -93,7 +95,8 @@ def recognise(
         score = float(weights @ scores)
         known = score <= recognizer.rejection.threshold
         measured = measured | {"unknown_score": round(score, 3)}
-    probabilities = weighed(probabilities, recognizer.classes, measured)
+    taught = likelihoods(emission, recognizer.card.measured)
+    probabilities = weighed(probabilities, recognizer.classes, measured, taught)
     named = {name: float(p) for name, p in zip(recognizer.classes, probabilities, strict=True)}
     label, family_confidence = likeliest(named)
     confidence = named[label]

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from gr_tsddae import nets, zoo
 from gr_tsddae.files import write_json
 from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.inference.metrics import metrics, rounded
+from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.windows import SCALINGS
 from gr_tsddae.labels import NOISE
 from gr_tsddae.survey import DEFAULT_MODEL
@@ -30,6 +32,7 @@ from gr_tsddae.train.learn.calibration import calibrate
 from gr_tsddae.train.learn.extend import extend, with_more_classes
 from gr_tsddae.train.learn.parts import PartLogits
 from gr_tsddae.train.measure.bursts import burst_lines, by_burst
+from gr_tsddae.train.measure.by_survey import by_survey, survey_lines
 from gr_tsddae.train.measure.details import summary_lines
 from gr_tsddae.train.measure.taught import Old, rejection_from
 from gr_tsddae.train.run.lock import alone_in
@@ -226,55 +229,89 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
     test = windows.subset("test")
     test = test if old is None else dataclasses.replace(test, label=old.label_of[test.label])
     accuracy = _measured(network, test, classes, scaled, config.seed)
+    pauses_db = config.gate_db if NOISE in classes else None
+    card = zoo.Card(
+        name=config.model_name,
+        task=base.card.task if old else windows.task,
+        network=base.card.network,
+        network_options=base.card.network_options,
+        classes=classes,
+        window_samples=base.card.window_samples,
+        scaling=base.card.scaling,
+        samples_per_symbol=None,
+        bandwidth_multiple=base.card.bandwidth_multiple,
+        sample_rate_hz=windows.sample_rate_hz,
+        rejection=rejection,
+        measured=_measured_facts(base.card, windows, old),
+        pauses_db=pauses_db,
+        weights_sha256="",
+        licence=_licence(base.card.licence, windows.licence),
+        description=f"{len(classes)} classes, {len(windows.classes)} of them taught to "
+        f"{base.card.name} from recordings.",
+        training=for_card(config)
+        | {
+            "data": f"captures, {config.captures.name}",
+            "data_licence": windows.licence,
+            "sample_rate_hz": windows.sample_rate_hz,
+            **ancestry(base.card),
+            "recordings": windows.recordings(),
+            "windows": windows.counts(),
+            "left_out": windows.left_out,
+            "rehearsed": old.synthetic if old else [],
+            **learning,
+        },
+    )
+    labels = [classes[i] for i in old.label_of.tolist()] if old else windows.classes
+    surveyed = _surveyed(card, network, windows, labels, config.device)
     found = by_burst(
         outputs(network, scaled(test.rows.to(device))).cpu().numpy(),
         *(part.numpy() for part in (test.label, test.group, test.recording)),
-        classes=classes, names=windows.names, apart=windows.apart,
-        rejection=rule,
+        classes=classes, names=windows.names, apart=windows.apart, rejection=rule,
+        power=test.rows.square().sum(1).mean(1).numpy(), at_s=test.at_s.numpy(),
+        pauses_db=pauses_db,
     )  # fmt: skip
-    accuracy |= {"by_burst": found}
-    for line in (*burst_lines(found), *_result_lines(accuracy)):
+    accuracy |= {"by_burst": found, "by_survey": surveyed}
+    for line in (*survey_lines(surveyed), *burst_lines(found), *_result_lines(accuracy)):
         log.info("%s", line)
     if old is not None:
         accuracy["base_classes"] = old.compared(network, scaled, device)
-    card = zoo.save(
-        config.out,
-        zoo.Card(
-            name=config.model_name,
-            task=base.card.task if old else windows.task,
-            network=base.card.network,
-            network_options=base.card.network_options,
-            classes=classes,
-            window_samples=base.card.window_samples,
-            scaling=base.card.scaling,
-            samples_per_symbol=None,
-            bandwidth_multiple=base.card.bandwidth_multiple,
-            sample_rate_hz=windows.sample_rate_hz,
-            rejection=rejection,
-            weights_sha256="",
-            licence=_licence(base.card.licence, windows.licence),
-            description=f"{len(classes)} classes, {len(windows.classes)} of them taught to "
-            f"{base.card.name} from recordings.",
-            training=for_card(config)
-            | {
-                "data": f"captures, {config.captures.name}",
-                "data_licence": windows.licence,
-                "sample_rate_hz": windows.sample_rate_hz,
-                **ancestry(base.card),
-                "recordings": windows.recordings(),
-                "windows": windows.counts(),
-                "left_out": windows.left_out,
-                "rehearsed": old.synthetic if old else [],
-                **learning,
-            },
-            accuracy=accuracy,
-        ),
-        network,
-    )
+    card = zoo.save(config.out, dataclasses.replace(card, accuracy=accuracy), network)
     if base.card.bandwidth_multiple:
         write_kept(config.out, _to_keep(windows, classes, old))
     write_json(config.out / "metrics.json", {"model": card.name, **accuracy})
     return card
+
+
+def _measured_facts(
+    base: zoo.Card, windows: OwnWindows, old: Old | None
+) -> dict[str, list[dict[str, Any]]]:
+    """List what the survey measured of taught classes, with those that the base was taught."""
+    if not base.bandwidth_multiple:
+        return {}
+    new = windows.measured()
+    if old is None:
+        # The network was shown as much noise as signal; a survey finds little of it.
+        return new | ({NOISE: []} if NOISE in windows.classes else {})
+    found = dict(base.measured)
+    for number, name in enumerate(windows.classes):
+        known = old.classes[int(old.label_of[number])]
+        # What a synthetic class of the base may be like, no recording of it tells.
+        if name in new and (known in base.measured or known not in base.classes):
+            found[known] = [*found.get(known, []), *new[name]]
+    return found
+
+
+def _surveyed(
+    card: zoo.Card, network: nn.Module, windows: OwnWindows, labels: Sequence[str], device: str
+) -> dict[str, Any] | None:
+    """Ask the model, as it is stored, about the emissions of recordings not learned from."""
+    heard = [each for each in windows.heard if each.recording in windows.apart]
+    if not heard:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        zoo.save(Path(folder), card, network)
+        recognizer = Recognizer(folder, device=device, engine="eager")
+        return by_survey(recognizer, heard, labels, windows.names)
 
 
 def _to_keep(windows: OwnWindows, classes: tuple[str, ...], old: Old | None) -> Kept:

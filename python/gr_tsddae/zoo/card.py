@@ -30,8 +30,8 @@ FEATURES = "features"  # an encoder alone
 MAX_WINDOW_SAMPLES = 8192  # a batch of longer ones fits no machine
 _SIZE_LIMIT_BYTES = 1 << 20  # a card is a page of text
 _TEXTS = ("name", "task", "network", "scaling", "weights_sha256", "licence", "description")
-_MAPPINGS = ("training", "accuracy", "network_options", "rejection")
-_POSITIVE_NUMBERS = ("samples_per_symbol", "bandwidth_multiple", "sample_rate_hz")  # or null
+_MAPPINGS = ("training", "accuracy", "network_options", "rejection", "measured")
+_POSITIVE_NUMBERS = ("samples_per_symbol", "bandwidth_multiple", "sample_rate_hz", "pauses_db")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,11 @@ class Card:
         rejection: How the model tells signals that it was never taught: `score`, a name, and
             `threshold`, a number; a signal with a higher score is unknown. Further entries are free
             form. Empty where the model always names a class.
+        measured: What the survey measured of the recordings that classes were taught from: class ->
+            a list with a mapping per recording (`survey.taught.facts_of`). Empty where no class was
+            taught from recordings.
+        pauses_db: How much weaker than its signal a pause is, at least, in a stream; it is `noise`
+            then. None: levels tell nothing.
         format_version: Of the card itself.
     """
 
@@ -85,6 +90,8 @@ class Card:
     sample_rate_hz: float | None = None
     bandwidth_multiple: float | None = None
     rejection: Mapping[str, Any] = field(default_factory=dict)
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    pauses_db: float | None = None
     format_version: int = FORMAT_VERSION
 
 
@@ -156,7 +163,7 @@ def as_yaml(card: Card) -> str:
         yaml.YAMLError: If a free-form part holds more than plain values.
     """
     content = dataclasses.asdict(card) | {"classes": list(card.classes)}
-    for name in ("sample_rate_hz", "bandwidth_multiple", "rejection"):
+    for name in ("sample_rate_hz", "bandwidth_multiple", "rejection", "measured", "pauses_db"):
         if not content[name]:  # older programs can read a card that says nothing new
             del content[name]
     return yaml.dump(
@@ -212,6 +219,7 @@ def check(card: Card, path: Path) -> None:
         )
     if card.rejection:
         _check_rejection(card.rejection, path)
+    _check_measured(card.measured, path)
     if card.task in (DENOISING, FEATURES):
         if card.classes:
             raise ModelCorruptError(f"{path}: a model for {card.task} has no classes")
@@ -245,6 +253,22 @@ def _check_rejection(rejection: Mapping[str, Any], path: Path) -> None:
         raise ModelCorruptError(
             f"{path}: rejection.threshold is {_shown(threshold)}; it must be a finite number"
         )
+
+
+def _check_measured(measured: Mapping[str, Any], path: Path) -> None:
+    for name, recordings in measured.items():
+        listed = isinstance(recordings, list) and all(isinstance(r, dict) for r in recordings)
+        if not listed or not all(
+            isinstance(value, str)
+            if fact == "regularity"
+            else type(value) in (int, float) and 0 < value < math.inf
+            for each in recordings
+            for fact, value in each.items()
+        ):
+            raise ModelCorruptError(
+                f"{path}: measured.{_shown(name)} is {_shown(recordings)}; it must be a list of "
+                "mappings with positive numbers, and text as regularity"
+            )
 
 
 def need_classes(card: Card) -> None:

@@ -22,7 +22,7 @@ def measured(rejection=None, apart=(1,)):
     recording = [0] * 3 + [1] * 11 + [-1]
     return by_burst(
         logits(*called), *map(np.array, (label, group, recording)), classes=CLASSES, names=NAMES,
-        apart=apart, rejection=rejection,
+        apart=apart, rejection=rejection, power=np.ones(15), at_s=np.arange(15.0), pauses_db=None,
     )  # fmt: skip
 
 
@@ -49,3 +49,14 @@ def test_unknown_is_right_in_pauses_alone():
 
 def test_what_cannot_be_known_is_said_first():
     assert "cannot be known" in burst_lines(measured(apart=()))[0]
+
+
+def test_a_pause_is_told_by_its_level_as_soon_as_something_louder_was_heard():
+    """Eight quiet windows, eight loud ones, and eight quiet ones: the network says car of all."""
+    levels = np.repeat([1e-3, 1.0, 1e-3], 8) * np.tile([0.95, 1.05], 12)
+    found = by_burst(
+        logits(*[1] * 24), np.repeat([2, 1, 2], 8), np.repeat([0, 1, 2], 8), np.zeros(24, int),
+        classes=CLASSES, names=NAMES, apart=(0,), rejection=None,
+        power=levels, at_s=np.arange(24.0), pauses_db=5.0,
+    )["other_recordings"]  # fmt: skip
+    assert found == {"bursts": 1, "bursts_right": 1.0, "pauses": 2, "pauses_right": 0.5}

@@ -9,11 +9,11 @@ import pytest
 from gr_tsddae import zoo
 from gr_tsddae.data import DatasetError
 from gr_tsddae.data.readers.spans import Span
+from gr_tsddae.inference.pauses import is_on
 from gr_tsddae.iq.captures import open_capture
 from gr_tsddae.survey.__main__ import main as survey
 from gr_tsddae.train.windows.on_air import _signal, cut_recordings
 from gr_tsddae.train.windows.own_windows import OwnWindows
-from gr_tsddae.train.windows.pauses import is_on
 
 RATE_HZ, CARD = 200e3, zoo.read_card(zoo.find("air-small"))
 SYMBOL_SAMPLES = 20  # 10 kBd
@@ -139,4 +139,4 @@ def test_a_stronger_neighbour_in_a_cut_out_is_not_learned(tmp_path):
         capture = open_capture(path)
         span = Span(0, capture.sample_count, "mine")
         found = _signal(capture, span, span.first, span.end)
-        assert found.low_hz < 0 < found.high_hz, path.name
+        assert found.strongest.low_hz < 0 < found.strongest.high_hz, path.name

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.special import softmax
 
 from gr_tsddae.inference.metrics import rounded
+from gr_tsddae.inference.pauses import Levels
 from gr_tsddae.inference.rejection import Rejection
 from gr_tsddae.labels import NOISE, UNKNOWN
 
 DECISION_WINDOWS = 8  # of a burst, that one decision is about, at most
-LEAST_PROBABILITY = 1e-4  # of a window: none alone excludes a class
 
 
 def by_burst(
@@ -27,9 +27,13 @@ def by_burst(
     names: Sequence[str],
     apart: Sequence[int],
     rejection: Rejection | None,
+    power: np.ndarray,
+    at_s: np.ndarray,
+    pauses_db: float | None,
 ) -> dict[str, Any]:
-    """Decide about each burst and pause, and count what is right.
+    """Decide about each burst and pause as a Classifier would, and count what is right.
 
+    The windows of a recording come in the order of time. Levels are those of the windows so far.
     A burst is right when its class is said. A pause is right when `noise` or `unknown` is said.
 
     Args:
@@ -41,21 +45,33 @@ def by_burst(
         names: Of recordings.
         apart: Recordings that were not learned from.
         rejection: How the model tells unknown signals; None: it does not.
+        power: Of windows, (N,).
+        at_s: Where in its recording a window lies, (N,).
+        pauses_db: See `Decider`.
 
     Returns:
         `other_recordings` and `same_recordings`: counts and shares over each, None without any; and
         `recordings`, a list of the same for each recording and class.
     """
-    log_probability = np.maximum(log_softmax(logits, axis=1), np.log(LEAST_PROBABILITY))
+    probability = softmax(logits.astype(np.float64), axis=1)
     scores = np.zeros(len(logits)) if rejection is None else rejection.score(logits)
     rows: dict[tuple[int, int], list[tuple[str, int]]] = {}
     recorded = recording >= 0
+    if pauses_db is not None and NOISE in classes:
+        for where in np.unique(recording[recorded]):
+            levels, mine = Levels(pauses_db), np.flatnonzero(recording == where)
+            mine = mine[np.argsort(at_s[mine], kind="stable")]
+            for first in range(0, len(mine), DECISION_WINDOWS):
+                which = mine[first : first + DECISION_WINDOWS]
+                probability[which] = levels.weighed(
+                    power[which], probability[which], classes.index(NOISE)
+                )
     for each in np.unique(group[recorded]):
         burst = np.flatnonzero(recorded & (group == each))
         for value in np.unique(label[burst]):
             which = burst[label[burst] == value]
             for part in np.array_split(which, -(-len(which) // DECISION_WINDOWS)):
-                said = classes[int(log_probability[part].mean(0).argmax())]
+                said = classes[int(probability[part].mean(0).argmax())]
                 if rejection is not None and scores[part].mean() > rejection.threshold:
                     said = UNKNOWN
                 rows.setdefault((int(recording[part[0]]), int(value)), []).append((said, len(part)))

@@ -9,7 +9,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,13 @@ from gr_tsddae.data import DatasetError
 from gr_tsddae.data.options import as_annotated
 from gr_tsddae.data.readers.labelled_captures import labelled_recordings, licence_of, read
 from gr_tsddae.data.readers.spans import Span, tunings_of
+from gr_tsddae.inference.pauses import is_on
 from gr_tsddae.iq.captures import Capture
 from gr_tsddae.iq.sigmf.opinion import CUT_FROM
 from gr_tsddae.labels import NOISE
 from gr_tsddae.survey import Emission, Survey
 from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.survey.recognition import BLOCK_SAMPLES, cut_windows, isolator, wanted_of
-from gr_tsddae.train.windows.pauses import is_on
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,25 @@ BLOCK_WINDOWS = 4
 # What a survey measures on another day: share of the bandwidth by which it is wider, and by which
 # the centre lies elsewhere. The first is as measured; windows of the others are learned from only.
 ERRORS = ((0.0, 0.0), (-0.18, 0.08), (0.22, -0.08))
+
+
+class Heard(NamedTuple):
+    """What the survey heard of a labelled signal.
+
+    Attributes:
+        capture: In which it is.
+        strongest: The emission that windows are cut of. Where an annotation gives the edges,
+            nothing else of it is known.
+        emissions: All of the signal, as a survey lists them; none where an annotation gives edges.
+        recording: Index into `OnAir.names`.
+        label: Index into `OnAir.classes`.
+    """
+
+    capture: Capture
+    strongest: Emission
+    emissions: list[Emission]
+    recording: int = 0
+    label: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +74,7 @@ class OnAir:
         at_s: float64 (N,), its middle, from the first sample of the recording.
         window_s: float64 (N,), how long it lasts.
         names: Of recordings. What was cut out of one recording counts as one.
+        heard: What the survey heard, without what is labelled as noise.
         left_out: Reason -> number of recordings or annotations.
         licence: That they state.
     """
@@ -69,6 +89,7 @@ class OnAir:
     at_s: np.ndarray
     window_s: np.ndarray
     names: tuple[str, ...]
+    heard: list[Heard]
     left_out: Mapping[str, int]
     licence: str
 
@@ -99,6 +120,7 @@ def cut_recordings(
     names: list[str] = []
     columns: dict[str, list] = {}
     silent: list[str] = []
+    heard: list[Heard] = []
     bursts = 0
     for capture, spans in recorded:
         if capture.sample_rate_hz is None:
@@ -113,22 +135,27 @@ def cut_recordings(
             if span.label is None:
                 notes["recording without a label"] += 1
                 continue
+            label, recording = classes.index(span.label), names.index(name)
+            signals = list(_signals(capture, span))
+            if span.label != NOISE:
+                heard += [each._replace(recording=recording, label=label) for each in signals]
             found = False
-            for windows, (start_s, stop_s), on, exact in _windows(capture, span, card, gate_db):
-                found, count = True, len(windows)
-                bursts += exact  # windows with errors are of the same burst
-                at_s = start_s + (stop_s - start_s) * (np.arange(count) + 0.5) / count
-                for key, value in {
-                    "rows": np.stack((windows.real, windows.imag), 1),
-                    "label": np.full(count, classes.index(span.label)),
-                    "recording": np.full(count, names.index(name)),
-                    "burst": np.full(count, bursts),
-                    "on": np.full(count, on),
-                    "exact": np.full(count, exact),
-                    "at_s": at_s,
-                    "window_s": np.full(count, (stop_s - start_s) / count),
-                }.items():
-                    columns.setdefault(key, []).append(value)
+            for signal in signals:
+                for windows, (start_s, stop_s), on, exact in _windows(signal, span, card, gate_db):
+                    found, count = True, len(windows)
+                    bursts += exact  # windows with errors are of the same burst
+                    at_s = start_s + (stop_s - start_s) * (np.arange(count) + 0.5) / count
+                    for key, value in {
+                        "rows": np.stack((windows.real, windows.imag), 1),
+                        "label": np.full(count, label),
+                        "recording": np.full(count, recording),
+                        "burst": np.full(count, bursts),
+                        "on": np.full(count, on),
+                        "exact": np.full(count, exact),
+                        "at_s": at_s,
+                        "window_s": np.full(count, (stop_s - start_s) / count),
+                    }.items():
+                        columns.setdefault(key, []).append(value)
             if not found:
                 silent.append(capture.path.name)
     if silent:
@@ -139,46 +166,49 @@ def cut_recordings(
     return OnAir(
         classes=classes,
         names=tuple(names),
+        heard=heard,
         left_out=dict(notes),
         licence=licence_of([capture for capture, _ in recorded]),
         **{key: np.concatenate(parts) for key, parts in columns.items()},
     )
 
 
-def _windows(
-    capture: Capture, span: Span, card: zoo.Card, gate_db: float | None
-) -> Iterator[tuple[np.ndarray, tuple[float, float], bool, bool]]:
-    """Yield windows of a burst or pause, complex64 (n, L); its start and stop; on; exact."""
-    rate_hz = capture.sample_rate_hz
+def _signals(capture: Capture, span: Span) -> Iterator[Heard]:
+    """Yield what the survey heard in each tuning of the receiver."""
     for begin, until in tunings_of(capture):
         first, stop = max(span.first, begin), min(span.end, until)
-        if first >= stop:
-            continue
-        emission = _signal(capture, span, first, stop)
-        if emission is None:
-            continue
-        wanted = wanted_of(emission, card, rate_hz)
-        window_s = card.window_samples / wanted.rate_hz
-        # Blocks of some windows: short bursts take long out of long blocks.
-        samples = int(BLOCK_WINDOWS * window_s * rate_hz)
-        cutter = isolator(capture, min(BLOCK_SAMPLES, max(4096, 1 << samples.bit_length())))
-        bursts, pauses = emission.bursts, []
-        if gate_db is not None and span.label != NOISE:
-            bursts, pauses = _levelled(emission, cutter, first / rate_hz, stop / rate_hz, gate_db)
-        pauses = [(a, b) for a, b in pauses if b - a >= LEAST_PAUSE_WINDOWS * window_s]
-        whole = [(a, b) for a, b in bursts if b - a >= window_s]
-        for spread, on in ((whole or bursts, True), (pauses, False)):
-            spread = _evenly(spread, MOST_BURSTS)
-            most = max(1, MOST_WINDOWS // max(1, len(spread)))
-            for burst in spread:
-                for wider, moved in ERRORS:
-                    erring = _erring(emission, wider, moved)
-                    windows = cut_windows(
-                        erring, [burst], card.window_samples, wanted_of(erring, card, rate_hz),
-                        cutter, most if not wider else max(1, most // 3),
-                    )  # fmt: skip
-                    if len(windows):
-                        yield windows, burst, on, not wider
+        if first < stop and (found := _signal(capture, span, first, stop)) is not None:
+            yield found
+
+
+def _windows(
+    heard: Heard, span: Span, card: zoo.Card, gate_db: float | None
+) -> Iterator[tuple[np.ndarray, tuple[float, float], bool, bool]]:
+    """Yield windows of a burst or pause, complex64 (n, L); its start and stop; on; exact."""
+    capture, emission = heard.capture, heard.strongest
+    rate_hz = capture.sample_rate_hz
+    wanted = wanted_of(emission, card, rate_hz)
+    window_s = card.window_samples / wanted.rate_hz
+    # Blocks of some windows: short bursts take long out of long blocks.
+    samples = int(BLOCK_WINDOWS * window_s * rate_hz)
+    cutter = isolator(capture, min(BLOCK_SAMPLES, max(4096, 1 << samples.bit_length())))
+    bursts, pauses = emission.bursts, []
+    if gate_db is not None and span.label != NOISE:
+        bursts, pauses = _levelled(emission, cutter, emission.start_s, emission.stop_s, gate_db)
+    pauses = [(a, b) for a, b in pauses if b - a >= LEAST_PAUSE_WINDOWS * window_s]
+    whole = [(a, b) for a, b in bursts if b - a >= window_s]
+    for spread, on in ((whole or bursts, True), (pauses, False)):
+        spread = _evenly(spread, MOST_BURSTS)
+        most = max(1, MOST_WINDOWS // max(1, len(spread)))
+        for burst in spread:
+            for wider, moved in ERRORS:
+                erring = _erring(emission, wider, moved)
+                windows = cut_windows(
+                    erring, [burst], card.window_samples, wanted_of(erring, card, rate_hz),
+                    cutter, most if not wider else max(1, most // 3),
+                )  # fmt: skip
+                if len(windows):
+                    yield windows, burst, on, not wider
 
 
 def _erring(emission: Emission, wider: float, moved: float) -> Emission:
@@ -193,37 +223,47 @@ def _evenly(items: list, most: int) -> list:
     return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
-def _signal(capture: Capture, span: Span, first: int, stop: int) -> Emission | None:
-    """Find what a label is about: what has its edges, else the strongest emission."""
+def _signal(capture: Capture, span: Span, first: int, stop: int) -> Heard | None:
+    """Find what a label is about: what has its edges, else the strongest emission.
+
+    `strongest` lasts as long as the label, and has the bursts of all emissions that are as wide.
+    """
     rate_hz = capture.sample_rate_hz
     start_s, stop_s = first / rate_hz, stop / rate_hz
     band_hz = span.band_hz
     if band_hz is None and span.label == NOISE:  # there is nothing to be found
         band_hz = (-rate_hz / 8, rate_hz / 8)
     if band_hz is not None:
-        return Emission(
+        annotated = Emission(
             id=0, start_s=start_s, stop_s=stop_s, low_hz=band_hz[0], high_hz=band_hz[1], snr_db=0.0,
             bursts=[(start_s, stop_s)],
         )  # fmt: skip
+        return Heard(capture, annotated, [])
     survey = Survey(rate_hz)
     events = []
     for at in range(first, stop, READ_SAMPLES):
         events += survey.push(capture.read(at, min(READ_SAMPLES, stop - at)))
     events += survey.flush()
-    found = [event.emission for event in events if event.kind == "ended"]
+    found = [
+        dataclasses.replace(
+            event.emission,
+            start_s=start_s + event.emission.start_s,
+            stop_s=start_s + event.emission.stop_s,
+            bursts=[(start_s + a, start_s + b) for a, b in event.emission.bursts],
+        )
+        for event in events
+        if event.kind == "ended"
+    ]
     if not found:
         return None
     if CUT_FROM in capture.metadata:  # the signal is in the middle; one beside it may be stronger
         found = [each for each in found if each.low_hz < 0 < each.high_hz] or found
     best = max(found, key=lambda emission: emission.energy)
     same = [each for each in found if best.low_hz < each.center_hz < best.high_hz]
-    bursts = sorted(
-        (start_s + a, start_s + b)
-        for each in same
-        if 0.5 < each.bandwidth_hz / best.bandwidth_hz < 2
-        for a, b in each.bursts
-    )
-    return dataclasses.replace(best, start_s=start_s, stop_s=stop_s, bursts=bursts)
+    same = [each for each in same if 0.5 < each.bandwidth_hz / best.bandwidth_hz < 2]
+    bursts = sorted(burst for each in same for burst in each.bursts)
+    whole = dataclasses.replace(best, start_s=start_s, stop_s=stop_s, bursts=bursts)
+    return Heard(capture, whole, same)
 
 
 def _levelled(

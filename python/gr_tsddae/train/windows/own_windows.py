@@ -14,13 +14,14 @@ import torch
 from gr_tsddae import zoo
 from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.data.readers.recording_store import window_power
+from gr_tsddae.inference.pauses import is_on
 from gr_tsddae.labels import NOISE
+from gr_tsddae.survey.taught import facts_of
 from gr_tsddae.synth import air
 from gr_tsddae.train.windows.class_names import check_class_names
 from gr_tsddae.train.windows.feed import seed_of
-from gr_tsddae.train.windows.on_air import OnAir, cut_recordings
+from gr_tsddae.train.windows.on_air import Heard, OnAir, cut_recordings
 from gr_tsddae.train.windows.parts import CHOOSE, LEARN, MEASURE, parts, spread
-from gr_tsddae.train.windows.pauses import is_on
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ CHOOSE_WINDOWS, MEASURE_WINDOWS = 200, 500  # per class at most
 NOISE_SHARE = 3  # times as many windows of noise as of another class, at most
 AVERAGED_WINDOWS = 4  # whose levels tell pauses
 PARTS = {"train": LEARN, "validation": CHOOSE, "test": MEASURE}
+MOST_MEASURED = 64  # recordings of a class whose measurements a card lists
 MADE = -1  # recording of noise that is made
 
 
@@ -42,12 +44,14 @@ class Subset:
         label: int64 (N,).
         group: int64 (N,), the burst or pause a window is from; every made one has its own.
         recording: int64 (N,), index into `OwnWindows.names`; `MADE` for made noise.
+        at_s: float64 (N,), where in the recording the window lies.
     """
 
     rows: torch.Tensor
     label: torch.Tensor
     group: torch.Tensor
     recording: torch.Tensor
+    at_s: torch.Tensor
 
 
 class OwnWindows:
@@ -70,6 +74,7 @@ class OwnWindows:
         classes: Names of the classes, including that of the noise.
         names: Of recordings.
         apart: Indices of the recordings that are measured on alone.
+        heard: What the survey heard, for a model that wants a multiple of the bandwidth.
         left_out: Reason -> number of windows or recordings.
         task, licence, sample_rate_hz: For the card; the rate is None where there is no common one.
 
@@ -96,7 +101,9 @@ class OwnWindows:
         self.path, self._card, self._seed = path, card, seed
         self.task, self.sample_rate_hz = "amc", None
         take = self._cut_by_bandwidth if card.bandwidth_multiple else self._cut_at_one_rate
+        self.heard: list[Heard] = []
         exact, at_s, reach_s = take(gate_db, options)
+        self._at_s = at_s
         _check_classes(path, self._named, fewest_classes)
         self.classes = self._named
         if noise_class and NOISE not in self._named:
@@ -135,7 +142,7 @@ class OwnWindows:
             found = cut_recordings(self.path, self._card, gate_db=gate_db, options=options)
         self._named, self.names, self.licence = found.classes, found.names, found.licence
         self.left_out = {reason: count for reason, count in found.left_out.items() if count}
-        self._read = found.rows.__getitem__
+        self._read, self.heard = found.rows.__getitem__, found.heard
         self._spoken, self._recording = found.label, found.recording
         self._burst, self._on = found.burst, found.on
         return found.exact, found.at_s, found.window_s
@@ -174,7 +181,9 @@ class OwnWindows:
         """Read the windows of "train", "validation" or "test", and make noise for them."""
         which = self.split[name]
         rows, label = self._read(which), self._label[which]
-        group, recording = self._burst[which], self._recording[which]
+        group, recording, at_s = (
+            each[which] for each in (self._burst, self._recording, self._at_s)
+        )
         if self._makes_noise:
             noise = len(self._named)
             # As much as the mean of a class, with the pauses; half of it at least is made.
@@ -184,7 +193,16 @@ class OwnWindows:
             label = np.concatenate((label, np.full(count, noise)))
             group = np.concatenate((group, self._burst.max() + 1 + np.arange(count)))
             recording = np.concatenate((recording, np.full(count, MADE)))
-        return Subset(*map(torch.from_numpy, (rows, label, group, recording)))
+            at_s = np.concatenate((at_s, np.zeros(count)))
+        return Subset(*map(torch.from_numpy, (rows, label, group, recording, at_s)))
+
+    def measured(self) -> dict[str, list[dict[str, Any]]]:
+        """List what the survey measured of each class's recordings that are learned from."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for each in self.heard:
+            if each.recording not in self.apart:
+                found.setdefault(self._named[each.label], []).append(facts_of(each.strongest))
+        return {name: facts[:MOST_MEASURED] for name, facts in found.items()}
 
     def _noise(self, count: int, name: str) -> np.ndarray:
         """Make noise as receivers have it: white or, for a multiple of the bandwidth, filtered."""
