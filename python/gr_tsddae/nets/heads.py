@@ -40,11 +40,12 @@ class TSNetClassifier(TSNetEncoder):
 
     def __init__(self, config: TSNetConfig, *, class_count: int):
         super().__init__(config)
+        hidden = config.head_width or config.width
         self.head = nn.Sequential(
-            nn.Linear(self.feature_size, config.width),
+            nn.Linear(self.feature_size, hidden),
             nn.Dropout(config.dropout),
             nn.PReLU(),
-            nn.Linear(config.width, class_count),
+            nn.Linear(hidden, class_count),
         )
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:

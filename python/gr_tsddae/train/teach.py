@@ -29,7 +29,7 @@ from gr_tsddae.train.config import check_name, for_card
 from gr_tsddae.train.learn.adapt import Adapted, adapt, disturb, outputs
 from gr_tsddae.train.learn.another_day import another_day
 from gr_tsddae.train.learn.calibration import calibrate
-from gr_tsddae.train.learn.extend import extend, with_more_classes
+from gr_tsddae.train.learn.extend import MORE_UNITS, extend, favour_old, with_more_classes
 from gr_tsddae.train.learn.parts import PartLogits
 from gr_tsddae.train.measure.bursts import burst_lines, by_burst
 from gr_tsddae.train.measure.by_survey import by_survey, survey_lines
@@ -184,15 +184,19 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
 
     def batch(name: str) -> Batch:
         part = windows.subset(name)
-        label = part.label if old is None else old.label_of[part.label]
-        return scaled(part.rows.to(device)), label.to(device)
+        if old is None:
+            return scaled(part.rows.to(device)), part.label.to(device)
+        mine = _taught_in(windows, part)
+        return scaled(part.rows[mine].to(device)), old.label_of[part.label[mine]].to(device)
 
     def disturbed(rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         return scaled(change(rows, generator))
 
     torch.manual_seed(config.seed)
     train, validation = batch("train"), batch("validation")
-    network = _on_the_encoder_of(base, len(classes)).to(device)
+    more_units = 0 if old is None else MORE_UNITS
+    network = _on_the_encoder_of(base, len(classes), more_units).to(device)
+    network_options = base.card.network_options
     learning: dict[str, Any] = {}
     if old is None:
         adapted = adapt(
@@ -209,10 +213,13 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
             },
         }
     else:
+        known_to_base = base.network.to(device)
         network = extend(
-            with_more_classes(base.network, network, old.place), train,
+            with_more_classes(known_to_base, network), known_to_base, train,
             old.rehearsal(disturbed, scaled, device), disturbed, seed=config.seed,
         )  # fmt: skip
+        favour_old(network, validation, range(len(base.card.classes), len(classes)))
+        network_options = {**network_options, "head_width": network.head[0].out_features}
     # The weights are calibrated and measured as they are stored.
     zoo.round_as_stored(network)
     known = validation
@@ -234,7 +241,7 @@ def _teach(config: TeachConfig, base: zoo.Model, windows: OwnWindows) -> zoo.Car
         name=config.model_name,
         task=base.card.task if old else windows.task,
         network=base.card.network,
-        network_options=base.card.network_options,
+        network_options=network_options,
         classes=classes,
         window_samples=base.card.window_samples,
         scaling=base.card.scaling,
@@ -314,6 +321,16 @@ def _surveyed(
         return by_survey(recognizer, heard, labels, windows.names)
 
 
+def _taught_in(windows: OwnWindows, part: Subset) -> torch.Tensor:
+    """Tell the windows that add to a model of more classes: pauses do not, bool (N,).
+
+    The base has its own noise. It would lose weak signals to pauses, which their level tells.
+    """
+    if NOISE in windows.recordings():
+        return torch.ones(len(part.label), dtype=torch.bool)
+    return part.label != windows.classes.index(NOISE)
+
+
 def _to_keep(windows: OwnWindows, classes: tuple[str, ...], old: Old | None) -> Kept:
     """Choose windows that a later `teach --keep` rehearses and measures: old ones and new ones."""
     found = [old.kept] if old else []
@@ -321,9 +338,9 @@ def _to_keep(windows: OwnWindows, classes: tuple[str, ...], old: Old | None) -> 
         subset = windows.subset(part)
         label = subset.label if old is None else old.label_of[subset.label]
         label, recording = label.numpy(), subset.recording.numpy()
-        which = spread(label, recording, most)
-        if old:  # its own noise is made anew
-            which = which[recording[which] >= 0]
+        taught = np.ones(len(label), bool) if old is None else _taught_in(windows, subset).numpy()
+        taught = np.flatnonzero(taught)
+        which = taught[spread(label[taught], recording[taught], most)]
         names = np.array(classes)[label[which]]
         found.append(Kept(subset.rows.numpy()[which], names, np.full(len(which), part == "test")))
     return Kept(*map(np.concatenate, zip(*found, strict=True)))
@@ -334,9 +351,17 @@ def _licence(base: str, recordings: str) -> str:
     return base if recordings == "unknown" else joint_licence(base, recordings)
 
 
-def _on_the_encoder_of(base: zoo.Model, class_count: int) -> nn.Module:
-    """Make a classifier with a new head; the base may be a classifier or pre-trained."""
+def _on_the_encoder_of(base: zoo.Model, class_count: int, more_units: int = 0) -> nn.Module:
+    """Make a classifier with a new head; the base may be a classifier or pre-trained.
+
+    Args:
+        base: Whose encoder is copied.
+        class_count: Of the new head.
+        more_units: That its hidden layer has, beside those of the base's head.
+    """
     options = {"window_samples": base.card.window_samples, **base.card.network_options}
+    if more_units:
+        options["head_width"] = base.network.head[0].out_features + more_units
     network = nets.create(base.card.network, class_count=class_count, **options)
     network.backbone.load_state_dict(base.network.backbone.state_dict())
     return network.eval()

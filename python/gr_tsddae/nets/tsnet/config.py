@@ -28,6 +28,7 @@ class TSNetConfig:
         derived: whether the encoders also see products of the samples (`inputs.rows_of`), which
             the paper's network does not.
         lags: whether the temporal encoder also sees the autocorrelation of the window.
+        head_width: hidden channels of a classifier's head; 0: as many as `width`.
     """
 
     width: int = between(1, 4096)
@@ -44,6 +45,7 @@ class TSNetConfig:
     interactive: bool = True
     derived: bool = False
     lags: bool = False
+    head_width: int = between(0, 4096, default=0)
 
     def __post_init__(self) -> None:
         check_sizes(self, limits_of(self))

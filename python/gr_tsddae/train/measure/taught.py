@@ -43,7 +43,6 @@ class Old:
 
     Attributes:
         classes: Of the base, then the new ones.
-        place: Output of the new model for each of the base's.
         label_of: Index into `classes` for each of `taught`, int64.
         synthetic: Classes that synthetic windows rehearse.
         kept: Windows of the others.
@@ -60,7 +59,6 @@ class Old:
                 classes.append(name)
             label_of.append(len(classes) - 1 if known is None else known)
         self.classes, self.label_of = tuple(classes), torch.tensor(label_of)
-        self.place = list(range(len(own)))
 
     def _drawn(self, purpose: str, count: int, snr_db: tuple[float, float], **more: Any) -> Batch:
         generator = torch.Generator().manual_seed(seed_of(purpose, self._seed))
@@ -82,7 +80,7 @@ class Old:
             generator = torch.Generator(device).manual_seed(seed_of("kept", self._seed))
             rows = torch.cat((rows, own, change(own, generator)))
         network = self._base.network.to(device)
-        return rows, said_by(network, rows, self.place, len(self.classes))
+        return rows, said_by(network, rows, len(self.classes))
 
     def with_some(self, known: Batch, scaled: Scaled, device: torch.device) -> Batch:
         """Add some windows of the old classes to windows of the new ones."""
