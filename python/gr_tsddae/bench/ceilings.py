@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import torch
 
+MOST_CALLS = 2000  # that are timed
+
 
 def synchronise(device: torch.device) -> None:
     """Wait until the device has done all it was given."""
@@ -14,22 +16,19 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def durations_s(
-    run: Callable[[], object], *, seconds: float, least: int = 5, most: int = 2000
-) -> list[float]:
+def durations_s(run: Callable[[], object], *, seconds: float, least: int = 5) -> list[float]:
     """Time calls for so many seconds, after two calls to warm up.
 
     Args:
         run: Returns when its result is there.
         seconds: How long to go on.
         least: Time at least so many calls, however long they take.
-        most: Time at most so many calls.
     """
     run()
     run()
     found: list[float] = []
     until = time.perf_counter() + seconds
-    while len(found) < least or (time.perf_counter() < until and len(found) < most):
+    while len(found) < least or (time.perf_counter() < until and len(found) < MOST_CALLS):
         began = time.perf_counter()
         run()
         found.append(time.perf_counter() - began)

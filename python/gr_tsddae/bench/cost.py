@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gr_tsddae.bench.ceilings import durations_s, synchronise
 
 MEASURED_S = 1.0
+BATCH = 512  # windows per pass
 
 
 def parameters(network: nn.Module) -> int:
@@ -42,15 +43,13 @@ def flop_per_window(network: nn.Module, window_samples: int) -> int:
 
 
 @torch.inference_mode()
-def windows_per_s(
-    network: nn.Module, window_samples: int, *, device: torch.device, batch: int = 512
-) -> float:
+def windows_per_s(network: nn.Module, window_samples: int, *, device: torch.device) -> float:
     """Measure windows per second in float32 without their transfer: the median over passes."""
     network = copy.deepcopy(network).to(device).float().eval()
-    rows = torch.randn(batch, 2, window_samples, device=device)
+    rows = torch.randn(BATCH, 2, window_samples, device=device)
 
     def run() -> None:
         network(rows)
         synchronise(device)
 
-    return batch / statistics.median(durations_s(run, seconds=MEASURED_S, least=3))
+    return BATCH / statistics.median(durations_s(run, seconds=MEASURED_S, least=3))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gr_tsddae.iq.sigmf.model_annotation import DecisionLike, ModelAnnotation
 
 MAX_COLUMNS = 1500
+FFT_SIZE = 512  # frequency bins; fewer for a capture too short for 64 columns
 
 # From the thirteenth class on, colours come again, hatched.
 _HATCHES = ("", "////", "....", "xxxx")
@@ -30,25 +31,22 @@ _FRAMES_PER_COLUMN = 8
 _DYNAMIC_RANGE_DB = 50.0  # bins further below the strongest ones are black
 
 
-def spectrogram(
-    capture: Capture, *, max_columns: int = MAX_COLUMNS, fft_size: int = 512
-) -> tuple[np.ndarray, np.ndarray]:
+def spectrogram(capture: Capture) -> tuple[np.ndarray, np.ndarray]:
     """Compute power over time and frequency, in memory that does not grow with the capture.
 
     Each column is the mean of a few Hann-windowed frames spread over its share of the capture.
 
     Args:
         capture: Any length; samples that are not finite count as 0.
-        max_columns: At most so many columns.
-        fft_size: Frequency bins; fewer for a capture too short for 64 columns.
 
     Returns:
         power_db: (columns, bins) float32, dB relative to full scale per bin, frequency ascending.
         edges: (columns + 1,) int64, sample numbers where columns begin and end.
     """
+    fft_size = FFT_SIZE
     while fft_size > 32 and capture.sample_count < 64 * fft_size:
         fft_size //= 2
-    columns = max(1, min(max_columns, 2 * capture.sample_count // fft_size))
+    columns = max(1, min(MAX_COLUMNS, 2 * capture.sample_count // fft_size))
     edges = np.linspace(0, capture.sample_count, columns + 1).astype(np.int64)
     hann = np.hanning(fft_size + 2)[1:-1].astype(np.float32)
     hann /= hann.sum()

@@ -8,9 +8,9 @@ import torch
 from gr_tsddae.synth.air.dice import SOURCE_SAMPLES, Dice
 
 
-def spectrum_hz(rate_hz: torch.Tensor, samples: int = SOURCE_SAMPLES) -> torch.Tensor:
+def spectrum_hz(rate_hz: torch.Tensor) -> torch.Tensor:
     """Give the frequency of each bin of a real DFT, (B, N / 2 + 1)."""
-    return torch.fft.rfftfreq(samples, device=rate_hz.device) * rate_hz
+    return torch.fft.rfftfreq(SOURCE_SAMPLES, device=rate_hz.device) * rate_hz
 
 
 def audio(

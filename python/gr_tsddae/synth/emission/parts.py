@@ -51,14 +51,13 @@ def at_rate(samples: np.ndarray, old_hz: float, new_hz: float, count: int) -> np
     return np.pad(resized, (0, count - len(resized)))
 
 
-def occupied(samples: np.ndarray, rate_hz: float, share: float = 0.99) -> tuple[float, float]:
-    """Edges in Hz that leave (1 - share) / 2 of the power on either side (ITU-R SM.328)."""
+def occupied(samples: np.ndarray, rate_hz: float) -> tuple[float, float]:
+    """Edges in Hz that leave half a per cent of the power on either side (ITU-R SM.328)."""
     size = min(len(samples), 1 << 15)
     pieces = samples[: len(samples) // size * size].reshape(-1, size)
     window = np.blackman(size) if len(pieces) > 1 else np.ones(size)
     power = (np.abs(fft.fft(pieces * window, axis=1)) ** 2).sum(0)
     power = np.cumsum(fft.fftshift(power))
     steps_hz = (np.arange(size) + 0.5 - size // 2) * rate_hz / size
-    tail = (1 - share) / 2
-    low, high = np.interp([tail, 1 - tail], power / power[-1], steps_hz)
+    low, high = np.interp([0.005, 0.995], power / power[-1], steps_hz)
     return float(low), float(high)

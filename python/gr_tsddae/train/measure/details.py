@@ -12,6 +12,7 @@ from gr_tsddae.inference.metrics import NO_LEVEL, Confusion, reliability, rounde
 log = logging.getLogger(__name__)
 
 _ROC_POINTS = 200
+_MOST_CONFUSIONS = 8  # that are listed
 
 
 def details(
@@ -63,14 +64,12 @@ def details(
     return result
 
 
-def top_confusions(
-    confusion: ArrayLike, classes: tuple[str, ...], *, limit: int = 8
-) -> list[dict[str, Any]]:
+def top_confusions(confusion: ArrayLike, classes: tuple[str, ...]) -> list[dict[str, Any]]:
     """List the largest shares of a true class that were called another, highest first."""
     confusion = np.asarray(confusion)
     share = confusion / confusion.sum(1, keepdims=True).clip(min=1)
     np.fill_diagonal(share, 0)
-    order = np.argsort(-share, axis=None, kind="stable")[:limit].tolist()
+    order = np.argsort(-share, axis=None, kind="stable")[:_MOST_CONFUSIONS].tolist()
     return [
         {
             "true": classes[i],
