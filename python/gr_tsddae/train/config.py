@@ -76,7 +76,7 @@ class DataConfig:
         if (self.path is None) != (self.kind == SYNTH):
             wanted = "takes no" if self.kind == SYNTH else "needs a"
             raise ValueError(f"data.kind {self.kind} {wanted} data.path")
-        _at_least(1, self, "data", "window_samples", "shuffle_windows")
+        at_least(1, self, "window_samples", "shuffle_windows", prefix="data.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +108,12 @@ class OptimiserConfig:
     ema_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "optimiser", "batch", "plateau_patience")
+        at_least(1, self, "batch", "plateau_patience", prefix="optimiser.")
         if not self.learning_rate > 0:
             raise ValueError(f"optimiser.learning_rate is {self.learning_rate}: it must be over 0")
         if not 0 <= self.ema_decay < 1:
             raise ValueError(f"optimiser.ema_decay is {self.ema_decay}: give 0 to under 1")
-        if self.clip_norm < 0:
-            raise ValueError(f"optimiser.clip_norm is {self.clip_norm}: it must be at least 0")
+        at_least(0, self, "clip_norm", prefix="optimiser.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,9 +152,9 @@ class TrainerConfig:
     log_steps: int = 50
 
     def __post_init__(self) -> None:
-        _at_least(1, self, "trainer", "epochs", "steps", "devices", "nodes", "log_steps")
-        _at_least(1, self, "trainer", "checkpoint_steps")
-        _at_least(0, self, "trainer", "stop_patience")
+        at_least(1, self, "epochs", "steps", "devices", "nodes", "log_steps", prefix="trainer.")
+        at_least(1, self, "checkpoint_steps", prefix="trainer.")
+        at_least(0, self, "stop_patience", prefix="trainer.")
         if not 1 <= self.seed <= 1000:
             raise ValueError(f"trainer.seed is {self.seed}: it must be from 1 to 1000")
         if self.device not in ("auto", "cpu", "cuda"):
@@ -251,8 +250,7 @@ class PretrainSettings:
             raise ValueError(f"crop is {self.crop}: it must be over 0 and at most 1")
         if self.temperature is not None and not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature}: it must be over 0, or null")
-        if not self.contrast_weight >= 0:
-            raise ValueError(f"contrast_weight is {self.contrast_weight}: it must be at least 0")
+        at_least(0, self, "contrast_weight")
         for name, objectives in _OPTIONS_OF.items():
             value = getattr(self, name)
             if self.objective not in objectives and value != getattr(PretrainSettings, name):
@@ -310,7 +308,7 @@ class FinetuneConfig(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _at_least(1, self, "", "test_windows")
+        at_least(1, self, "test_windows")
         if not 0 < self.noise_prior < 1:
             raise ValueError(f"noise_prior is {self.noise_prior}: it must be between 0 and 1")
         if self.data.kind == SYNTH:
@@ -371,8 +369,7 @@ class DistillConfig(FinetuneConfig):
             raise ValueError(f"temperature is {self.temperature}: it must be over 0")
         if not 0 <= self.hard_weight <= 1:
             raise ValueError(f"hard_weight is {self.hard_weight}: it must be from 0 to 1")
-        if not self.feature_weight >= 0:
-            raise ValueError(f"feature_weight is {self.feature_weight}: it must be at least 0")
+        at_least(0, self, "feature_weight")
         if self.feature_weight and self.network.name == "lsm":
             raise ValueError(
                 f"feature_weight is {self.feature_weight}, and network.name lsm, which judges a "
@@ -464,8 +461,8 @@ def check_name(name: str) -> None:
         raise ValueError(f"name is {name!r}: use letters, digits, '-' and '_'")
 
 
-def _at_least(limit: int, config: Any, prefix: str, *names: str) -> None:
+def at_least(limit: float, config: Any, *names: str, prefix: str = "") -> None:
+    """Raise ValueError where a number of a configuration is too low; null is none."""
     for name in names:
-        if (value := getattr(config, name)) is not None and value < limit:
-            dotted = f"{prefix}.{name}".lstrip(".")
-            raise ValueError(f"{dotted} is {value}: it must be at least {limit}")
+        if (value := getattr(config, name)) is not None and not value >= limit:
+            raise ValueError(f"{prefix}{name} is {value}: it must be at least {limit}")

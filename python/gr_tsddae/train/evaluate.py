@@ -19,6 +19,7 @@ from gr_tsddae.files import write_json
 from gr_tsddae.inference.decision import pooled
 from gr_tsddae.inference.device import resolve_device
 from gr_tsddae.inference.metrics import metrics
+from gr_tsddae.train.config import at_least
 from gr_tsddae.train.measure.details import details, summary_lines
 from gr_tsddae.train.measure.feature_map import FeatureMap, map_features
 from gr_tsddae.train.measure.predict import predict
@@ -94,16 +95,12 @@ class EvaluateConfig:
         if (self.path is None) != (self.dataset == "synth"):
             wanted = "takes no" if self.dataset == "synth" else "needs a"
             raise ValueError(f"--dataset {self.dataset} {wanted} --path")
-        for name in ("windows", "emission_windows", "batch", "tsne_windows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        at_least(1, self, "windows", "emission_windows", "batch", "tsne_windows", "max_windows")
         if self.emission_windows > 1 and self.dataset != "synth":
             raise ValueError(
                 f"emission_windows is {self.emission_windows}: --dataset {self.dataset} does not "
                 "say which windows are of one emission; only synth does"
             )
-        if self.max_windows is not None and self.max_windows < 1:
-            raise ValueError(f"max_windows is {self.max_windows}: it must be at least 1, or null")
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from gr_tsddae.inference.metrics import rounded, unknown_metrics
 from gr_tsddae.inference.rejection import EnergyAndDistance
 from gr_tsddae.synth.air import outliers
 from gr_tsddae.synth.air.recipe import SENDERS, Draw, draw_windows
+from gr_tsddae.train.config import at_least
 from gr_tsddae.train.measure.strangeness import Outputs, all_scores, outputs
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,7 @@ class UnknownConfig:
     def __post_init__(self) -> None:
         if not 0.5 <= self.recall < 1:
             raise ValueError(f"recall is {self.recall}: it is from 0.5 to below 1")
-        if self.windows < 10:
-            raise ValueError(f"windows is {self.windows}: it must be at least 10")
+        at_least(10, self, "windows")
         if not self.snr_db[0] <= self.snr_db[1]:
             raise ValueError(f"snr_db is {self.snr_db}: give the lowest and the highest")
 

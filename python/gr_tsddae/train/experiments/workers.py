@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from gr_tsddae.train.config import at_least
 from gr_tsddae.train.experiments.jobs import Job
 from gr_tsddae.train.run.memory import keep_freed_memory
 
@@ -36,8 +37,7 @@ class WorkersConfig:
     minutes: float | None = None
 
     def __post_init__(self) -> None:
-        if self.jobs < 1:
-            raise ValueError(f"jobs is {self.jobs}: it must be at least 1")
+        at_least(1, self, "jobs")
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes is {self.minutes}: it must be over 0, or null")
 

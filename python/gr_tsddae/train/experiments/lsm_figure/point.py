@@ -18,7 +18,7 @@ from gr_tsddae.data import Dataset, open_dataset
 from gr_tsddae.files import write_json
 from gr_tsddae.iq.windows import SCALINGS, to_complex, to_rows
 from gr_tsddae.nets.prototypes import Prototypical, Relation
-from gr_tsddae.train.config import NetworkChoice, PretrainConfig, TrainerConfig
+from gr_tsddae.train.config import NetworkChoice, PretrainConfig, TrainerConfig, at_least
 from gr_tsddae.train.experiments.lsm_figure.episodes import learn_by_episodes, recognised
 from gr_tsddae.train.experiments.lsm_figure.tasks import (
     WAYS,
@@ -103,12 +103,10 @@ class Budget:
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("trials", 1), ("queries", 1), ("pretrain_windows", 2), ("epochs", 1), ("batch", 4),
-            ("head_steps", CHECKS), ("turns", 1), ("episodes", 1),
-        ):  # fmt: skip
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must be at least {least}")
+        at_least(1, self, "trials", "queries", "epochs", "turns", "episodes")
+        at_least(2, self, "pretrain_windows")
+        at_least(4, self, "batch")
+        at_least(CHECKS, self, "head_steps")
         for name in ("learning_rate", "head_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must be over 0")
