@@ -6,7 +6,7 @@ import pytest
 
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.evidence import weighed
-from gr_tsddae.survey.taught import UNLIKE, facts_of, likelihoods
+from gr_tsddae.survey.naming.taught import UNLIKE, facts_of, likelihoods
 
 PREFIX = {"envelope_moment": 2.0, "ofdm_useful_s": 1 / 15e3, "ofdm_prefix_s": 5e-6}
 

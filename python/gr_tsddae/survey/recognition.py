@@ -17,7 +17,7 @@ from gr_tsddae.survey.detection.spectrum import Grid
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.evidence import weighed
 from gr_tsddae.survey.isolation import Isolator
-from gr_tsddae.survey.taught import likelihoods
+from gr_tsddae.survey.naming.taught import likelihoods
 from gr_tsddae.zoo import Card
 from gr_tsddae.zoo.input_rate import PASSBAND
 

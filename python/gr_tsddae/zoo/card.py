@@ -67,8 +67,8 @@ class Card:
             `threshold`, a number; a signal with a higher score is unknown. Further entries are free
             form. Empty where the model always names a class.
         measured: What the survey measured of the recordings that classes were taught from: class ->
-            a list with a mapping per recording (`survey.taught.facts_of`). Empty where no class was
-            taught from recordings.
+            a list with a mapping per recording (`survey.naming.taught.facts_of`). Empty where no
+            class was taught from recordings.
         pauses_db: How much weaker than its signal a pause is, at least, in a stream; it is `noise`
             then. None: levels tell nothing.
         format_version: Of the card itself.

@@ -16,7 +16,7 @@ from gr_tsddae.data import UNLABELLED, Dataset, DatasetError, open_dataset
 from gr_tsddae.data.readers.recording_store import window_power
 from gr_tsddae.inference.pauses import is_on
 from gr_tsddae.labels import NOISE
-from gr_tsddae.survey.taught import facts_of
+from gr_tsddae.survey.naming.taught import facts_of
 from gr_tsddae.synth import air
 from gr_tsddae.train.windows.class_names import check_class_names
 from gr_tsddae.train.windows.feed import seed_of
