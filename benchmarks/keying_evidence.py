@@ -17,7 +17,7 @@ from gr_tsddae.survey.evidence import SHOWN, regularity
 from gr_tsddae.survey.measurement import keying
 from gr_tsddae.survey.recognition import isolator
 from gr_tsddae.survey.stream import OVERSAMPLING
-from gr_tsddae.survey.symbols import MOST_SAMPLES
+from gr_tsddae.survey.symbols.single_carrier import MOST_SAMPLES
 from gr_tsddae.survey.truth.scenes import Samples
 from gr_tsddae.synth.emission.make import LABELS, make
 

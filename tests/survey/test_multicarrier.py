@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gr_tsddae.survey.measurement import keying
-from gr_tsddae.survey.multicarrier import multicarrier
+from gr_tsddae.survey.symbols.multicarrier import multicarrier
 
 RATE_HZ, CARRIERS, SIZE, PREFIX = 1.92e6, 72, 128, 9
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gr_tsddae.survey.measurement import keying, sent
-from gr_tsddae.survey.multicarrier import multicarrier
-from gr_tsddae.survey.symbols import chirp_rate, symbol_rate
+from gr_tsddae.survey.symbols.multicarrier import multicarrier
+from gr_tsddae.survey.symbols.single_carrier import chirp_rate, symbol_rate
 from gr_tsddae.synth.emission import make
 from gr_tsddae.synth.emission.parts import at_rate
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from gr_tsddae.survey.multicarrier import multicarrier
-from gr_tsddae.survey.symbols import (
+from gr_tsddae.survey.symbols.multicarrier import multicarrier
+from gr_tsddae.survey.symbols.single_carrier import (
     SymbolRate,
     chirp_rate,
     envelope_moment,

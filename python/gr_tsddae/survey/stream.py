@@ -34,7 +34,7 @@ from gr_tsddae.survey.detection.tracking import Track, Tracker
 from gr_tsddae.survey.emission import Emission
 from gr_tsddae.survey.history import History
 from gr_tsddae.survey.isolation import Isolator
-from gr_tsddae.survey.symbols import MOST_SAMPLES
+from gr_tsddae.survey.symbols.single_carrier import MOST_SAMPLES
 
 SAME_FLOOR = 0.2  # nepers of power between floors that show the same
 TEST_S = 1.0  # between looks at whether the band is filled

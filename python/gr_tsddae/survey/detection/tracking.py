@@ -13,7 +13,7 @@ import numpy as np
 from gr_tsddae.survey.detection.box import SLICE_FRAMES, Box
 from gr_tsddae.survey.detection.boxes import EDGE_SHARE, SWEEP_ERROR, SWEEP_FRAMES
 from gr_tsddae.survey.detection.spectrum import LONG_RATIO, Grid
-from gr_tsddae.survey.symbols import SymbolRate
+from gr_tsddae.survey.symbols.single_carrier import SymbolRate
 
 HANG_S = 0.5  # silence that ends an emission
 HANG_SLABS = 2.0  # or so many slabs, where these are longer

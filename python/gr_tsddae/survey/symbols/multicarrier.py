@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import fft, ndimage, signal, special
 
-from gr_tsddae.survey.symbols import MOST_SAMPLES, longest_of, summed
+from gr_tsddae.survey.symbols.single_carrier import MOST_SAMPLES, longest_of, summed
 
 SIGMAS = 8.0  # of chance, that the likeness of prefix and end must exceed,
 LAG_SIGMAS = 5.0  # or less, where it has
