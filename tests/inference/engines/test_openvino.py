@@ -22,10 +22,11 @@ from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 pytestmark = pytest.mark.skipif(not openvino_is_there(), reason="openvino is not installed")
 
 
+@pytest.mark.parametrize("options", [{}, {"derived": True, "lags": True}])
 @pytest.mark.parametrize("length", [128, 512])
-def test_openvino_gives_the_same(fill, length):
-    """For both ways to a spectrum; from rows that lie apart in memory, too."""
-    folded = FoldedTSNet(fill(nets.create("tsnet-nano", class_count=4)), length)
+def test_openvino_gives_the_same(fill, length, options):
+    """For both ways to a spectrum and all rows; from rows that lie apart in memory, too."""
+    folded = FoldedTSNet(fill(nets.create("tsnet-nano", class_count=4, **options)), length)
     fast = OpenVino(folded, unit_power, threads=2)
     for count in (1, 3, 16, 40, 600):
         check_openvino(fast, folded, length, count)

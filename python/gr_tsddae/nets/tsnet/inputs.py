@@ -94,7 +94,8 @@ def _places(rows: torch.Tensor) -> torch.Tensor:
     count = rows.shape[2]
     octave = 2.0 ** torch.arange(WAVES, device=rows.device)[:, None]
     turn = math.pi / count * octave * torch.arange(count, device=rows.device)
-    return torch.cat((turn.sin(), turn.cos())).to(rows.dtype).expand(len(rows), -1, -1)
+    waves = torch.cat((turn.sin(), turn.cos())).to(rows.dtype)
+    return waves.expand(rows.shape[0], -1, -1)  # len(rows) would be a constant where it is traced
 
 
 def _level(row: torch.Tensor) -> torch.Tensor:
