@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from gr_tsddae.report.drawing import COLOURS, INK, new_figure, save_png, to_svg
+from gr_tsddae.report.drawing import COLOURS, INK, draw_legend_below, new_figure, save_png, to_svg
 
 
 def test_no_pyplot_and_no_window(tmp_path, monkeypatch):
@@ -25,6 +25,25 @@ def test_ink_becomes_the_colour_of_the_page_and_no_label_ends_a_comment():
     svg = to_svg(figure)
     assert svg.startswith("<svg") and "currentColor" in svg
     assert INK not in svg and "<script" not in svg and "<!--" not in svg
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_legend_below_lies_on_no_axis(monkeypatch, is_old):
+    """With a matplotlib before 3.7, too, which knows no legend outside the axes."""
+    figure, axis = new_figure(4, 3)
+    usual = figure.legend
+
+    def old(*, loc, **settings):
+        if loc.startswith("outside"):
+            raise ValueError(loc)
+        return usual(loc=loc, **settings)
+
+    if is_old:
+        monkeypatch.setattr(figure, "legend", old)
+    lines = [axis.plot([0, 1], label=str(number))[0] for number in range(5)]
+    draw_legend_below(figure, lines, 2)
+    to_svg(figure)  # lays it out
+    assert figure.legends[0].get_window_extent().y1 < axis.get_window_extent().y0
 
 
 def test_classes_have_different_colours():

@@ -50,6 +50,17 @@ def new_figure(
     return figure, axes
 
 
+def draw_legend_below(figure: Figure, handles: list[Any], columns: int, **settings: Any) -> None:
+    """Draw the legend of a whole figure below its axes."""
+    settings |= {"handles": handles, "ncols": columns, "frameon": False}
+    try:
+        figure.legend(loc="outside lower center", **settings)
+    except ValueError:  # matplotlib before 3.7 makes no room for it
+        figure.legend(loc="lower center", **settings)
+        share = (0.15 + 0.22 * -(-len(handles) // columns)) / figure.get_figheight()
+        figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+
+
 def draw_grid(axis: Any) -> None:
     """Draw a faint grid behind what an axis shows."""
     axis.grid(color=GRID, alpha=0.25, linewidth=0.8)

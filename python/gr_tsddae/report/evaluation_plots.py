@@ -10,7 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gr_tsddae.labels import NOISE
-from gr_tsddae.report.drawing import COLOURS, GRID, INK, NOISE_COLOUR, draw_grid, new_figure
+from gr_tsddae.report.drawing import (
+    COLOURS,
+    GRID,
+    INK,
+    NOISE_COLOUR,
+    draw_grid,
+    draw_legend_below,
+    new_figure,
+)
 
 _BLUE, _LINE, _ORANGE = "#27496d", "#4477aa", "#ee7733"
 _CELL_INK = "#1f2a36"  # on light cells, whatever the colour of the page
@@ -204,17 +212,12 @@ def feature_maps(maps: list[Any], classes: list[str]) -> Figure:
         for spine in axis.spines.values():
             spine.set(visible=True, color=GRID, linewidth=0.8)
     held = sorted({int(index) for each in maps for index in np.unique(each.label)})
-    figure.legend(
-        handles=[
-            Line2D([], [], color=styles[i][0], marker=styles[i][1], linestyle="",
-                   markersize=6, label=_plain(classes[i]))
-            for i in held
-        ],
-        loc="outside lower center",
-        ncols=min(-(-len(held) // 2), 3 * len(maps)),
-        frameon=False,
-        labelcolor=INK,
-    )  # fmt: skip
+    handles = [
+        Line2D([], [], color=styles[i][0], marker=styles[i][1], linestyle="",
+               markersize=6, label=_plain(classes[i]))
+        for i in held
+    ]  # fmt: skip
+    draw_legend_below(figure, handles, min(-(-len(held) // 2), 3 * len(maps)), labelcolor=INK)
     return figure
 
 

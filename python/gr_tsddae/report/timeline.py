@@ -15,7 +15,7 @@ from gr_tsddae.files import replacing
 from gr_tsddae.iq.sigmf.model_annotation import merged
 from gr_tsddae.iq.sigmf.opinion import is_opinion
 from gr_tsddae.labels import NOISE, UNKNOWN
-from gr_tsddae.report.drawing import COLOURS, INK, NOISE_COLOUR
+from gr_tsddae.report.drawing import COLOURS, INK, NOISE_COLOUR, draw_legend_below
 
 if TYPE_CHECKING:
     from gr_tsddae.iq.formats.capture import Annotation, Capture
@@ -319,10 +319,5 @@ def _draw_legend(figure: Any, labels: Sequence[str], colours: _Colours) -> None:
     from matplotlib.patches import Patch
 
     if labels:
-        figure.legend(
-            handles=[Patch(label=label, **colours.style(label)) for label in labels],
-            loc="outside lower center",
-            ncols=min(len(labels), 8),
-            frameon=False,
-            fontsize=9,
-        )
+        patches = [Patch(label=label, **colours.style(label)) for label in labels]
+        draw_legend_below(figure, patches, min(len(labels), 8), fontsize=9)
