@@ -55,7 +55,8 @@ class TeachConfig:
 
     Attributes:
         captures: Folder with one folder of recordings per class, or with annotated SigMF.
-        base: Name or folder of the model to start from; the new model has its window length.
+        base: Name or folder of the model to start from; the new model has its window length. With
+            amc-nano and its kin, all recordings have one signal near 0 Hz and one sample rate.
         out: Model folder to write; a running block can load it at once.
         name: Name of the new model; null for the name of the folder `out`.
         shots: Windows per class to learn from, spread evenly over its recordings.
@@ -79,7 +80,7 @@ class TeachConfig:
     """
 
     captures: Path
-    base: str
+    base: str = DEFAULT_MODEL
     out: Path
     name: str | None = None
     shots: int = 100
