@@ -12,14 +12,15 @@ from gr_tsddae.iq.windows import unit_power
 
 @pytest.mark.timeout(170)
 def test_compiled_gives_the_same(folded, rows, tmp_path, monkeypatch):
-    """By the compiler that is installed; where there is none, the engine's fall-back has a test."""
+    """By the compiler that is installed; where it fails, the engine's fall-back has a test."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
     try:
         compiled = CompiledTSNet(folded, (16,)).compile()
     except Exception as error:
-        if "compiler" not in str(error).lower():
+        told = str(error).lower()
+        if "compiler" not in told and "fatal error: aten/" not in told:  # as Debian's torch is
             raise
-        pytest.skip(f"no C++ compiler: {error}")
+        pytest.skip(f"no C++ compiler, or a torch without its headers: {error}")
     assert list(tmp_path.rglob("*.so")), "the cache must be where it was asked for"
     scaled = unit_power(rows)
     with torch.inference_mode():
