@@ -273,9 +273,9 @@ def test_a_measured_prefix_makes_ofdm_likelier():
     assert named(0.3, prefix=False).label == UNKNOWN
     found = named(0.3, prefix=True)
     assert found.label == "OFDM"
-    assert found.confidence == pytest.approx(0.3 * 0.62 / (0.3 * 0.62 + 0.7 * 0.05))
+    assert found.confidence == pytest.approx(0.3 * 0.62 / (0.3 * 0.62 + 0.7 * 0.01))
     assert sum(found.probabilities.values()) == pytest.approx(1)
-    assert named(0.005, prefix=True).label == "noise"  # the model is sure
+    assert named(0.001, prefix=True).label == "noise"  # the model is sure
 
 
 def test_weights_are_of_signal_and_end_at_a_strong_window():

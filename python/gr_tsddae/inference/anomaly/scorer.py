@@ -7,9 +7,9 @@ others badly.
 """
 
 import os
-from typing import Any
 
 import numpy as np
+import torch
 
 from gr_tsddae import zoo
 from gr_tsddae.inference.denoiser import Denoiser
@@ -23,7 +23,7 @@ DRAWS = 1
 
 
 class AnomalyScorer:
-    """A model, ready to score windows. Its other attributes are those of `Runner`.
+    """A model, ready to score windows.
 
     Args:
         model: Name or folder of a model for "anomaly" or "denoising".
@@ -64,10 +64,29 @@ class AnomalyScorer:
                 f"for {zoo.DENOISING!r} that was trained on normal signals"
             )
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "_model":  # it could not be loaded
-            raise AttributeError(name)
-        return getattr(self._model, name)
+    @property
+    def card(self) -> zoo.Card:
+        return self._model.card
+
+    @property
+    def window_samples(self) -> int:
+        return self._model.window_samples
+
+    @property
+    def batch_windows(self) -> int:
+        return self._model.batch_windows
+
+    @property
+    def device(self) -> torch.device:
+        return self._model.device
+
+    @property
+    def precision(self) -> str:
+        return self._model.precision
+
+    @property
+    def device_failures(self) -> int:
+        return self._model.device_failures
 
     def scores(self, windows: np.ndarray) -> np.ndarray:
         """Score windows: complex64 (B, L), all finite, to float32 (B,)."""
