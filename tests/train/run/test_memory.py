@@ -36,6 +36,6 @@ def test_what_was_freed_is_not_fetched_again():
 def test_commands_keep_memory(monkeypatch):
     called = []
     monkeypatch.setattr(command, "keep_freed_memory", lambda: called.append(True))
-    monkeypatch.setattr(command.sys, "argv", ["train", "no-such-command"])
+    monkeypatch.setattr(command.sys, "argv", ["train", "finetune", "--no_such_option", "1"])
     assert command.main() == 1
     assert called == [True]
