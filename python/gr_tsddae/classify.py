@@ -33,7 +33,6 @@ from gr_tsddae.condition import (
 )
 from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decision, Origin, check_threshold
-from gr_tsddae.inference.pauses import mean_power
 from gr_tsddae.iq.captures import Capture, CaptureError, open_capture
 from gr_tsddae.iq.cut_out import CutOut, cut_out
 from gr_tsddae.iq.formats.live import STANDARD_INPUT
@@ -126,11 +125,11 @@ def recognise_capture(
                 seen += len(windows)
                 left_out += int((~finite).sum())
                 if finite.any():
-                    probabilities, scores = recognizer.judge(windows[finite])
+                    usable = windows[finite]
+                    probabilities, scores = recognizer.judge(usable)
                     decisions += decider.add(
-                        probabilities, first_samples[finite], origin, scores,
-                        mean_power(windows[finite]),
-                    )  # fmt: skip
+                        probabilities, first_samples[finite], origin, scores, usable
+                    )
                 bar.update(min(step, end - first))
             decisions += decider.flush()
     if not seen:

@@ -15,7 +15,6 @@ from gr_tsddae.command import tell_end
 from gr_tsddae.condition import check_signal_options, conditioned
 from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decider, Decision, Origin
-from gr_tsddae.inference.pauses import mean_power
 from gr_tsddae.inference.recognizer import Recognizer
 from gr_tsddae.iq.captures import Capture
 from gr_tsddae.iq.formats.live import ended_by_ctrl_c
@@ -121,9 +120,9 @@ def decided(
         finite = np.isfinite(windows).all(1)
         if finite.any():
             numbers = first + hop_samples * np.flatnonzero(finite)
-            probabilities, scores = recognizer.judge(windows[finite])
-            power = mean_power(windows[finite])
-            yield from decider.add(probabilities, numbers, origin, scores, power)
+            usable = windows[finite]
+            probabilities, scores = recognizer.judge(usable)
+            yield from decider.add(probabilities, numbers, origin, scores, usable)
         if left_out is not None and not finite.all():
             left_out["windows"] += int((~finite).sum())
         passed_over = max(0, count * hop_samples - len(waiting))

@@ -238,6 +238,11 @@ def test_pooled_windows_multiply_their_opinions():
     assert each == pytest.approx(opinions, abs=2e-4)
 
 
+def windows_of(power):
+    """Windows of these mean powers: (B,) -> complex64 (B, 4)."""
+    return np.sqrt(power)[:, None].repeat(4, 1).astype(np.complex64)
+
+
 def test_pauses_are_told_by_levels_once_something_louder_was_heard():
     """The network calls everything "a". Every other interval is 20 dB weaker."""
     classes = ("a", "noise")
@@ -250,7 +255,7 @@ def test_pauses_are_told_by_levels_once_something_louder_was_heard():
 
     def label(number, origin=tuned):
         first = 10 * (8 * number + np.arange(8))
-        (found,) = gathering.add(said, first, origin, None, power[number])
+        (found,) = gathering.add(said, first, origin, None, windows_of(power[number]))
         return found
 
     found = [label(number) for number in range(4)]
@@ -267,5 +272,5 @@ def test_pauses_are_told_by_levels_once_something_louder_was_heard():
 def test_levels_tell_nothing_without_a_class_for_pauses():
     gathering = decider(interval_samples=160, pauses_db=5.0)
     power = np.repeat([1.0, 1e-3], 8)
-    (found,) = gathering.add(certain(0, 16), 10 * np.arange(16), Origin(), None, power)
+    (found,) = gathering.add(certain(0, 16), 10 * np.arange(16), Origin(), None, windows_of(power))
     assert found.probabilities == {"a": 1.0, "b": 0.0, "c": 0.0}

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.special import softmax
 
-from gr_tsddae.inference.pauses import Levels
+from gr_tsddae.inference.pauses import Levels, mean_power
 from gr_tsddae.labels import NOISE, UNKNOWN
 
 LEAST_PROBABILITY = 1e-4  # of a window: none alone excludes a class
@@ -164,7 +164,7 @@ class Decider:
         first_samples: np.ndarray,
         origin: Origin,
         scores: np.ndarray | None = None,
-        power: np.ndarray | None = None,
+        windows: np.ndarray | None = None,
     ) -> list[Decision]:
         """Take windows in stream order.
 
@@ -173,16 +173,18 @@ class Decider:
             first_samples: Absolute number of each window's first sample, (B,), rising.
             origin: Of all of them.
             scores: (B,), where the model tells unknown signals.
-            power: Mean power of each window, (B,), by whose levels pauses are told.
+            windows: As received, complex (B, L); by their levels pauses are told.
 
         Returns:
             The decisions this completes, oldest first.
         """
-        if power is not None and self._pauses_db is not None and len(power):
+        if windows is not None and self._pauses_db is not None and len(windows):
             tuned = origin.center_frequency_hz, origin.sample_rate_hz
             if tuned != self._tuned:
                 self._levels, self._tuned = Levels(self._pauses_db), tuned
-            probabilities = self._levels.weighed(power, probabilities, self.classes.index(NOISE))
+            probabilities = self._levels.weighed(
+                mean_power(windows), probabilities, self.classes.index(NOISE)
+            )
         decisions = []
         if self._windows and origin != self._origin:
             decisions += self.flush()

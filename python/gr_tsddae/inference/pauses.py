@@ -30,7 +30,8 @@ def is_on(power: np.ndarray, gate_db: float) -> np.ndarray:
     Returns:
         bool (T,); all True where no pause is seen.
     """
-    level_db = 10 * np.log10(np.maximum(power, np.finfo(np.float64).tiny))
+    limits = np.finfo(np.float64)
+    level_db = 10 * np.log10(np.clip(power, limits.tiny, limits.max))
     loud_db = np.quantile(level_db, LOUD_QUANTILE) if len(power) else 0.0
     below = np.floor(loud_db - level_db).astype(int)  # decibels, in whole steps
     counts = np.bincount(below.clip(0, 200))

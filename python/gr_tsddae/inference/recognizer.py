@@ -15,7 +15,6 @@ from gr_tsddae import zoo
 from gr_tsddae.inference.decision import Decider, Decision, Origin
 from gr_tsddae.inference.engines import Engine, resolve_engine
 from gr_tsddae.inference.engines.openvino import OpenVino
-from gr_tsddae.inference.pauses import mean_power
 from gr_tsddae.inference.rejection import rejection_of
 from gr_tsddae.inference.runner import Runner
 from gr_tsddae.iq.windows import cut
@@ -370,6 +369,6 @@ class Recognizer(Runner):
             windows, first_samples = windows[finite], first_samples[finite]
         probabilities, scores = self.judge(windows)
         decider = self.decider(max(1, len(iq)), confidence_threshold)
-        decided = decider.add(probabilities, first_samples, Origin(), scores, mean_power(windows))
+        decided = decider.add(probabilities, first_samples, Origin(), scores, windows)
         decided = decided or decider.flush()
         return Recognition(decided[0], probabilities, first_samples, scores)

@@ -14,7 +14,6 @@ from gr_tsddae.blocks.network.pace import Pacer
 from gr_tsddae.blocks.network.shared_recognizer import SharedRecognizer
 from gr_tsddae.blocks.network.worker import WindowWorker
 from gr_tsddae.inference.decision import Decider, Origin, check_threshold
-from gr_tsddae.inference.pauses import mean_power
 
 PAUSE_S = 2.0  # without a window for so long, what was gathered is decided
 MIN_INTERVAL_S = 0.01  # of the stream: more decisions would starve the network
@@ -111,7 +110,6 @@ class ClassifierWorker(WindowWorker):
 
     def _process(self, windows: np.ndarray, info: np.ndarray) -> None:
         probabilities, scores = self._recognizer.judge(windows)  # (B, K), (B,) or None
-        power = mean_power(windows)
         for rows, origin in self._stretches(info):
             self._publish_results(info["first_sample"][rows], probabilities[rows], origin)
             decider = self._current_decider(origin)
@@ -121,7 +119,7 @@ class ClassifierWorker(WindowWorker):
                     info["first_sample"][rows],
                     origin,
                     None if scores is None else scores[rows],
-                    power[rows],
+                    windows[rows],
                 )
             )
         self._pacer.add_pass(len(windows), time.monotonic() - self._batch_at)
