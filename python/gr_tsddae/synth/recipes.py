@@ -149,7 +149,7 @@ RECIPES: dict[str, AnyRecipe] = {
     # The same to learn from: signals of no class are among them, and none that only noise hides.
     "air-open": AirRecipe(
         levels_db=(0.0, 36.0),
-        outlier_share=0.08,
+        outlier_share=0.12,
         twice=frozenset(
             ("4-FSK", "GFSK", "QPSK", "OQPSK", "pi/4-DQPSK", "8PSK", "QAM16", "QAM64", "OFDM")
         ),

@@ -49,7 +49,7 @@ def multilevel(dice: Dice) -> Transmission:
     return Transmission(torch.fft.ifft(spread(symbols, responses(dice))))
 
 
-def sixteen_psk(dice: Dice) -> Transmission:
+def uneven_psk(dice: Dice) -> Transmission:
     """Send offset-free PSK of twelve unevenly used phases, a constellation nobody sends."""
     symbols = _TWELVE.to(dice.device)[dice.integers(7, SYMBOLS)]
     return Transmission(torch.fft.ifft(spread(symbols, responses(dice))))
@@ -81,6 +81,60 @@ def speech_with_tone(dice: Dice) -> Transmission:
     part = torch.sigmoid((f + 700) / 200)
     iq = torch.fft.ifft(torch.fft.fft((1 + 0.5 * sound).to(torch.complex64)) * part)
     return Transmission(iq * phase_of((-3000 / rate).expand(-1, SOURCE_SAMPLES)))
+
+
+def odd_constellation(dice: Dice) -> Transmission:
+    """Send symbols of a constellation that no class has: rings, odd amplitudes, scattered points.
+
+    16APSK (4 points within 12) and four amplitudes are left to the judges.
+    """
+    point = torch.arange(16, device=dice.device)
+    within = dice.pick((1, 2, 3, 5, 6, 7, 8))
+    inner = point < within
+    turn = torch.where(inner, point / within, (point - within) / (16 - within) + dice.uniform())
+    radius = torch.where(inner, 1.0, dice.uniform(1.4, 4.0))
+    rings = torch.polar(radius, 2 * math.pi * turn)
+    levels = dice.pick((3, 5, 6, 8))
+    amplitudes = (2 * point.remainder(levels) - (levels - 1)) + 0j
+    scattered = torch.complex(dice.normal(16), dice.normal(16))
+    kind = dice.integers(3, 1)
+    alphabet = torch.where(kind == 0, rings, torch.where(kind == 1, amplitudes, scattered))
+    count = torch.where(
+        kind == 0, 16, torch.where(kind == 1, levels.long(), 6 + dice.integers(11, 1))
+    )
+    symbols = alphabet.gather(1, (dice.uniform(count=SYMBOLS) * count).long())
+    return Transmission(torch.fft.ifft(spread(symbols, responses(dice, rectangular=0.05))))
+
+
+def independent_sidebands(dice: Dice) -> Transmission:
+    """Send two programmes, one in each sideband, and no carrier."""
+    top_hz = dice.log_uniform(2.5e3, 8e3)
+    rate_hz = 8 * 2 * top_hz
+    above = torch.fft.fftfreq(SOURCE_SAMPLES, device=dice.device) > 0
+    upper, lower = (
+        torch.fft.ifft(torch.fft.fft(audio(rate_hz, top_hz, dice.uniform(100, 350), dice)) * above)
+        for _ in range(2)
+    )
+    return Transmission(upper + lower.conj() * dice.uniform(0.5, 1), 2 * top_hz / rate_hz)
+
+
+def odd_tones(dice: Dice) -> Transmission:
+    """Send keying with 6, 12 or 24 tones."""
+    index = dice.log_uniform(0.5, 2)
+    sent = [
+        frequency_keyed(tones, index, torch.full_like(index, _UNFILTERED), dice).iq
+        for tones in (6, 12, 24)
+    ]
+    kind = dice.integers(3, 1)
+    return Transmission(torch.where(kind == 0, sent[0], torch.where(kind == 1, sent[1], sent[2])))
+
+
+def shallow_keying(dice: Dice) -> Transmission:
+    """Send bits by two amplitudes, the lower one far from zero, as near-field readers do."""
+    samples = dice.uniform(11, 40)
+    level = smooth(held(dice.integers(2, 1024).float(), samples, dice), 0.05 * samples)
+    low = dice.uniform(0.45, 0.8)
+    return Transmission((low + (1 - low) * level).to(torch.complex64), 2 / samples)
 
 
 def pam4(dice: Dice) -> Transmission:
@@ -137,10 +191,14 @@ LEARNED: dict[str, Draw] = {
     "sweep": sweep,
     "tones": tones,
     "multilevel": multilevel,
-    "uneven PSK": sixteen_psk,
+    "uneven PSK": uneven_psk,
     "bumpy noise": bumpy_noise,
     "three tones": three_tones,
     "vestigial sideband": speech_with_tone,
+    "odd constellation": odd_constellation,
+    "independent sidebands": independent_sidebands,
+    "odd tones": odd_tones,
+    "shallow keying": shallow_keying,
 }
 JUDGES: dict[str, Draw] = {
     "PAM4": pam4,
