@@ -25,7 +25,7 @@ test: setup
 	cd $(BUILD) && ctest --output-on-failure
 	tools/with_display $(BIN)/python -m pytest $(PARALLEL) --ignore=tests/grc --ignore=tests/train
 	$(BIN)/python -m pytest $(PARALLEL) tests/train # without what the others load: GNU Radio, OpenVINO, Qt
-	tools/with_display $(BIN)/python -m pytest tests/grc # whole programs with windows, as users run them
+	tools/with_display $(BIN)/python -m pytest $(PARALLEL) tests/grc # whole programs with windows, as users run them
 
 lint: setup
 	$(BIN)/ruff check .
