@@ -158,7 +158,7 @@ def test_the_box_lies_round_the_signal(display, running):
         assert lightness(frequency_hz, time_s) < 60
     assert plot.state.utc_offset_s == T0_S
     (number, box), = plot.boxes  # fmt: skip
-    corner = plot.view.mapSceneToView(plot.view.mapToScene(QPointF(box.left, box.bottom)))
+    corner = plot.view.mapSceneToView(plot.view.mapToScene(box.bottomLeft()))
     assert number == 1
     assert corner.x() == pytest.approx(433.6e6, abs=3e3)
     assert corner.y() == pytest.approx(4.0, abs=0.05)
@@ -175,10 +175,10 @@ def test_a_box_grows_while_its_emission_lasts(display):
             post(display, "spectrum", spectrum(4.0 + n / 20))
             until(lambda n=n: plot.state.waterfall.newest_s > 4.04 + n / 20)
             QTest.qWait(60)
-            heights.append(plot.boxes[0][1].height)
+            heights.append(plot.boxes[0][1].height())
         assert heights[-1] > heights[0] and (np.diff(heights) >= -0.01).all()
         post(display, "emissions", emission(kind="ended", start_s=3.0, stop_s=4.2))
-        until(lambda: plot.boxes[0][1].height < heights[-1])
+        until(lambda: plot.boxes[0][1].height() < heights[-1])
 
 
 def test_a_click_on_a_box_tunes(display, running):

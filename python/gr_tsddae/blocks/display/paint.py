@@ -12,17 +12,13 @@ from qtpy.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
 
 from gr_tsddae.blocks.display.state import DisplayState
 from gr_tsddae.blocks.display.theme import Layout, Theme
-from gr_tsddae.blocks.display.units import si, utc
+from gr_tsddae.blocks.display.units import TICKS_S, si, utc
 from gr_tsddae.blocks.display.words import note, status_pieces
 from gr_tsddae.labels import UNKNOWN
 
 WAITING = "waiting for decisions"
-LEFT, RIGHT, CENTRE = (
-    Qt.AlignLeft | Qt.AlignVCenter,
-    Qt.AlignRight | Qt.AlignVCenter,
-    Qt.AlignCenter,
-)
-TICKS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
+LEFT, RIGHT = Qt.AlignLeft | Qt.AlignVCenter, Qt.AlignRight | Qt.AlignVCenter
+CENTRE = Qt.AlignCenter
 
 
 class Painting:
@@ -216,12 +212,8 @@ class Painting:
 
     def _axis(self) -> None:
         """Draw seconds before the newest moment; under them, where it is known, UTC."""
-        layout, theme, history, where = (
-            self.layout,
-            self.theme,
-            self.state.history,
-            self.layout.axis,
-        )
+        layout, theme, history = self.layout, self.theme, self.state.history
+        where = layout.axis
         metrics = self._font(0.85 * layout.base_px)
         line = 1.05 * layout.base_px
         self.painter.setPen(QColor(theme.line))

@@ -152,7 +152,10 @@ class DisplayState:
         return min(max(fates[fate] / total, 0.0), 1.0) if total > 0 else None
 
 
-def _number(value: Any, name: str, *, low: float = -math.inf, high: float = math.inf) -> float:
+def checked_number(
+    value: Any, name: str, *, low: float = -math.inf, high: float = math.inf
+) -> float:
+    """Return a number of a message, or raise ValueError if it is none, or out of its range."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise ValueError(f"{name} is {value!r}: a number from {low} to {high} is wanted")
     return value
@@ -169,7 +172,7 @@ def checked_decision(value: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("probabilities must be a dictionary class -> 0..1")
     # A pmt dictionary grows at its front, so that what was first put in comes out last.
     ordered = {
-        str(name): _number(p, f"the probability of {name}", low=0.0, high=1.001)
+        str(name): checked_number(p, f"the probability of {name}", low=0.0, high=1.001)
         for name, p in reversed(probabilities.items())
     }
     best = value["best"]
@@ -179,23 +182,25 @@ def checked_decision(value: dict[str, Any]) -> dict[str, Any]:
     for name, text in (("label", label), ("best", best)):
         if not text:
             raise ValueError(f"{name} is empty: the name of a class is wanted")
-    optional = {
-        name: None if value.get(name) is None else _number(value[name], name, low=low, high=1e18)
-        for name, low in (
-            ("time_s", -1e11), ("center_frequency_hz", -1e18), ("sample_rate_hz", 0.0),
-        )
-    }  # fmt: skip
+    optional: dict[str, float | None] = {}
+    for name, low in (("time_s", -1e11), ("center_frequency_hz", -1e18), ("sample_rate_hz", 0.0)):
+        told = value.get(name)
+        optional[name] = None if told is None else checked_number(told, name, low=low, high=1e18)
     if optional["time_s"] is not None and optional["time_s"] < UNIX_TIME_FROM_S:
         optional["time_s"] = None
     return optional | {
         "model": str(value.get("model", "")),
         "label": label,
         "best": best,
-        "confidence": _number(value["confidence"], "confidence", low=0.0, high=1.001),
+        "confidence": checked_number(value["confidence"], "confidence", low=0.0, high=1.001),
         "probabilities": ordered,
-        "windows": int(_number(value.get("windows", 0), "windows", low=0)),
-        "first_sample": int(_number(value["first_sample"], "first_sample", low=0, high=2**62)),
-        "sample_count": int(_number(value["sample_count"], "sample_count", low=1, high=2**62)),
+        "windows": int(checked_number(value.get("windows", 0), "windows", low=0)),
+        "first_sample": int(
+            checked_number(value["first_sample"], "first_sample", low=0, high=2**62)
+        ),
+        "sample_count": int(
+            checked_number(value["sample_count"], "sample_count", low=1, high=2**62)
+        ),
     }
 
 
@@ -205,5 +210,5 @@ def checked_status(value: dict[str, Any]) -> dict[str, Any]:
                  "latency_p99_s", "samples_in", "samples_classified", "samples_gated",
                  "samples_dropped", "samples_flushed", "errors"):  # fmt: skip
         if name in value:
-            _number(value[name], name, low=0)
+            checked_number(value[name], name, low=0)
     return value

@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 from datetime import datetime, timezone
 
+TICKS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
+
 
 def si(value: float, unit: str, digits: int = 4) -> str:
     """Write a number with its prefix, to so many significant digits: 2.4 MS/s."""

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gr_tsddae.blocks.display.state import checked_number
 from gr_tsddae.iq.receiver_time import UNIX_TIME_FROM_S
 from gr_tsddae.labels import UNKNOWN
 
@@ -172,12 +172,7 @@ def lasts(emission: HeardEmission, newest_s: float) -> bool:
 
 
 def _number(value: Mapping[str, Any], name: str) -> float:
-    number = value[name]
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise ValueError(f"{name} is {number!r}: a number is wanted")
-    if not math.isfinite(number) or abs(number) > 1e18:
-        raise ValueError(f"{name} is {number}: a finite number below 1e18 is wanted")
-    return number
+    return checked_number(value[name], name, low=-1e18, high=1e18)
 
 
 def _optional(value: Mapping[str, Any], name: str) -> float | None:

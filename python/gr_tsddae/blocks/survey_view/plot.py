@@ -16,9 +16,9 @@ from qtpy.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QGraphicsItem, QToolTip
 
 from gr_tsddae.blocks.display.guards import called_by_qt, without_garbage_collection
-from gr_tsddae.blocks.display.units import utc
+from gr_tsddae.blocks.display.units import TICKS_S, utc
 from gr_tsddae.blocks.survey_view.emissions import HeardEmission, lasts
-from gr_tsddae.blocks.survey_view.places import Rectangle, View, box, hit, place_labels
+from gr_tsddae.blocks.survey_view.places import View, box, hit, place_labels
 from gr_tsddae.blocks.survey_view.state import SurveyState
 from gr_tsddae.blocks.survey_view.theme import SurveyTheme
 from gr_tsddae.blocks.survey_view.waterfall import ROWS, loud_level, quiet_level
@@ -27,7 +27,6 @@ from gr_tsddae.blocks.survey_view.words import box_texts, tooltip
 # At the end of the program pyqtgraph looks at every object there is, and parts of torch warn then.
 warnings.filterwarnings("ignore", category=FutureWarning, module="pyqtgraph")
 
-TICKS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600)
 LEAST_VIEW_S = 0.05
 LEAST_VIEW_SHARE = 1e-3  # of the band
 FLOOR_ROWS = 100  # newest rows that show where the noise floor is
@@ -170,7 +169,7 @@ class WaterfallPlot(pg.PlotWidget):
         self.state, self.theme = state, theme
         self.follows = True
         self.chosen_id: int | None = None
-        self.boxes: list[tuple[int, Rectangle]] = []  # on the screen, the most important first
+        self.boxes: list[tuple[int, QRectF]] = []  # on the screen, the most important first
         self._shown_s = 0.0  # upper edge of the view while it follows
         self._view_s = min(10.0, state.waterfall.span_s)
         self._coloured_for: tuple[float, float] | None = None  # floor, loud
@@ -202,9 +201,6 @@ class WaterfallPlot(pg.PlotWidget):
             axis.setTextPen(theme.base.text)
         self._coloured_for = None
         self._drawn = ()
-
-    def set_state(self, state: SurveyState) -> None:
-        self.state = state
 
     # --- what is shown --------------------------------------------------------------------------
 
@@ -310,7 +306,7 @@ class WaterfallPlot(pg.PlotWidget):
         """Find the places of boxes and labels, and draw them."""
         view = self.view_now()
         newest_s = self.state.waterfall.newest_s
-        seen: list[tuple[HeardEmission, Rectangle, bool]] = []
+        seen: list[tuple[HeardEmission, QRectF, bool]] = []
         for emission in self.state.log.emissions.values():
             grows = lasts(emission, newest_s)
             stop_s = max(emission.stop_s, newest_s) if grows else emission.stop_s
@@ -329,8 +325,7 @@ class WaterfallPlot(pg.PlotWidget):
             closed, open_ones = frames.setdefault(
                 (self._colour_of(emission), emission.known, chosen), ([], [])
             )
-            rect = QRectF(where.left, where.top, where.width, where.height)
-            (open_ones if grows else closed).append(rect)
+            (open_ones if grows else closed).append(where)
         pens = []
         for (colour, known, chosen), (closed, open_ones) in frames.items():
             pen = QPen(QColor(colour), 2.5 if chosen else 1.5)
@@ -354,9 +349,8 @@ class WaterfallPlot(pg.PlotWidget):
         labels = []
         for (emission, *_), each, place in zip(labelled, texts, places, strict=True):
             if place is not None:
-                where = place[1]
-                rect = QRectF(where.left, where.top, where.width, where.height)
-                labels.append((rect, each[place[0]], QColor(self._colour_of(emission))))
+                text, where = place
+                labels.append((where, each[text], QColor(self._colour_of(emission))))
         chip = QColor(theme.base.background)
         chip.setAlpha(205)
         self.box_item.draw(pens, labels, chip)
@@ -372,8 +366,7 @@ class WaterfallPlot(pg.PlotWidget):
         """The number of the emission under a place of the scene."""
         if not self.view.sceneBoundingRect().contains(scene_place):
             return None
-        place = self.view.mapFromScene(scene_place)
-        return hit(self.boxes, place.x(), place.y())
+        return hit(self.boxes, self.view.mapFromScene(scene_place))
 
     @called_by_qt
     def _hover(self, scene_place: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 from gr_tsddae.blocks.display.units import si, utc
@@ -127,7 +128,7 @@ def measured_lines(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
 def tooltip(emission: HeardEmission) -> str:
     """The details as rich text."""
     rows = "".join(
-        f"<tr><td style='padding-right:8px'>{name}</td><td><b>{_escaped(value)}</b></td></tr>"
+        f"<tr><td style='padding-right:8px'>{name}</td><td><b>{escape(value)}</b></td></tr>"
         for name, value in details(emission)
     )
     return f"<table><tr><td>emission</td><td><b>{emission.id}</b></td></tr>{rows}</table>"
@@ -135,7 +136,3 @@ def tooltip(emission: HeardEmission) -> str:
 
 def _shortened(name: str) -> str:
     return name if len(name) <= BOX_NAME else name[: BOX_NAME - 1].rstrip() + "…"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
