@@ -30,6 +30,7 @@ from gr_tsddae.condition import (
     add_signal_options,
     check_signal_options,
     condition_capture,
+    signal_options,
 )
 from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decision, Origin, check_threshold
@@ -356,17 +357,9 @@ def _signal(arguments: argparse.Namespace) -> Iterator[tuple[Capture, _Place]]:
             capture = _at_one_rate(capture, card.sample_rate_hz, arguments)
             place = _Place(place.recording, 0, arguments.offset)
         elif arguments.symbol_rate is not None or arguments.bandwidth is not None:
-            check_signal_options(arguments)
+            options = signal_options(arguments)
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tsddae-"))
-            made = condition_capture(
-                capture,
-                Path(folder) / capture.path.name,
-                symbol_rate_hz=arguments.symbol_rate or 0.0,
-                bandwidth_hz=arguments.bandwidth or 0.0,
-                offset_hz=arguments.offset,
-                samples_per_symbol=arguments.samples_per_symbol,
-                model=arguments.model,
-            )
+            made = condition_capture(capture, Path(folder) / capture.path.name, **options)
             capture = stack.enter_context(open_capture(made))
             place = _Place(place.recording, 0, arguments.offset)
         yield capture, place

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gr_tsddae.command import tell_end
-from gr_tsddae.condition import check_signal_options, conditioned
+from gr_tsddae.condition import conditioned, signal_options
 from gr_tsddae.files import json_text
 from gr_tsddae.inference.decision import Decider, Decision, Origin
 from gr_tsddae.inference.recognizer import Recognizer
@@ -53,17 +53,8 @@ def classify_live(capture: Capture, arguments: argparse.Namespace) -> None:
             or (rate_hz is not None and abs(card.sample_rate_hz / rate_hz - 1) > RATE_TOLERANCE)
         )
         if resampled or arguments.symbol_rate is not None or arguments.bandwidth is not None:
-            check_signal_options(arguments)
-            rate_hz, blocks = stack.enter_context(
-                conditioned(
-                    capture,
-                    symbol_rate_hz=arguments.symbol_rate or 0.0,
-                    bandwidth_hz=arguments.bandwidth or 0.0,
-                    offset_hz=arguments.offset,
-                    samples_per_symbol=arguments.samples_per_symbol,
-                    model=arguments.model,
-                )
-            )
+            options = signal_options(arguments)
+            rate_hz, blocks = stack.enter_context(conditioned(capture, **options))
         if arguments.interval is not None and rate_hz is None:
             raise ValueError("--interval is in seconds and needs the sample rate: add --rate")
         window = recognizer.window_samples
@@ -80,8 +71,7 @@ def classify_live(capture: Capture, arguments: argparse.Namespace) -> None:
                 print(json_text(decision.as_dict()), flush=True)
         else:
             _print_lines(decisions, rate_hz)
-        if left_out:
-            count = left_out["windows"]
+        if count := left_out["windows"]:
             print(
                 f"warning: {count} windows with NaN or infinite samples were left out",
                 file=sys.stderr,
@@ -95,17 +85,11 @@ def decided(
     decider: Decider,
     origin: Origin,
     hop_samples: int,
-    left_out: Counter[str] | None = None,
+    left_out: Counter[str],
 ) -> Iterator[Decision]:
     """Decide over a stream, block by block; windows with NaN or infinity are left out.
 
-    Args:
-        blocks: Samples in order, complex64 (n,).
-        recognizer: Of any model.
-        decider: Averages its probabilities.
-        origin: What is known of the first sample.
-        hop_samples: From one window to the next.
-        left_out: Counts the windows that were left out.
+    Blocks are samples in order, complex64 (n,). What is left out is counted under `windows`.
     """
     window = recognizer.window_samples
     waiting, first, passed_over = np.zeros(0, np.complex64), 0, 0
@@ -123,8 +107,7 @@ def decided(
             usable = windows[finite]
             probabilities, scores = recognizer.judge(usable)
             yield from decider.add(probabilities, numbers, origin, scores, usable)
-        if left_out is not None and not finite.all():
-            left_out["windows"] += int((~finite).sum())
+        left_out["windows"] += int((~finite).sum())
         passed_over = max(0, count * hop_samples - len(waiting))
         waiting, first = waiting[count * hop_samples :], first + count * hop_samples
     yield from decider.flush()

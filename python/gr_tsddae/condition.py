@@ -31,24 +31,13 @@ from gr_tsddae.zoo import add_model_option, find, read_card
 from gr_tsddae.zoo.input_rate import wants_one_rate
 
 
-def condition_capture(
-    capture: Capture,
-    out: str | os.PathLike[str],
-    *,
-    symbol_rate_hz: float = 0.0,
-    bandwidth_hz: float = 0.0,
-    **options: Any,
-) -> Path:
+def condition_capture(capture: Capture, out: str | os.PathLike[str], **options: Any) -> Path:
     """Cut one signal out of a recording and bring it to the sample rate that a model wants.
 
     Args:
         capture: Open, with a known sample rate.
         out: Recording to write; NAME-2, NAME-3, ... where it exists.
-        symbol_rate_hz: Symbols per second of the signal; 0 for a model that wants a multiple of the
-            bandwidth.
-        bandwidth_hz: As for `gr_tsddae.blocks.conditioner`: the signal's occupied bandwidth for
-            such a model, else the width of the band that passes.
-        options: Further arguments of `gr_tsddae.blocks.conditioner`, such as `offset_hz`.
+        options: Arguments of `gr_tsddae.blocks.conditioner`, such as `symbol_rate_hz`.
 
     Returns:
         The path of the .sigmf-meta file.
@@ -60,9 +49,7 @@ def condition_capture(
         OSError: If it could not be read or written whole.
         KeyboardInterrupt: If Ctrl-C ended it. Whatever ends it early leaves no recording.
     """
-    source, conditioner = _source_and_conditioner(
-        capture, symbol_rate_hz=symbol_rate_hz, bandwidth_hz=bandwidth_hz, **options
-    )
+    source, conditioner = _source_and_conditioner(capture, **options)
     from gnuradio import gr
 
     from gr_tsddae import blocks
@@ -100,16 +87,12 @@ def condition_capture(
 
 
 @contextlib.contextmanager
-def conditioned(
-    capture: Capture, *, symbol_rate_hz: float = 0.0, bandwidth_hz: float = 0.0, **options: Any
-) -> Iterator[tuple[float, Iterator[np.ndarray]]]:
+def conditioned(capture: Capture, **options: Any) -> Iterator[tuple[float, Iterator[np.ndarray]]]:
     """Cut one signal out of a live stream, as `condition_capture` does out of a recording.
 
     Args:
         capture: Live, with a known sample rate.
-        symbol_rate_hz: As for `condition_capture`.
-        bandwidth_hz: The same.
-        options: The same.
+        options: As for `condition_capture`.
 
     Yields:
         The sample rate of the signal, and its samples in blocks: complex64 (n,).
@@ -117,9 +100,7 @@ def conditioned(
     Raises:
         ImportError, CaptureError, ValueError: As `condition_capture`.
     """
-    source, conditioner = _source_and_conditioner(
-        capture, symbol_rate_hz=symbol_rate_hz, bandwidth_hz=bandwidth_hz, **options
-    )
+    source, conditioner = _source_and_conditioner(capture, **options)
     from gnuradio import gr
 
     from gr_tsddae.blocks.receiver.queue_sink import QueueSink
@@ -228,6 +209,18 @@ def check_signal_options(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{wants}: give --bandwidth, which `tsddae survey` measures")
 
 
+def signal_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Check what is told of the signal, as `check_signal_options` does; return it for a block."""
+    check_signal_options(arguments)
+    return {
+        "symbol_rate_hz": arguments.symbol_rate or 0.0,
+        "bandwidth_hz": arguments.bandwidth or 0.0,
+        "offset_hz": arguments.offset,
+        "samples_per_symbol": arguments.samples_per_symbol,
+        "model": arguments.model,
+    }
+
+
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     top = Parser(
@@ -243,17 +236,9 @@ def parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Cut out what the command line says; errors as of `condition_capture`."""
-    check_signal_options(arguments)
+    options = signal_options(arguments)
     with open_recording(arguments) as capture:
-        written = condition_capture(
-            capture,
-            arguments.out,
-            symbol_rate_hz=arguments.symbol_rate or 0.0,
-            offset_hz=arguments.offset,
-            samples_per_symbol=arguments.samples_per_symbol,
-            bandwidth_hz=arguments.bandwidth or 0.0,
-            model=arguments.model,
-        )
+        written = condition_capture(capture, arguments.out, **options)
     if isinstance(capture, LiveCapture):
         tell_end(capture, strict=arguments.strict)
     with open_capture(written) as made:

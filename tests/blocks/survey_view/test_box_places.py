@@ -7,6 +7,8 @@ import itertools
 
 import numpy as np
 import pytest
+
+pytest.importorskip("qtpy.QtCore", reason="Qt is not installed")
 from qtpy.QtCore import QPointF, QRectF
 
 from gr_tsddae.blocks.survey_view.places import (
