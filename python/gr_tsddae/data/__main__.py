@@ -2,6 +2,7 @@
 """`tsddae data`: summarise a dataset, or write it as a recording to replay."""
 
 import argparse
+import dataclasses
 import math
 import sys
 from itertools import pairwise
@@ -86,11 +87,17 @@ def _add_to_file(commands: Any) -> None:
         "--seed", type=whole, default=default.seed, help="seed of the shuffled order"
     )
     write.add_argument("--classes", nargs="+", default=(), metavar="NAME", help="write only these")
-    write.add_argument("--snr-min", type=number, default=-math.inf, metavar="DB", help="lowest SNR")
-    write.add_argument("--snr-max", type=number, default=math.inf, metavar="DB", help="highest SNR")
+    for option, what, default_db in (
+        ("--snr-min", "lowest SNR", -math.inf), ("--snr-max", "highest SNR", math.inf),
+    ):  # fmt: skip
+        name = option[2:].replace("-", "_") + "_db"
+        write.add_argument(
+            option, dest=name, type=number, default=default_db, metavar="DB", help=what
+        )
     write.add_argument(
-        "--snrs", nargs="+", type=number, default=(), metavar="DB", help="write only these"
-    )
+        "--snrs", dest="snrs_db", nargs="+", type=number, default=(), metavar="DB",
+        help="write only these",
+    )  # fmt: skip
     write.add_argument(
         "--part",
         choices=PARTS,
@@ -132,17 +139,8 @@ def _answer(asked: argparse.Namespace) -> str:
 
 
 def _to_file(asked: argparse.Namespace, dataset: Dataset) -> str:
-    dataset = Selection(
-        order=asked.order,
-        seed=asked.seed,
-        classes=asked.classes,
-        snr_min_db=asked.snr_min,
-        snr_max_db=asked.snr_max,
-        snrs_db=asked.snrs,
-        part=asked.part,
-        split_seed=asked.split_seed,
-        windows_per_key=asked.windows_per_key,
-    ).of(dataset)
+    chosen = {each.name: getattr(asked, each.name) for each in dataclasses.fields(Selection)}
+    dataset = Selection(**chosen).of(dataset)
     with Progress("writing", "window", len(dataset)) as bar:
         written = write_recording(
             dataset,

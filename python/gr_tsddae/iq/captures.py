@@ -56,10 +56,30 @@ _OPENERS = {
 }
 # Extensions of raw IQ that do not say how samples are stored.
 _VAGUE_SUFFIXES = (".iq", ".raw", ".bin", ".dat")
-_COMPRESSED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z", ".rar")
-_OF_AUDIO = (".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif", ".au", ".caf")
-_OF_TEXT = (".csv", ".tsv", ".txt")
-_OF_ARRAYS = (".npz", ".mat", ".h5", ".hdf5")
+_PACKED = {
+    **dict.fromkeys(
+        (".gz", ".tgz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z", ".rar"),
+        "is compressed and cannot be read slice by slice; unpack it first",
+    ),
+    **dict.fromkeys(
+        (".npz", ".mat", ".h5", ".hdf5"),
+        "may hold several arrays; save the samples of one recording as .npy",
+    ),
+    ".coco": "is a recording that Universal Radio Hacker compressed; unpack it (tar xjf) and open "
+    "the .complex file in it",
+}
+# What has these extensions is read all the same, where the user says how samples are stored.
+_OF_OTHERS = {
+    **dict.fromkeys(
+        (".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aiff", ".aif", ".au", ".caf"),
+        "is a file of audio programs that is not read here; save it as WAV if its two channels are "
+        "I and Q",
+    ),
+    **dict.fromkeys(
+        (".csv", ".tsv", ".txt"),
+        "is text by its name; load it, and save the samples by numpy.save as .npy",
+    ),
+}
 
 
 def is_recording(path: Path) -> bool:
@@ -79,7 +99,7 @@ def is_recording(path: Path) -> bool:
 
 def is_packed(path: Path) -> bool:
     """Return whether a file may hold a recording that has to be taken out first, by its name."""
-    return path.suffix.lower() in (*_COMPRESSED, *_OF_ARRAYS, ".coco")
+    return path.suffix.lower() in _PACKED
 
 
 def describes_itself(path: Path) -> bool:
@@ -124,28 +144,9 @@ def open_capture(
     suffix = path.suffix.lower()
     if suffix == ".sigmf-collection":
         raise CaptureFormatError(f"{path} names several recordings; open one of them")
-    if suffix in _COMPRESSED:
-        raise CaptureFormatError(
-            f"{path} is compressed and cannot be read slice by slice; unpack it first"
-        )
-    if suffix in _OF_ARRAYS:
-        raise CaptureFormatError(
-            f"{path} may hold several arrays; save the samples of one recording as .npy"
-        )
-    if suffix in _OF_AUDIO and dtype is None:
-        raise CaptureFormatError(
-            f"{path} is a file of audio programs that is not read here; save it as WAV if its two "
-            "channels are I and Q"
-        )
-    if suffix in _OF_TEXT and dtype is None:
-        raise CaptureFormatError(
-            f"{path} is text by its name; load it, and save the samples by numpy.save as .npy"
-        )
-    if suffix == ".coco":
-        raise CaptureFormatError(
-            f"{path} is a recording that Universal Radio Hacker compressed; unpack it (tar xjf) "
-            "and open the .complex file in it"
-        )
+    refused = _PACKED | (_OF_OTHERS if dtype is None else {})
+    if suffix in refused:
+        raise CaptureFormatError(f"{path} {refused[suffix]}")
     if suffix in SIGMF_SUFFIXES:
         capture = open_sigmf(path, verify=verify)
     elif suffix in _OPENERS:
