@@ -11,6 +11,7 @@ from gr_tsddae.data.dataset import UNLABELLED, Dataset, DatasetError
 
 TEST = 0.2  # of all, as in the paper
 VALIDATION = 0.25  # of the rest
+SHARES = np.array([(1 - TEST) * (1 - VALIDATION), (1 - TEST) * VALIDATION, TEST])
 SEARCH_NODES = 1000  # seconds; 24 classes in 3 to 6 groups each take a few nodes
 
 
@@ -22,9 +23,7 @@ class Split(NamedTuple):
     test: np.ndarray
 
 
-def split(
-    dataset: Dataset, *, seed: int, test: float = TEST, validation: float = VALIDATION
-) -> Split:
+def split(dataset: Dataset, *, seed: int) -> Split:
     """Split by group where the dataset knows groups, otherwise stratified.
 
     Unlabelled windows do not change the parts of the labelled ones, so that training with them,
@@ -37,8 +36,8 @@ def split(
     method = stratified if dataset.group is None else by_group
     labelled = dataset.label != UNLABELLED
     if labelled.all() or not labelled.any():
-        return method(dataset, seed=seed, test=test, validation=validation)
-    found = method(dataset.select(labelled), seed=seed, test=test, validation=validation)
+        return method(dataset, seed=seed)
+    found = method(dataset.select(labelled), seed=seed)
     part = np.zeros(len(dataset), np.int64)
     for number, which in enumerate(found):
         part[np.flatnonzero(labelled)[which]] = number
@@ -50,53 +49,36 @@ def split(
     return Split(*(np.flatnonzero(part == number) for number in range(3)))
 
 
-def stratified(
-    dataset: Dataset, *, seed: int, test: float = TEST, validation: float = VALIDATION
-) -> Split:
+def stratified(dataset: Dataset, *, seed: int) -> Split:
     """Split as the paper does: 20 % test, 25 % of the rest validation, in each class and level.
 
     Every cell of a class and a level gives its share to within one window, and the parts have their
-    shares of the whole exactly, rounded.
-
-    Args:
-        dataset: N windows; unlabelled ones count as one class.
-        seed: the same seed gives the same split.
-        test: share of all windows.
-        validation: share of the windows that are not for the test.
+    shares of the whole exactly, rounded. Unlabelled windows count as one class.
 
     Raises:
-        DatasetError: a share is not between 0 and 1, or a part would lack a class.
+        DatasetError: a part would lack a class.
     """
-    _check_shares(test, validation)
     random = np.random.default_rng(seed)
     cell, counts = cells(dataset.label, dataset.level_db)
     label = dataset.label[np.unique(cell, return_index=True)[1]]  # of each cell
-    test_counts = _apportion(counts, label, test, random, left=2)
-    validation_counts = _apportion(counts - test_counts, label, validation, random, left=1)
+    test_counts = _apportion(counts, label, TEST, random, left=2)
+    validation_counts = _apportion(counts - test_counts, label, VALIDATION, random, left=1)
     place = places(cell, random.permutation(len(cell)))
     part = np.where(place < (test_counts + validation_counts)[cell], 1, 0)
     part[place < test_counts[cell]] = 2
     return _parts(dataset, part, "windows")
 
 
-def by_group(
-    dataset: Dataset, *, seed: int, test: float = TEST, validation: float = VALIDATION
-) -> Split:
+def by_group(dataset: Dataset, *, seed: int) -> Split:
     """Split whole groups (recordings, stretches of time), so that neighbours never straddle.
 
     Groups are dealt out class by class, the class with the fewest first, each group to the part
     that lacks most windows of that class; every class reaches every part, where that is possible.
-
-    Args:
-        dataset: with `group`.
-        seed: the same seed gives the same split.
-        test: share of all windows, as nearly as whole groups allow.
-        validation: share of the windows that are not for the test.
+    Parts have the shares of the paper as nearly as whole groups allow.
 
     Raises:
         DatasetError: there are no groups, or a class is in fewer than three.
     """
-    _check_shares(test, validation)
     if dataset.group is None:
         raise DatasetError(f"{dataset.path} has no groups of windows; use the stratified split")
     random = np.random.default_rng(seed)
@@ -111,26 +93,22 @@ def by_group(
                 "recordings or blocks of time; at least 3 are needed, one each for training, "
                 "validation and test: record more, or group by blocks (captures: group_by=block)"
             )
-    shares = np.array([(1 - test) * (1 - validation), (1 - test) * validation, test])
-    part_of = _dealt(counts, shares, np.full(len(groups), -1), random)
+    part_of = _dealt(counts, np.full(len(groups), -1), random)
     if not all((counts[part_of == part] > 0).any(0).all() for part in range(3)):
-        part_of = _dealt(counts, shares, _cover(counts), random)
+        part_of = _dealt(counts, _cover(counts), random)
     return _parts(dataset, part_of[row], "recordings or blocks of time")
 
 
-def _dealt(
-    counts: np.ndarray, shares: np.ndarray, reserved: np.ndarray, random: np.random.Generator
-) -> np.ndarray:
+def _dealt(counts: np.ndarray, reserved: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Deal groups to parts: int64 (G,) of 0, 1, 2.
 
     Args:
         counts: int64 (G, K), windows of each group and class.
-        shares: (3,), of the parts.
         reserved: int64 (G,), the part of a group that has one already, else -1.
         random: the order of groups of the same size.
     """
     part_of = reserved.copy()
-    wanted = shares[:, None] * counts.sum(0)  # (3, K), what each part still lacks
+    wanted = SHARES[:, None] * counts.sum(0)  # (3, K), what each part still lacks
     for part in range(3):
         wanted[part] -= counts[part_of == part].sum(0)
     given = np.stack([(counts[part_of == part] > 0).any(0) for part in range(3)])
@@ -276,9 +254,3 @@ def _parts(dataset: Dataset, part: np.ndarray, what: str) -> Split:
 
 def _class_name(dataset: Dataset, label: int) -> str:
     return "unlabelled" if label == UNLABELLED else f"class {dataset.classes[label]!r}"
-
-
-def _check_shares(test: float, validation: float) -> None:
-    for name, share in (("test", test), ("validation", validation)):
-        if not 0 < share < 1:
-            raise DatasetError(f"{name} is {share}; it is a share, between 0 and 1")

@@ -31,9 +31,8 @@ class _SyntheticStore:
         window_samples: int,
         emission_windows: int,
         seed: int,
-        device: str,
     ):
-        self._blocks, self._seed, self._device = blocks, seed, device
+        self._blocks, self._seed = blocks, seed
         self._emission_windows = emission_windows
         self._starts = np.cumsum([0] + [len(block.label) for block in blocks])
         self.shape = (int(self._starts[-1]), 2, window_samples)
@@ -51,18 +50,16 @@ class _SyntheticStore:
         if self._kept is None or self._kept[0] != number:
             block = self._blocks[number]
             # Seeds of different sets differ by less than 1000, those of blocks by 1000.
-            generator = torch.Generator(self._device).manual_seed(self._seed + 1000 * number)
-            label = block.label.to(self._device)
-            level = torch.full((len(label),), float(block.snr_db), device=self._device)
+            generator = torch.Generator().manual_seed(self._seed + 1000 * number)
             rows = draw(
                 block.recipe,
-                label,
-                level,
+                block.label,
+                torch.full((len(block.label),), float(block.snr_db)),
                 window_samples=self.shape[2],
                 generator=generator,
                 emission_windows=self._emission_windows,
             )
-            self._kept = number, rows.cpu().numpy()
+            self._kept = number, rows.numpy()
         return self._kept[1]
 
 
@@ -72,7 +69,6 @@ def synthetic_set(
     window_samples: int,
     windows_per_class: int,
     seed: int,
-    device: str = "cpu",
     snrs_db: tuple[int, ...] | None = None,
     emission_windows: int = 1,
 ) -> Dataset:
@@ -85,7 +81,6 @@ def synthetic_set(
         window_samples: L.
         windows_per_class: Per class and SNR.
         seed: The same seed gives the same windows.
-        device: Where windows are drawn; a GPU draws others than a CPU.
         snrs_db: Whole decibels; None takes -20, -18, ... 30, as far as the recipe reaches.
         emission_windows: So many windows are of one emission, which is their group.
 
@@ -111,13 +106,9 @@ def synthetic_set(
         levels = [s for s in SNRS_DB if low <= s <= high] if snrs_db is None else snrs_db
         blocks += [_Block(each, snr_db, label) for snr_db in levels]
     store = _SyntheticStore(
-        blocks,
-        window_samples=window_samples,
-        emission_windows=emission_windows,
-        seed=seed,
-        device=device,
+        blocks, window_samples=window_samples, emission_windows=emission_windows, seed=seed
     )
-    index = np.arange(store.shape[0])
+    index, first = np.arange(store.shape[0]), named(recipe)[0]
     return Dataset(
         kind="synth",
         path=recipe,
@@ -126,10 +117,10 @@ def synthetic_set(
         group=index // emission_windows if emission_windows > 1 else None,
         label=torch.cat([block.label for block in blocks]).numpy(),
         level_db=np.concatenate([np.full(len(b.label), b.snr_db) for b in blocks]),
-        classes=tuple(named(recipe)[0].classes),
-        samples_per_symbol=named(recipe)[0].samples_per_symbol,
-        bandwidth_multiple=named(recipe)[0].bandwidth_multiple,
-        sample_rate_hz=named(recipe)[0].sample_rate_hz,
-        task=named(recipe)[0].task,
+        classes=tuple(first.classes),
+        samples_per_symbol=first.samples_per_symbol,
+        bandwidth_multiple=first.bandwidth_multiple,
+        sample_rate_hz=first.sample_rate_hz,
+        task=first.task,
         licence="GPL-3.0-or-later",
     )
