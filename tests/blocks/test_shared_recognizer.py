@@ -76,14 +76,14 @@ def test_turns_come_in_the_order_in_which_they_were_asked_for():
 def test_weights_are_loaded_once_and_freed_with_the_last_user(arguments, loads):
     first = SharedRecognizer(**arguments)
     second = SharedRecognizer(**arguments)
-    assert first.runs_with(second)
+    assert first._shared is second._shared
     assert len(loads) == 1
     assert first.classes == second.classes
     # The same by another name: what a reload asks for.
     named = SharedRecognizer(arguments["model"], device="cpu", precision="float32",
                              batch_windows=first.batch_windows)  # fmt: skip
-    assert named.runs_with(first)
-    assert not SharedRecognizer(**arguments, batch_windows=32).runs_with(first)
+    assert named._shared is first._shared
+    assert SharedRecognizer(**arguments, batch_windows=32)._shared is not first._shared
     network = weakref.ref(first._shared.recognizer)
     del first, second, named
     gc.collect()
@@ -141,7 +141,7 @@ def test_three_classifiers_of_a_flowgraph_get_what_each_would_alone(arguments):
         assert block.counters()["samples_flushed"] == 5
         assert adds_up(block)
     networks = [block.worker._recognizer for block in classifiers]
-    assert all(network.runs_with(networks[0]) for network in networks)
+    assert len({id(network._shared) for network in networks}) == 1
 
 
 def test_each_of_three_busy_classifiers_gets_its_share(arguments, monkeypatch):
@@ -183,7 +183,7 @@ def test_a_reload_of_one_does_not_change_the_others(copied, fill):
     top.connect(*kept, one)
     top.connect(kept[1], other)
     before = one.worker._recognizer
-    assert before.runs_with(other.worker._recognizer)
+    assert before._shared is other.worker._recognizer._shared
     windows = noise(4 * L).reshape(4, L)
     said = before.window_probabilities(windows)
     top.start()
@@ -191,7 +191,7 @@ def test_a_reload_of_one_does_not_change_the_others(copied, fill):
     one.set_model(str(copied))  # nothing has changed: the same again
     one.worker._loader.wait()
     until(lambda: one.worker._recognizer is not before)
-    assert one.worker._recognizer.runs_with(other.worker._recognizer)
+    assert one.worker._recognizer._shared is other.worker._recognizer._shared
 
     model = zoo.load(copied)
     for parameter in model.network.parameters():
@@ -202,7 +202,7 @@ def test_a_reload_of_one_does_not_change_the_others(copied, fill):
     until(lambda: one.worker._recognizer is not same)
     top.stop()
     top.wait()
-    assert not one.worker._recognizer.runs_with(other.worker._recognizer)
+    assert one.worker._recognizer._shared is not other.worker._recognizer._shared
     np.testing.assert_array_equal(other.worker._recognizer.window_probabilities(windows), said)
     assert not np.array_equal(one.worker._recognizer.window_probabilities(windows), said)
     for block in (one, other):

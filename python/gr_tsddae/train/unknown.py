@@ -17,14 +17,13 @@ from gr_tsddae import zoo
 from gr_tsddae.inference.metrics import rounded, unknown_metrics
 from gr_tsddae.inference.rejection import EnergyAndDistance
 from gr_tsddae.synth.air import outliers
-from gr_tsddae.synth.air.recipe import SENDERS, Draw, draw_windows
+from gr_tsddae.synth.air.recipe import SENDERS, Draw, draw_at_any_snr
 from gr_tsddae.train.config import at_least
 from gr_tsddae.train.measure.strangeness import Outputs, all_scores, outputs
 
 log = logging.getLogger(__name__)
 
 SEED = 4_100_000_000  # far from the seeds of training and of other measurements
-BATCH = 512  # windows drawn at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,19 +105,11 @@ def _outputs(
     """Draw `count` windows per sender; return outputs of the network and numbers of senders."""
     generator = torch.Generator().manual_seed(seed)
     which = torch.arange(len(senders)).repeat_interleave(count)
-    low, high = config.snr_db
-    snr_db = low + (high - low) * torch.rand(len(which), generator=generator)
-    found = [
-        outputs(
-            model.network,
-            draw_windows(
-                list(senders.values()), some, snr, window_samples=model.card.window_samples,
-                generator=generator,
-            ),
-            scaling=model.card.scaling,
-        )
-        for some, snr in zip(which.split(BATCH), snr_db.split(BATCH), strict=True)
-    ]  # fmt: skip
+    drawn = draw_at_any_snr(
+        list(senders.values()), which, config.snr_db, window_samples=model.card.window_samples,
+        generator=generator,
+    )  # fmt: skip
+    found = [outputs(model.network, rows, scaling=model.card.scaling) for rows in drawn]
     features = {
         layer: np.concatenate([each.features[layer] for each in found])
         for layer in found[0].features

@@ -101,10 +101,6 @@ class SharedRecognizer:
             raise AttributeError(name)
         return getattr(self._shared.recognizer, name)
 
-    def runs_with(self, other: SharedRecognizer) -> bool:
-        """Tell whether both run the same loaded network."""
-        return self._shared is other._shared
-
 
 def _shared_model(model: str | os.PathLike[str], **options: Any) -> SharedModel:
     with _lock:  # also while loading: of two that want the same one, the second waits for it

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draws windows of the air recipe: what transmitters send, as receivers cut it out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from gr_tsddae.synth.modulators import check_labels
 
 Draw = Callable[[Dice], Transmission]
 OUTLIER = -1  # label of windows that belong to no class
+AT_ONCE = 512  # windows drawn together
 
 
 def nothing(dice: Dice) -> Transmission:
@@ -63,11 +64,9 @@ def draw_windows(
     """Draw windows of given senders.
 
     Args:
-        senders: of classes or outliers.
         which: indices into `senders`, int64 (B,), on the generator's device.
         snr_db: in the occupied bandwidth, (B,).
         window_samples: L, at most 1024.
-        generator: source of all randomness.
         together: windows in turn that are of one emission.
         receive: takes what a sender sends, its SNR, L and the dice; returns windows.
 
@@ -89,6 +88,20 @@ def draw_windows(
         window = receive(senders[number](dice), snr_db[mine, None], window_samples, dice)
         rows[mine] = to_rows(window)
     return rows
+
+
+def draw_at_any_snr(
+    senders: Sequence[Draw],
+    which: torch.Tensor,
+    snr_db: tuple[float, float],
+    *,
+    window_samples: int,
+    generator: torch.Generator,
+) -> Iterator[torch.Tensor]:
+    """Yield windows of senders, as `draw_windows`, at SNRs between two, some hundred at once."""
+    level_db = snr_db[0] + (snr_db[1] - snr_db[0]) * torch.rand(len(which), generator=generator)
+    for some, level in zip(which.split(AT_ONCE), level_db.split(AT_ONCE), strict=True):
+        yield draw_windows(senders, some, level, window_samples=window_samples, generator=generator)
 
 
 def draw(

@@ -15,13 +15,11 @@ from gr_tsddae.train.objectives.objective import Objective
 class Denoising(Objective):
     """A denoiser that learns the noises added to a window at a random step.
 
+    It is (noisy (B, 2, L), step (B,)) -> two estimates (B, 2, L).
+
     Two options of the configuration take up LSM's lesson. With `contrast_weight`, the features of
     two turned and cropped views, as a classifier will see them, learn to be alike as well. With
     `views`, noise is added to such views instead of whole windows; validation is on whole ones.
-
-    Args:
-        config: Of the run.
-        network: (noisy (B, 2, L), step (B,)) -> two estimates (B, 2, L).
     """
 
     task = zoo.DENOISING
@@ -43,7 +41,7 @@ class Denoising(Objective):
 
     @classmethod
     def fewest_windows(cls, config: PretrainConfig) -> int:
-        return 4 if config.contrast_weight else 1
+        return 4 if config.contrast_weight else cls.fewest
 
     def learned(self) -> nn.Module:
         return self.network

@@ -15,15 +15,11 @@ from gr_tsddae.train.learn.method import Method
 
 
 class Objective(Method):
-    """A task without labels that teaches a network what signals are.
-
-    Args:
-        config: Of the run.
-        network: What `create` makes: the network to keep, with what the task alone needs.
-    """
+    """A task without labels that teaches a network what signals are."""
 
     task: ClassVar[str] = zoo.FEATURES  # of the model that is written
     how: ClassVar[str]  # "pre-trained ...", for the card
+    fewest: ClassVar[int] = 1  # windows in a process's share of a batch
     config: PretrainConfig
 
     @classmethod
@@ -43,7 +39,7 @@ class Objective(Method):
     @classmethod
     def fewest_windows(cls, config: PretrainConfig) -> int:
         """Count the windows that a process's share of a batch must hold at least."""
-        return 1
+        return cls.fewest
 
     def learned(self) -> nn.Module:
         """Give the network to write, which `zoo.load` reads by a card of `task`."""

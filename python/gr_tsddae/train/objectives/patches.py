@@ -13,10 +13,7 @@ class PatchContrast(Objective):
     """LSM's two encoders learn to agree about a window (Eq. 4 of the article)."""
 
     how = "by contrast between the signal of one patch and the spectrum of another"
-
-    @classmethod
-    def fewest_windows(cls, config: PretrainConfig) -> int:
-        return 4
+    fewest = 4
 
     @classmethod
     def networks(cls) -> list[str]:

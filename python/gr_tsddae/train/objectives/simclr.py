@@ -43,10 +43,7 @@ class SimCLR(Objective):
     """
 
     how = "by contrast between cropped and turned views (SimCLR)"
-
-    @classmethod
-    def fewest_windows(cls, config: PretrainConfig) -> int:
-        return 4
+    fewest = 4
 
     @classmethod
     def create(cls, config: PretrainConfig, window_samples: int) -> nn.Module:

@@ -46,10 +46,7 @@ class SimSiam(Objective):
     """
 
     how = "by predicting one view from another (SimSiam)"
-
-    @classmethod
-    def fewest_windows(cls, config: PretrainConfig) -> int:
-        return 2  # of a single window, BatchNorm leaves nothing
+    fewest = 2  # of a single window, BatchNorm leaves nothing
 
     @classmethod
     def create(cls, config: PretrainConfig, window_samples: int) -> nn.Module:

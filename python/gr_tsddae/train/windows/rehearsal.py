@@ -17,12 +17,11 @@ from gr_tsddae import zoo
 from gr_tsddae.data import DatasetError
 from gr_tsddae.files import replacing
 from gr_tsddae.synth.air import outliers
-from gr_tsddae.synth.air.recipe import SENDERS, Draw, draw_windows
+from gr_tsddae.synth.air.recipe import SENDERS, Draw, draw_at_any_snr
 
 FILE = "rehearsal.npz"
 KEPT_WINDOWS, KEPT_TO_MEASURE = 100, 50  # per taught class
 DRAWN_WINDOWS = 80  # per synthetic class, and half as many per kind of no class
-BATCH = 512
 PEAK = 127
 
 
@@ -103,11 +102,7 @@ def draw_synthetic(
         senders += outliers.LEARNED.values()
         kinds = torch.arange(len(names), len(senders)).repeat_interleave(count // 2)
         which = torch.cat((which, kinds))
-    level_db = snr_db[0] + (snr_db[1] - snr_db[0]) * torch.rand(len(which), generator=generator)
-    rows = [
-        draw_windows(
-            senders, some, level, window_samples=window_samples, generator=generator
-        )
-        for some, level in zip(which.split(BATCH), level_db.split(BATCH), strict=True)
-    ]  # fmt: skip
-    return torch.cat(rows), which.clamp(max=len(names))
+    rows = draw_at_any_snr(
+        senders, which, snr_db, window_samples=window_samples, generator=generator
+    )
+    return torch.cat(list(rows)), which.clamp(max=len(names))
