@@ -268,7 +268,6 @@ def exit_status(
     nobody reads the output any more.
 
     Args:
-        run: Does what is asked for.
         told: Says on one line what an error means.
         stopped: What to say after Ctrl-C, if anything.
     """

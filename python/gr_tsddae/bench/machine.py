@@ -18,11 +18,7 @@ PACKAGE = Path(gr_tsddae.__file__).resolve().parent
 
 
 def describe(device: torch.device | str | None = None) -> dict[str, object]:
-    """Describe machine, versions and commit, for the JSON of a result.
-
-    Args:
-        device: The device of the measurement, where there is a single one.
-    """
+    """Describe machine, versions and commit, for the JSON of a result."""
     cuda = torch.cuda.is_available()
     named = {} if device is None else {"device": "cpu"}
     if device is not None and torch.device(device).type == "cuda":

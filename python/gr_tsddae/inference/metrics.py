@@ -19,9 +19,6 @@ _Z = 1.959964  # of a 95 % interval
 class Confusion:
     """Counts of what was true and what was called, per level.
 
-    Args:
-        classes: K names.
-
     Attributes:
         per_level: Level in dB, or `NO_LEVEL` -> counts, int64 (K, K): row = true, column = called.
     """

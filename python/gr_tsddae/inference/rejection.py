@@ -83,7 +83,6 @@ class EnergyAndDistance:
     tells kinds unlike them.
 
     Args:
-        distance: Between logits.
         energy_scale: Mean and standard deviation of the energy of known windows.
         distance_scale: The same of the distance.
     """

@@ -74,12 +74,7 @@ class NetworkConfig:
 
 
 class Backbone(nn.Module):
-    """What turns scaled windows (B, 2, L) into features (B, E).
-
-    Args:
-        config: of the network.
-        feature_size: E.
-    """
+    """What turns scaled windows (B, 2, L) into features (B, E)."""
 
     def __init__(self, config: NetworkConfig, feature_size: int):
         super().__init__()
@@ -129,10 +124,6 @@ class Classifier(Encoder):
 
     A network derives from this and names its `Config` and its `Backbone`. A network of which each
     window's parts have a say overrides `parts`, `vote` and `forward`.
-
-    Args:
-        config: of the network.
-        class_count: K.
     """
 
     Config: ClassVar[type[NetworkConfig]]

@@ -22,11 +22,7 @@ def write_figure(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def panels(content: Mapping[str, Any]) -> Figure:
-    """Draw every line's mean accuracy with a band of one standard deviation; 1-shot is dashed.
-
-    Args:
-        content: Of figure.json.
-    """
+    """Draw every line's mean accuracy with a band of one standard deviation; 1-shot is dashed."""
     named = content["panels"]
     figure, axes = new_figure(5.2 * len(named), 4.9, columns=len(named))
     axes = np.atleast_1d(axes)

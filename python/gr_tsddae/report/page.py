@@ -47,7 +47,6 @@ def html_page(title: str, body: str, *, style: str = "") -> str:
     Args:
         title: Of the page, not escaped yet.
         body: HTML.
-        style: CSS besides that of all pages.
     """
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

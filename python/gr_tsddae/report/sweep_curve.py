@@ -11,15 +11,7 @@ from gr_tsddae.report.drawing import draw_grid, new_figure, save_png
 def write_curve(
     path: Path, content: Mapping[str, Any], values: Sequence[float], *, axis_name: str, areas: bool
 ) -> None:
-    """Write the mean over seeds with its standard deviation, and each seed, as a PNG.
-
-    Args:
-        path: Of the PNG.
-        content: Of table.json, with one row per value.
-        values: The values that were varied, in the order of the rows.
-        axis_name: What was varied.
-        areas: Draw the areas under the ROC instead of the average accuracy.
-    """
+    """Write the mean over seeds with its standard deviation, and each seed, as a PNG."""
     figure, axis = new_figure(6.4, 4.0)
     for column in content["columns"]:
         # The accuracy at the best SNR is far from the average; it is in the table.

@@ -146,8 +146,6 @@ def gaussian_fsk(
     """Draw binary FSK with Gaussian frequency pulses: phase is the running sum of frequency.
 
     Args:
-        timing: of the windows.
-        generator: source of all randomness.
         index: modulation index, half turns per symbol.
         bandwidth_time: BT of the Gaussian filter.
         span: symbols beyond which the pulse is left out.

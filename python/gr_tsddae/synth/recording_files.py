@@ -28,12 +28,6 @@ def write_npz(
     The group is the recording's number: its windows share a channel, and a split may not tear them
     apart.
 
-    Args:
-        path: file to write.
-        recordings: holding N windows in all; one at a time is in memory.
-        windows: N.
-        window_samples: L.
-
     Raises:
         OSError: see `files.creating`.
         ValueError: when the recordings do not hold N windows.

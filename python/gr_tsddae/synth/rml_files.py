@@ -82,11 +82,7 @@ def write_rml2018(
     """Write X (N, L, 2) float32, Y (N, C) int64 one-hot and Z (N, 1) int64 as HDF5.
 
     Args:
-        path: file to write.
         slices: (class, SNR in dB, float32 (n, 2, L)) in the file's order, N windows in all.
-        windows: N.
-        window_samples: L.
-        class_count: C.
 
     Raises:
         OSError: see `files.creating`.

@@ -135,8 +135,6 @@ def dvbt(
     """Draw DVB-T, at least `samples` at `DVBT_RATE_HZ`, 64QAM, from a random time on.
 
     Args:
-        samples: least length.
-        generator: source of all randomness.
         fft_samples: 2048 (2K mode) or 8192 (8K mode).
         guard: guard interval over symbol, 1/4 to 1/32.
     """

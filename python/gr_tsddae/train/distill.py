@@ -53,7 +53,6 @@ class Distillation(Method):
     """A classifier that learns from labels and from the outputs of another one.
 
     Args:
-        config: Of the run.
         network: The student, (B, 2, L) -> logits (B, K).
         teacher: (B, 2, L) -> logits (B, K). It is no module of the method: it does not learn, and
             is neither averaged nor in checkpoints.

@@ -31,14 +31,10 @@ log = logging.getLogger(__name__)
 
 
 class Classification(Method):
-    """A classifier that learns labels by cross-entropy.
+    """A classifier, (B, 2, L) -> logits (B, K), that learns labels by cross-entropy.
 
     Windows of no class, labelled `OUTLIER`, teach it to hold all classes for equally likely
     (outlier exposure, Hendrycks et al. 2019).
-
-    Args:
-        config: Of the run.
-        network: (B, 2, L) -> logits (B, K).
     """
 
     def loss(self, rows: torch.Tensor, label: torch.Tensor) -> torch.Tensor:

@@ -23,7 +23,6 @@ class HeadTraining(Method):
     The head learns from one part of each window at a time, and is validated by the votes of all.
 
     Args:
-        config: Of the run.
         network: The classifier, on the run's device and in evaluation mode. Only its head is a
             module of the method: the encoder does not learn, stays in evaluation mode, where the
             running statistics of BatchNorms do not change, and is not in checkpoints.

@@ -128,7 +128,6 @@ def teach(config: TeachConfig, cut: OnAir | None = None) -> zoo.Card:
     """Read recordings, adapt a model to them, measure it, and write its folder.
 
     Args:
-        config: Of the command.
         cut: The windows of the recordings, where they were cut already.
 
     Returns:
@@ -353,13 +352,7 @@ def _licence(base: str, recordings: str) -> str:
 
 
 def _on_the_encoder_of(base: zoo.Model, class_count: int, more_units: int = 0) -> nn.Module:
-    """Make a classifier with a new head; the base may be a classifier or pre-trained.
-
-    Args:
-        base: Whose encoder is copied.
-        class_count: Of the new head.
-        more_units: That its hidden layer has, beside those of the base's head.
-    """
+    """Make a classifier with a new head; the base may be a classifier or pre-trained."""
     options = {"window_samples": base.card.window_samples, **base.card.network_options}
     if more_units:
         options["head_width"] = base.network.head[0].out_features + more_units

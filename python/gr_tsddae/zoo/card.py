@@ -190,10 +190,6 @@ def _classes(value: Any, path: Path) -> tuple[str, ...]:
 def check(card: Card, path: Path) -> None:
     """Check all values of a card that the program relies on.
 
-    Args:
-        card: To be checked.
-        path: Of the card's file, for the message.
-
     Raises:
         ModelCorruptError: If a value is of a wrong type or out of its range.
         ModelMismatchError: If this program has no such network or scaling.

@@ -7,13 +7,7 @@ from gr_tsddae.zoo.folder import names
 
 
 def add_model_option(top: argparse.ArgumentParser, default: str, also: str = "") -> None:
-    """Add `--model`.
-
-    Args:
-        top: Gets the option.
-        default: Name of a model.
-        also: Further sentence of its help.
-    """
+    """Add `--model`."""
     found = ", ".join(names()).replace("%", "%%")
     option = top.add_argument(
         "--model",

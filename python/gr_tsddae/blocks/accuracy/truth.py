@@ -27,11 +27,7 @@ _SAMPLE_LIMIT = 2**62  # no file is longer
 
 
 class Steps:
-    """Keep an integer for each sample, by its changes; the oldest changes are forgotten.
-
-    Args:
-        limit: number of changes that are kept at least.
-    """
+    """Keep an integer for each sample, by its changes; the oldest changes are forgotten."""
 
     def __init__(self, limit: int = STEPS_KEPT):
         self._limit = limit

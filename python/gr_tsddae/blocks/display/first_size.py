@@ -15,9 +15,6 @@ def fit_window(widget: QWidget) -> None:
 
     GNU Radio's windows hold a scroll area, which asks for little, whatever it holds. A window whose
     size was restored, or chosen by a program, stays as it is.
-
-    Args:
-        widget: in the window; about to be shown for the first time.
     """
     window = widget.window()
     if window.testAttribute(Qt.WA_Resized) or window is widget:

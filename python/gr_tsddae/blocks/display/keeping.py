@@ -12,12 +12,7 @@ from qtpy.QtWidgets import QAction, QApplication, QFileDialog, QMessageBox, QWid
 
 
 def offer_to_keep(widget: QWidget, text: Callable[[], str]) -> None:
-    """Add "Copy text" (Ctrl+C) and "Save picture…" (Ctrl+S) to a widget and its context menu.
-
-    Args:
-        widget: what is kept.
-        text: says in words what it shows.
-    """
+    """Add "Copy text" (Ctrl+C) and "Save picture…" (Ctrl+S) to a widget and its context menu."""
     for name, keys, action in (
         ("Copy text", QKeySequence.Copy, lambda: QApplication.clipboard().setText(text())),
         ("Save picture…", QKeySequence.Save, lambda: ask_and_save(widget)),

@@ -9,12 +9,7 @@ from gr_tsddae.blocks.listening.message_block import MessageBlock
 
 
 class MessageSink(MessageBlock):
-    """Message ports in, of `decisions`, `emissions`, `status`; a subclass takes their messages.
-
-    Args:
-        name: of the block.
-        ports: those that it has.
-    """
+    """Message ports in, of `decisions`, `emissions`, `status`; a subclass takes their messages."""
 
     def __init__(self, name: str, ports: Sequence[str] = ("decisions", "status")):
         super().__init__(name, hears={port: getattr(self, f"_on_{port}") for port in ports})

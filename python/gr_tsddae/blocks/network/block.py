@@ -41,11 +41,6 @@ class WindowBlock(gr.hier_block2):
     * `sample_rate_hz`: Used while no rx_rate tag was seen; 0: unknown.
     * `center_frequency_hz`: Used while no rx_freq tag was seen; 0: unknown.
 
-    Args:
-        title: Of the block.
-        network: What the worker runs, or how else the stream is cut.
-        output_bytes: Size of an item of the stream out; 0: none.
-
     Raises:
         ValueError: If an argument is out of its range.
     """

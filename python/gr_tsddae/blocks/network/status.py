@@ -27,7 +27,6 @@ class WorkerStatus:
     """Keeps the contents of `status` messages.
 
     Attributes:
-        errors: How many there were.
         wanted: Set by whoever wants a message now.
     """
 

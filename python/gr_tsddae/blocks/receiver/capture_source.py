@@ -17,9 +17,6 @@ class CaptureSource(gr.sync_block):
     Every segment's first sample has the tags `rx_rate`, `rx_freq` and `rx_time`, as far as they are
     known.
 
-    Args:
-        capture: an open capture; it stays open while the flowgraph runs.
-
     Attributes:
         finished: whether the capture was read to its end.
         stopping: set this to end the stream early.

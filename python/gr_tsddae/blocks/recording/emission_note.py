@@ -60,12 +60,7 @@ class EmissionNote:
     def entry(
         self, *, sample_rate_hz: float | None, center_frequency_hz: float | None
     ) -> dict[str, Any]:
-        """Return the SigMF annotation; its edges are those of the occupied bandwidth.
-
-        Args:
-            sample_rate_hz: The recording's. It is not needed.
-            center_frequency_hz: The recording's, where the message knew none.
-        """
+        """Return the SigMF annotation; its edges are those of the occupied bandwidth."""
         emission = self._emission
         if emission.band_center_hz is None:
             emission = dataclasses.replace(emission, band_center_hz=center_frequency_hz)

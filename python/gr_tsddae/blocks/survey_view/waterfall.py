@@ -19,15 +19,7 @@ LOWEST_DB = -150.0  # of level 1
 
 
 class Waterfall:
-    """The last `span_s` seconds of spectra.
-
-    Attributes:
-        span_s: how much is kept.
-        row_s: duration of a row.
-        low_hz: lower edge of what is shown.
-        high_hz: upper edge.
-        newest_s: end of the newest spectrum, in seconds of the stream.
-    """
+    """The last `span_s` seconds of spectra."""
 
     def __init__(self, span_s: float):
         self.span_s = span_s
@@ -56,9 +48,7 @@ class Waterfall:
 
         Args:
             start_s: in seconds of the stream.
-            stop_s: end of the stretch.
             low_hz: lower edge of the first bin.
-            high_hz: upper edge of the last bin.
             power_db: (bins,), lowest frequency first.
         """
         line = levels(_at_most(power_db, MOST_BINS))

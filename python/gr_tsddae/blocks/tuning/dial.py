@@ -17,14 +17,6 @@ class Dial(QObject):
     GNU Radio's RangeWidget does not follow a value that comes from elsewhere, and has no
     logarithmic slider.
 
-    Args:
-        label: what it is.
-        unit: of the number, after "k".
-        low: least value, in Hz or Bd.
-        high: greatest value.
-        value: at first.
-        logarithmic: whether the slider is.
-
     Signals:
         changed: the user has set another value.
     """

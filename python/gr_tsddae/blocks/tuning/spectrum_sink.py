@@ -20,16 +20,7 @@ TUNED = pmt.intern("tuned")
 
 
 class SpectrumSink(gr.sync_block):
-    """Rows of dB in, lowest frequency first; message `tuned` in, `tune` out.
-
-    Args:
-        inbox: where rows and messages go.
-        bins: of a row.
-        row_s: from the begin of one row to that of the next.
-        sample_rate_hz: width of the band.
-        about: the band's centre, `center_frequency_hz`; may change.
-        first: the first message, or None.
-    """
+    """Rows of dB in, lowest frequency first; message `tuned` in, `tune` out."""
 
     def __init__(
         self,

@@ -47,10 +47,6 @@ class EventGatherer:
 
     An event that goes on is told once per second of the stream, in parts. It also ends where the
     receiver's origin (time tag, frequency, rate) changes.
-
-    Args:
-        window_samples: L.
-        hop_samples: H.
     """
 
     def __init__(self, window_samples: int, hop_samples: int):

@@ -10,10 +10,6 @@ class ScoreTrack:
     Score i of the stream is that of the window which starts in samples [iH, (i + 1)H). After a
     retune windows start out of step with the hop, so it need not start at iH exactly.
 
-    Args:
-        window_samples: L.
-        hop_samples: H.
-
     Attributes:
         position: Number of the score that comes out next.
     """

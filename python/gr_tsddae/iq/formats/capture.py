@@ -223,9 +223,6 @@ class Capture:
     def blocks(self, block_samples: int) -> Iterator[tuple[int, np.ndarray]]:
         """Go through the capture once.
 
-        Args:
-            block_samples: Samples per block; the last block may be shorter.
-
         Yields:
             The number of the block's first sample, and the block: (<= block_samples,) complex64.
 

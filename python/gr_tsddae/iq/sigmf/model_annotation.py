@@ -41,10 +41,7 @@ class ModelAnnotation:
     """A model's label for consecutive samples.
 
     Attributes:
-        first_sample: Where it starts.
         sample_count: Samples from its start to the end of its last decision.
-        label: The class.
-        model: Name of the model that decided.
         confidence: Mean over the decisions, weighted by their length.
         center_frequency_hz: Tuning during the decisions, or None.
         sample_rate_hz: Samples per second, or None.
@@ -136,14 +133,7 @@ def in_order(decisions: Iterable[DecisionLike]) -> list[ModelAnnotation]:
 
 
 def merged(decisions: Iterable[DecisionLike]) -> list[ModelAnnotation]:
-    """Join decisions that touch or overlap and agree in label, model, tuning and rate.
-
-    Args:
-        decisions: In any order.
-
-    Returns:
-        Annotations in order of their start.
-    """
+    """Join decisions that touch or overlap and agree in label, model, tuning and rate."""
     notes: list[ModelAnnotation] = []
     for new in in_order(decisions):
         if not (notes and notes[-1].take_in(new)):

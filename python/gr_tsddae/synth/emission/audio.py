@@ -13,11 +13,6 @@ def speech(rng: np.random.Generator, seconds: float, *, top_hz: float = 3400.0) 
     A voice (a comb of pitch harmonics) or breath (noise) passes through three formants that change
     from syllable to syllable.
 
-    Args:
-        rng: source of all randomness.
-        seconds: length.
-        top_hz: audio bandwidth; the lower end is 300 Hz.
-
     Returns:
         float64 (seconds * RATE_HZ,), rms 1 outside the pauses.
     """

@@ -21,10 +21,6 @@ class Method(pl.LightningModule):
 
     Every random number of a step depends on seed, step and process only, so that a resumed run
     goes on as if it had never stopped.
-
-    Args:
-        config: Of the run.
-        network: The network that learns; it is saved with the model.
     """
 
     def __init__(self, config: RunConfig, network: nn.Module):

@@ -128,7 +128,6 @@ def rejection_from(
     bursts of recordings that were not learned from for unknown.
 
     Args:
-        network: In evaluation mode.
         known: Scaled windows (N, 2, L) and labels (N,).
         disturbed: The same windows as another day might have them.
 

@@ -67,10 +67,6 @@ class LastCheckpoint(Checkpoint):
     """Keeps the newest state: every so many steps, after every validation, on signals, at the end.
 
     A state between the last step of an epoch and its validation is never kept.
-
-    Args:
-        path: The file.
-        every_steps: Steps between checkpoints.
     """
 
     def __init__(self, path: Path, *, every_steps: int):
@@ -139,9 +135,6 @@ class BestCheckpoint(ModelCheckpoint):
 
     Lightning's own callback forgets the best loss when its folder has another path; the next
     validation, however bad, would replace the best weights.
-
-    Args:
-        folder: Of the run.
     """
 
     FILE_EXTENSION = Path(BEST_FILE).suffix
@@ -179,9 +172,6 @@ class RunningAverage(EMAWeightAveraging):
 
     Only the update differs from Lightning's, which reads a counter from the device and so waits for
     every step to end before it prepares the next.
-
-    Args:
-        decay: Per step.
     """
 
     def __init__(self, decay: float):
@@ -226,13 +216,7 @@ class StepStopping(EarlyStopping):
 
 
 class Journal(Callback):
-    """log.jsonl, TensorBoard, and progress for people: a bar, or a line now and then.
-
-    Args:
-        folder: Of the run.
-        every_steps: Steps per line; its loss is their mean.
-        batch: Windows per step.
-    """
+    """log.jsonl, TensorBoard, and progress for people: a bar, or a line now and then."""
 
     def __init__(self, folder: Path, *, every_steps: int, batch: int):
         self.folder, self.every_steps, self.batch = folder, every_steps, batch

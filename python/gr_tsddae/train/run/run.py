@@ -40,11 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class Run:
-    """A training in a folder and on a device.
-
-    Args:
-        config: Of the run.
-        validated: Whether there is a validation set, which then chooses the weights.
+    """A training in a folder and on a device; where it is `validated`, that chooses the weights.
 
     Raises:
         ValueError: There is no such device, torchrun started another number of processes, or `out`
@@ -221,14 +217,7 @@ def read_checkpoint(path: Path, config: RunConfig) -> dict[str, Any]:
 
 
 def write_model(config: RunConfig, source: Source, network: nn.Module, **card: Any) -> zoo.Card:
-    """Write the network of a finished run with its card and metrics.json, and return the card.
-
-    Args:
-        config: Of the run.
-        source: The windows that it learned from.
-        network: With the weights to keep.
-        **card: Fields of the card that neither run nor windows tell.
-    """
+    """Write the network of a finished run with its card and metrics.json, and return the card."""
     made = zoo.Card(
         name=config.name,
         network=config.network.name,

@@ -231,10 +231,8 @@ class Loader:
     """Iterates over the rest of an epoch, from the step at which the run is.
 
     Args:
-        feed: Gives the batches.
         step: Gives the number of optimiser steps done so far.
         augment: Seed of `augment`, or None.
-        rank: Of this process.
     """
 
     def __init__(

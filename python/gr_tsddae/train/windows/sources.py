@@ -120,10 +120,6 @@ class SyntheticSource:
 class DatasetSource:
     """Windows of a data set, split by class, SNR and recording.
 
-    Args:
-        config: Of the data.
-        labelled: Leave out windows without a label.
-
     Raises:
         DatasetError: The data set cannot be read, or holds nothing to learn from.
     """
