@@ -336,9 +336,24 @@ def nested_key():
     return b"\x80\x02}" + tuples + b"K\x01s."
 
 
+def text_encoded_often():
+    big = b"\x80\x04\x8d" + struct.pack("<Q", 1 << 20) + b"x" * (1 << 20) + b"\x94"
+    return big + b"(" + b"c_codecs\nencode\nh\x00\x8c\x06latin1\x86R" * 1000 + b"t."
+
+
 def array_under_many_keys():
     rows = np.ones((1000, 2, 128), np.float32)
     return pickle.dumps({("QPSK", level): rows for level in range(-100, 100)}, 4)
+
+
+def data_in_many_arrays():
+    data = np.ones((1000, 2, 128), np.float32).tobytes()
+    text = b"\x80\x04B" + struct.pack("<I", len(data)) + data + b"\x940}"
+    for level in range(100):
+        text += short("QPSK") + b"K" + bytes([level]) + b"\x86cnumpy.core.numeric\n_frombuffer\n("
+        text += b"h\x00cnumpy\ndtype\n" + short("f4") + b"\x89\x88\x87R"
+        text += b"(M\xe8\x03K\x02K\x80t" + short("C") + b"tRs"
+    return text + b"."
 
 
 @pytest.mark.parametrize(
@@ -355,7 +370,9 @@ def array_under_many_keys():
         b"\x80\x02Nr\xff\xff\xff\x0f.",  # a memo table of 4 GiB in the machine written in C
         gzip.compress(b"\x80\x05\x8e" + struct.pack("<Q", 1 << 40) + b"\0" * (1 << 20), mtime=0),
         nested_key(),
+        text_encoded_often(),
         array_under_many_keys(),
+        data_in_many_arrays(),
     ],
 )
 def test_a_small_file_cannot_fill_the_memory(tmp_path, content):
