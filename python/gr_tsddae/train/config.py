@@ -2,6 +2,7 @@
 """Configurations: one frozen dataclass per command is its command line, its YAML and its help."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,9 @@ class NetworkChoice:
     def __post_init__(self) -> None:
         if self.name not in nets.names():
             raise ValueError(f"network.name is {self.name!r}; there are: {', '.join(nets.names())}")
+
+
+NetworkConfig = NetworkChoice  # as earlier scripts call it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -432,8 +436,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return sorted(
         key
         for key in (old.keys() | new.keys()) - set(OUT_OF_BAND)
-        if (key in old) != (key in new) or old[key] != new[key]
+        if (key in old) != (key in new) or not _same(old[key], new[key])
     )
+
+
+def _same(old: Any, new: Any) -> bool:
+    """Compare two values; earlier versions recorded paths as they were given."""
+    return old == new or (isinstance(old, str) and os.path.realpath(old) == new)
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
