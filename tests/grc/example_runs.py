@@ -24,7 +24,7 @@ import time
 from ast import literal_eval
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
 from radio_example import STATION_HZ, Example, station
 
