@@ -12,7 +12,7 @@ from gr_tsddae.inference.rejection import SCORES, ClassDistance, EnergyAndDistan
 from gr_tsddae.synth.air import outliers
 from gr_tsddae.train.__main__ import parse
 from gr_tsddae.train.measure.strangeness import all_scores, outputs
-from gr_tsddae.train.unknown import UnknownConfig, unknown
+from gr_tsddae.train.unknown import UnknownConfig, of_emissions, unknown
 
 L = 64
 
@@ -34,9 +34,9 @@ def air_model(tmp_path):
     return tmp_path / "air-tiny"
 
 
-def test_the_card_gets_a_threshold_that_keeps_known_windows(air_model):
+def test_the_card_gets_a_threshold_that_keeps_known_emissions(air_model):
     before = zoo.load(air_model).card
-    said = unknown(UnknownConfig(model=str(air_model), windows=20, recall=0.9))
+    said = unknown(UnknownConfig(model=str(air_model), windows=20, emission_windows=2, recall=0.9))
     card = zoo.load(air_model).card
     assert card.rejection == said and card.weights_sha256 == before.weights_sha256
     assert dataclasses.replace(card, rejection={}) == before
@@ -51,10 +51,22 @@ def test_measuring_alone_writes_nothing(air_model):
     card = (air_model / zoo.CARD_FILE).read_text()
     said = unknown(
         parse("unknown", ["--model", str(air_model), "--windows=10", "--write=false",
-                          "--score=max_logit"])
+                          "--emission_windows=1", "--score=max_logit"])
     )  # fmt: skip
     assert said["score"] == "max_logit"
     assert (air_model / zoo.CARD_FILE).read_text() == card
+
+
+def test_an_emission_has_the_mean_score_of_its_windows(air_model):
+    of_windows = np.array([1.0, 3.0, 10.0, 20.0])
+    assert of_emissions(of_windows, 2).tolist() == [2.0, 15.0]
+    # The same known windows, by themselves and in emissions: means vary less than windows do.
+    alone, together = (
+        unknown(UnknownConfig(model=str(air_model), windows=40, emission_windows=n, write=False,
+                              score="max_logit"))
+        for n in (1, 4)
+    )  # fmt: skip
+    assert together["threshold"] < alone["threshold"]
 
 
 def test_a_model_of_other_signals_is_refused(model_folder):
@@ -62,7 +74,9 @@ def test_a_model_of_other_signals_is_refused(model_folder):
         unknown(UnknownConfig(model=str(model_folder)))
 
 
-@pytest.mark.parametrize("wrong", [{"recall": 1.0}, {"windows": 3}, {"snr_db": (9.0, 2.0)}])
+@pytest.mark.parametrize(
+    "wrong", [{"recall": 1.0}, {"windows": 79}, {"emission_windows": 0}, {"snr_db": (9.0, 2.0)}]
+)
 def test_what_cannot_be_asked(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         UnknownConfig(model="x", **wrong)

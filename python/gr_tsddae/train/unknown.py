@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Have a model say `unknown`: measure its scores, and write one with a threshold into its card.
 
-The threshold comes from windows of the classes alone. Signals of no class only judge.
+The threshold comes from emissions of the classes alone. Signals of no class only judge.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from gr_tsddae import zoo
 from gr_tsddae.inference.metrics import rounded, unknown_metrics
@@ -36,8 +37,9 @@ class UnknownConfig:
     Attributes:
         model: Name of a model that wants a multiple of the bandwidth, or its folder.
         score: The score that goes into the card; all are measured.
-        recall: Share of the windows of the classes that stays known.
+        recall: Share of the emissions of the classes that stays known.
         windows: Windows per class, and twice as many per kind of no class.
+        emission_windows: Windows of one emission, whose scores are averaged as a survey does.
         snr_db: Lowest and highest SNR in the occupied bandwidth.
         write: Write the card; false measures alone.
     """
@@ -47,14 +49,16 @@ class UnknownConfig:
         "energy_and_distance"
     )
     recall: float = 0.95
-    windows: int = 100
+    windows: int = 400
+    emission_windows: int = 8
     snr_db: tuple[float, float] = (5.0, 30.0)
     write: bool = True
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.recall < 1:
             raise ValueError(f"recall is {self.recall}: it is from 0.5 to below 1")
-        at_least(10, self, "windows")
+        at_least(1, self, "emission_windows")
+        at_least(10 * self.emission_windows, self, "windows")
         if not self.snr_db[0] <= self.snr_db[1]:
             raise ValueError(f"snr_db is {self.snr_db}: give the lowest and the highest")
 
@@ -81,9 +85,15 @@ def unknown(config: UnknownConfig) -> dict[str, Any]:
     ours, label_of_ours = _outputs(model, known, config, config.windows, SEED + 1)
     learned, _ = _outputs(model, outliers.LEARNED, config, 2 * config.windows, SEED + 2)
     judges, kind = _outputs(model, outliers.JUDGES, config, 2 * config.windows, SEED + 3)
-    scores = all_scores((fitted, label), ours, learned, judges)
+    of_windows = all_scores((fitted, label), ours, learned, judges)
+    scores = {
+        name: [of_emissions(each, config.emission_windows) for each in sets]
+        for name, sets in of_windows.items()
+    }
     columns = np.array([card.classes.index(name) for name in known])
-    right = ours.logits.argmax(1) == columns[label_of_ours]
+    probabilities = of_emissions(softmax(ours.logits, axis=1), config.emission_windows)
+    right = probabilities.argmax(1) == columns[label_of_ours[:: config.emission_windows]]
+    kind = kind[:: config.emission_windows]
     log.info("%-26s %s", "in percent", "of kinds never learned: AUROC, FPR at 95 %, OSCR; others")
     for name, (of_known, of_learned, of_judges) in scores.items():
         measured = unknown_metrics(of_known, right, of_judges)
@@ -104,10 +114,12 @@ def _outputs(
 ) -> tuple[Outputs, np.ndarray]:
     """Draw `count` windows per sender; return outputs of the network and numbers of senders."""
     generator = torch.Generator().manual_seed(seed)
+    together = config.emission_windows
+    count = count // together * together
     which = torch.arange(len(senders)).repeat_interleave(count)
     drawn = draw_at_any_snr(
         list(senders.values()), which, config.snr_db, window_samples=model.card.window_samples,
-        generator=generator,
+        generator=generator, together=together,
     )  # fmt: skip
     found = [outputs(model.network, rows, scaling=model.card.scaling) for rows in drawn]
     features = {
@@ -115,6 +127,11 @@ def _outputs(
         for layer in found[0].features
     }
     return Outputs(np.concatenate([each.logits for each in found]), features), which.numpy()
+
+
+def of_emissions(of_windows: np.ndarray, windows: int) -> np.ndarray:
+    """Average over emissions of so many windows in turn: (B, ...) -> (B // windows, ...)."""
+    return of_windows.reshape(-1, windows, *of_windows.shape[1:]).mean(1)
 
 
 def _rejection(
@@ -129,6 +146,7 @@ def _rejection(
         "recall": config.recall,
         "snr_db": list(config.snr_db),
         "windows_per_class": config.windows,
+        "emission_windows": config.emission_windows,
         "never_learned": unknown_metrics(of_known, right, of_judges),
         "perhaps_learned": unknown_metrics(of_known, right, of_learned),
         "rejected": {

@@ -97,11 +97,18 @@ def draw_at_any_snr(
     *,
     window_samples: int,
     generator: torch.Generator,
+    together: int = 1,
 ) -> Iterator[torch.Tensor]:
     """Yield windows of senders, as `draw_windows`, at SNRs between two, some hundred at once."""
-    level_db = snr_db[0] + (snr_db[1] - snr_db[0]) * torch.rand(len(which), generator=generator)
-    for some, level in zip(which.split(AT_ONCE), level_db.split(AT_ONCE), strict=True):
-        yield draw_windows(senders, some, level, window_samples=window_samples, generator=generator)
+    emissions = len(which) // together
+    level_db = snr_db[0] + (snr_db[1] - snr_db[0]) * torch.rand(emissions, generator=generator)
+    level_db = level_db.repeat_interleave(together)
+    at_once = max(1, AT_ONCE // together) * together
+    for some, level in zip(which.split(at_once), level_db.split(at_once), strict=True):
+        yield draw_windows(
+            senders, some, level, window_samples=window_samples, generator=generator,
+            together=together,
+        )  # fmt: skip
 
 
 def draw(
