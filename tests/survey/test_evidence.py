@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from gr_tsddae.survey.evidence import SHOWN, regularity, weighed
+from gr_tsddae.survey.evidence import SHOWN, regularity, settled, weighed
 from gr_tsddae.survey.naming import CLASSES
 
 FREQUENCY = {"envelope_moment": 1.0, "keying": "frequency"}
@@ -65,3 +65,18 @@ def test_a_prefix_overrules_a_model_that_is_sure_of_phase_keying():
     prefix = {"envelope_moment": 1.3, "ofdm_useful_s": 3.2e-6, "ofdm_prefix_s": 8e-7}
     assert weighed(np.array([0.95, 0.05]), ("8PSK", "OFDM"), prefix)[1] > 0.75
     assert weighed(np.array([0.99, 0.01]), ("AM-SSB", "OFDM"), prefix)[0] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("label", "measured", "settles"),
+    [
+        ("OFDM", {"ofdm_prefix_s": 1e-4}, True),
+        ("AM-SSB", {"ofdm_prefix_s": 1e-4}, False),  # a voice shows one at times
+        ("OFDM", NOTHING, False),
+        ("LoRa", {"chirp_hz_per_s": 2e5}, False),  # sweeps have chirps, too
+        ("GFSK", FREQUENCY, False),
+        ("OFDM", {}, False),
+    ],
+)
+def test_a_prefix_alone_settles_the_class(label, measured, settles):
+    assert settled(label, measured) == settles

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -225,6 +226,18 @@ def test_an_emission_that_the_model_does_not_know_is_unknown():
         found = recognise(asked, listener, cutter(iq), RATE_HZ, 0.5)
         assert (found.label, found.confidence) == (label, pytest.approx(0.9))
         assert found.measured["unknown_score"] == pytest.approx(score)
+
+
+def test_a_model_need_not_know_ofdm_whose_prefix_was_measured():
+    iq = band_of_noise(np.random.default_rng(9), 400_000, 60e3, 80e3)
+    asked = emission(60e3, 80e3, [(0.1, 0.7)])
+    with_prefix = dataclasses.replace(
+        asked, measured={"envelope_moment": 2.0, "ofdm_prefix_s": 1e-4}
+    )
+    listener = Listener(bandwidth_multiple=4.0, scores=lambda windows: np.full(len(windows), 0.25))
+    listener.classes = ("noise", "OFDM")
+    for given, label in ((asked, UNKNOWN), (with_prefix, "OFDM")):
+        assert recognise(given, listener, cutter(iq), RATE_HZ, 0.5).label == label
 
 
 def test_a_taught_class_that_fits_the_measured_bandwidth_is_likelier():

@@ -34,6 +34,7 @@ LEAST_OF_NOTHING = 0.3  # short or weak ones often show nothing,
 LEAST_OF_NARROW = 0.2  # at a high sample rate even a voice is narrow,
 LEAST_OF_PREFIX = 0.01  # and nothing but a voice has the rhythm of prefixes by chance
 _LEAST = {NOTHING: LEAST_OF_NOTHING, NARROW: LEAST_OF_NARROW, PREFIX: LEAST_OF_PREFIX}
+SETTLING = 0.01  # so small a share of any other class leaves no doubt
 OF_OTHERS = 0.5  # share of a class that was not measured, as one that a user has taught
 
 
@@ -46,6 +47,12 @@ def regularity(measured: Mapping[str, Any]) -> str | None:
     if "narrower_than_hz" in measured:
         return NARROW
     return measured.get("keying", NOTHING if "envelope_moment" in measured else None)
+
+
+def settled(label: str, measured: Mapping[str, Any]) -> bool:
+    """Tell whether a measured regularity names the class by itself, as a prefix names OFDM."""
+    kind = regularity(measured)
+    return _LEAST.get(kind, LEAST) <= SETTLING and SHOWN[kind].get(label, 0.0) > 0.5
 
 
 def weighed(

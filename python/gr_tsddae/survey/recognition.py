@@ -15,7 +15,7 @@ from gr_tsddae.iq.formats.capture import Capture
 from gr_tsddae.labels import UNKNOWN, relatives
 from gr_tsddae.survey.detection.spectrum import Grid
 from gr_tsddae.survey.emission import Emission
-from gr_tsddae.survey.evidence import weighed
+from gr_tsddae.survey.evidence import settled, weighed
 from gr_tsddae.survey.isolation import Isolator
 from gr_tsddae.survey.naming.taught import likelihoods
 from gr_tsddae.zoo import Card
@@ -67,7 +67,7 @@ def recognise(
         rate_hz: Sample rate of the recording.
         least: Confidence under which the label is "unknown": that of the label's family, of which
             the label itself must have two thirds. It is "unknown" as well where the model tells
-            unknown signals, and this is one.
+            unknown signals, and this is one, unless a measured regularity names the class.
         since_s: What lies before is no longer there to be cut out.
         most_samples: Samples of all windows that the model is asked about; at least one window.
 
@@ -100,6 +100,7 @@ def recognise(
     named = {name: float(p) for name, p in zip(recognizer.classes, probabilities, strict=True)}
     label, family_confidence = likeliest(named)
     confidence = named[label]
+    known = known or settled(label, measured)
     if not known or family_confidence < least or confidence < LEAST_OF_FAMILY * least:
         label = UNKNOWN
     elif confidence < least:
