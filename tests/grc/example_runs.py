@@ -37,6 +37,7 @@ NAMES = tuple(sorted(path.stem for path in (ROOT / "examples").glob("*.grc")))
 COUNTING = ("tsddae_classifier", "tsddae_survey", "tsddae_denoiser", "tsddae_anomaly_detector")
 FATES = ("classified", "surveyed", "given_back", "scored", "gated", "dropped", "flushed", "pending")
 FILE_RATE_HZ = 1e6
+SERVED_RATE_HZ = 250e3
 BY_FILE = ("rtl_sdr_soapy", "usrp", "survey_rtl_sdr_soapy", "survey_usrp")
 BY_SERVER = {
     "rtl_sdr": {"frequency_hz": STATION_HZ},
@@ -48,11 +49,12 @@ BY_SERVER = {
 HAVE_AN_END = ("file_replay", "rml_replay", "survey_file", "lte_replay")
 PATIENCE_S = 300.0
 
-# Runs a compiled example: argv is module, blocks that count, turns, seconds for them, arguments.
+# Runs a compiled example: argv is module, blocks that count, turns, seconds for them, whether the
+# window is closed then, and arguments.
 AROUND = """
-import importlib, json, sys, threading, time
+import atexit, importlib, json, sys, threading, time
 module, watched = importlib.import_module(sys.argv[1]), json.loads(sys.argv[2])
-turns, seconds = json.loads(sys.argv[3]), float(sys.argv[4])
+turns, seconds, closes = json.loads(sys.argv[3]), float(sys.argv[4]), sys.argv[5] == "close"
 main_class = getattr(module, sys.argv[1])
 
 class Watched(main_class):
@@ -60,11 +62,11 @@ class Watched(main_class):
         super().__init__(*arguments, **options)
         Watched.top, self.stalls, self.left, self.seen = self, [], list(turns), None
         threading.Thread(target=self.look, daemon=True).start()
-        if turns:
+        if closes:
             from PyQt5.QtCore import QTimer
             self.turning = QTimer(self)
             self.turning.timeout.connect(self.turn)
-            self.turning.setInterval(round(1000 * seconds / len(turns)))
+            self.turning.setInterval(round(1000 * seconds / max(1, len(turns))))
 
     def counted(self):
         return {name: getattr(self, name).counters() for name in watched}
@@ -73,7 +75,7 @@ class Watched(main_class):
         while watched and min(each["samples_in"] for each in self.counted().values()) < 1024:
             time.sleep(0.1)
         print("runs", flush=True)
-        if turns:
+        if closes:
             from PyQt5.QtCore import QMetaObject, Qt
             QMetaObject.invokeMethod(self.turning, "start", Qt.QueuedConnection)
         before = None
@@ -96,10 +98,14 @@ class Watched(main_class):
         getattr(self, "set_" + name)(value)
         self.seen = name, value, seen
 
-sys.argv = [sys.argv[0], *sys.argv[5:]]
+sys.argv = [sys.argv[0], *sys.argv[6:]]
 options = [module.argument_parser().parse_args()] if hasattr(module, "argument_parser") else []
+
+def tell():
+    print(json.dumps([Watched.top.stalls, Watched.top.left, Watched.top.counted()]), flush=True)
+
+atexit.register(tell)  # a program without a window leaves in its signal handler
 module.main(Watched, *options)
-print(json.dumps([Watched.top.stalls, Watched.top.left, Watched.top.counted()]), flush=True)
 """
 
 
@@ -123,7 +129,7 @@ class Runs:
 
     Args:
         name: Of the example.
-        air: A recording of a station at FILE_RATE_HZ.
+        air: A recording of a station at FILE_RATE_HZ; beside it lies one to serve, `narrow.cf32`.
     """
 
     def __init__(self, name: str, air: Path):
@@ -131,7 +137,7 @@ class Runs:
         blocks = Example(name, Path()).content["blocks"]
         self.watched = [
             block["name"] for block in blocks if block["id"] in COUNTING
-            and block["states"]["state"] == "enabled"
+            and block["states"]["state"] not in ("disabled", "false")
         ]  # fmt: skip
         self.has_window = any(
             block["id"].startswith(("qtgui", "variable_qtgui", "tsddae_qt")) for block in blocks
@@ -156,18 +162,19 @@ class Runs:
                     if "repeat" in block["parameters"]:
                         block["parameters"]["repeat"] = "False"
             example.compile()
-            turns = self.turns if seconds else []
+            turns = self.turns if seconds and way == "window" else []
             arguments = [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
             with (folder / "output").open("w") as output:
                 process = subprocess.Popen(
                     [sys.executable, "-u", "-c", AROUND, self.name, json.dumps(self.watched),
-                     json.dumps(turns), str(seconds), *arguments],
+                     json.dumps(turns), str(seconds), "close" if way == "window" else "stay",
+                     *arguments],
                     cwd=folder, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                     env=os.environ | {"HOME": home, "XDG_CONFIG_HOME": home, "XDG_DATA_HOME": home},
                 )  # fmt: skip
             left.callback(process.kill)
             self._wait_for("runs\n", process, example)
-            if seconds and not turns:
+            if way != "window":
                 time.sleep(seconds)
             if way == "server gone":
                 server.__exit__()
@@ -179,11 +186,6 @@ class Runs:
                 process.send_signal(signal.SIGINT)
             elif way in ("SIGTERM", "server gone"):
                 process.send_signal(signal.SIGTERM)
-            elif way == "window" and not turns:
-                subprocess.run(
-                    ["xdotool", "search", "--sync", "--pid", str(process.pid), "windowclose"],
-                    check=True, stdout=subprocess.DEVNULL,
-                )  # fmt: skip
             begin_s = time.monotonic()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(PATIENCE_S)
@@ -197,7 +199,10 @@ class Runs:
             return {"sample_rate_hz": FILE_RATE_HZ}, None
         if self.name not in (*BY_SERVER, "zmq_remote"):
             return {}, None
-        server = Dongle(self.air, recording_rate=FILE_RATE_HZ, recording_frequency=STATION_HZ)
+        server = Dongle(
+            self.air.with_name("narrow.cf32"), recording_rate=SERVED_RATE_HZ,
+            recording_frequency=STATION_HZ,
+        )  # fmt: skip
         left.push(server)
         if self.name == "zmq_remote":
             sender, address = Example("remote_sender", folder), f"ipc://{folder}/iq"
@@ -222,7 +227,8 @@ class Runs:
         said = {"seconds_to_end": round(seconds, 1), "status": process.poll()}
         if process.returncode == 1 and "its receiver does not answer" in output:
             return said | {"clean": way == "server gone"}  # the watchdog said so, and left
-        stalls, left, counters = json.loads(output.splitlines()[-1])
+        said_last = next(line for line in reversed(output.splitlines()) if line.startswith("[["))
+        stalls, left, counters = json.loads(said_last)
         exact = all(
             each["samples_in"] == sum(each.get(f"samples_{fate}", 0) for fate in FATES)
             and each["samples_pending"] == 0
@@ -246,13 +252,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="air-") as folder:
         air = Path(folder) / "air.cf32"
         station(FILE_RATE_HZ, 1.0).tofile(air)
+        station(SERVED_RATE_HZ, 1.0).tofile(air.with_name("narrow.cf32"))
         for name in arguments.names or NAMES:
             runs = Runs(name, air)
             for number, way in enumerate(runs.ways()):
                 try:
                     said = runs.run(way, 0.0 if number else arguments.seconds)
-                except (RuntimeError, ValueError, IndexError) as error:
-                    said = {"clean": False, "error": str(error)[-600:]}
+                except (RuntimeError, StopIteration) as error:
+                    said = {
+                        "clean": False,
+                        "error": str(error)[-600:] or "its counters were not told",
+                    }
                 turned = len(runs.turns) if not number else 0
                 found.append({"example": name, "end": way, "turned": turned} | said)
                 print(json.dumps(found[-1]), flush=True)
