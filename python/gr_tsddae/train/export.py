@@ -116,9 +116,10 @@ def _export_program(model: zoo.Model, config: ExportConfig) -> float:
     zoo.need_classes(model.card)
     program = Program(model).eval()
     shape = (2, 2, model.card.window_samples)
+    batch = torch.export.Dim("batch", max=2**31 - 1)  # torch 2.6 refuses one without a bound
     with torch.no_grad():
         exported = torch.export.export(
-            program, (torch.zeros(shape),), dynamic_shapes={"rows": {0: torch.export.Dim("batch")}}
+            program, (torch.zeros(shape),), dynamic_shapes={"rows": {0: batch}}
         )
     config.out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(config.out) as partial:

@@ -35,7 +35,7 @@ def shared(config, command, program, *more):
         "--trainer.precision=32", "--trainer.device=cpu", "--trainer.devices=2",
         "--trainer.log_steps=1", "--trainer.stop_patience=0", *more,
     ]  # fmt: skip
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "USE_LIBUV": "0"}  # Debian's torch has none
     ended = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert ended.returncode == 0, ended.stderr
     return out
