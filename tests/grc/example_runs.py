@@ -52,7 +52,7 @@ PATIENCE_S = 300.0
 # Runs a compiled example: argv is module, blocks that count, turns, seconds for them, whether the
 # window is closed then, and arguments.
 AROUND = """
-import atexit, importlib, json, sys, threading, time
+import atexit, importlib, json, signal, sys, threading, time
 module, watched = importlib.import_module(sys.argv[1]), json.loads(sys.argv[2])
 turns, seconds, closes = json.loads(sys.argv[3]), float(sys.argv[4]), sys.argv[5] == "close"
 main_class = getattr(module, sys.argv[1])
@@ -73,6 +73,8 @@ class Watched(main_class):
 
     def look(self):
         while watched and min(each["samples_in"] for each in self.counted().values()) < 1024:
+            time.sleep(0.1)
+        while signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # set after the window is shown
             time.sleep(0.1)
         print("runs", flush=True)
         if closes:
