@@ -35,7 +35,7 @@ from gr_tsddae.synth.__main__ import main as synth
 
 NAMES = tuple(sorted(path.stem for path in (ROOT / "examples").glob("*.grc")))
 COUNTING = ("tsddae_classifier", "tsddae_survey", "tsddae_denoiser", "tsddae_anomaly_detector")
-FATES = ("classified", "surveyed", "given_back", "scored", "gated", "dropped", "flushed", "pending")
+FATES = ("classified", "surveyed", "gated", "dropped", "flushed", "pending")
 FILE_RATE_HZ = 1e6
 SERVED_RATE_HZ = 250e3
 BY_FILE = ("rtl_sdr_soapy", "usrp", "survey_rtl_sdr_soapy", "survey_usrp")

@@ -34,13 +34,16 @@ def air_model(tmp_path):
     return tmp_path / "air-tiny"
 
 
-def test_the_card_gets_a_threshold_that_keeps_known_emissions(air_model):
+@pytest.mark.parametrize("score", ["max_logit", "energy_and_distance"])
+def test_the_card_gets_a_threshold_that_keeps_known_emissions(air_model, score):
     before = zoo.load(air_model).card
-    said = unknown(UnknownConfig(model=str(air_model), windows=20, emission_windows=2, recall=0.9))
+    said = unknown(
+        UnknownConfig(model=str(air_model), windows=20, emission_windows=2, recall=0.9, score=score)
+    )
     card = zoo.load(air_model).card
     assert card.rejection == said and card.weights_sha256 == before.weights_sha256
     assert dataclasses.replace(card, rejection={}) == before
-    assert (said["score"], said["recall"]) == ("energy_and_distance", 0.9)
+    assert (said["score"], said["recall"]) == (score, 0.9)
     assert set(said["rejected"]) == set(outliers.JUDGES)
     assert 0 <= said["never_learned"]["oscr"] <= said["never_learned"]["auroc"] <= 1
     recognizer = Recognizer(air_model, device="cpu", precision="float32", engine="eager")

@@ -45,9 +45,7 @@ class UnknownConfig:
     """
 
     model: str
-    score: Literal["energy", "max_probability", "max_logit", "energy_and_distance"] = (
-        "energy_and_distance"
-    )
+    score: Literal["energy", "max_probability", "max_logit", "energy_and_distance"] = "max_logit"
     recall: float = 0.95
     windows: int = 400
     emission_windows: int = 8

@@ -124,7 +124,7 @@ def rejection_from(
 ) -> tuple[dict[str, Any], Rejection]:
     """Set the threshold beyond which a signal is unknown, on windows that were not learned from.
 
-    The score is the energy. The distance to class means, which shipped models add, took many
+    The score is the energy. With the distance to class means (`energy_and_distance`) it took many
     bursts of recordings that were not learned from for unknown.
 
     Args:
