@@ -108,3 +108,29 @@ def test_cheap_digitising_leaves_few_levels():
     levels = torch.tensor([len(row.real.unique()) for row in out])
     assert 0.1 < (levels < 128).float().mean() < 0.4
     assert out.isfinite().all()
+
+
+def test_a_channel_of_many_paths_cuts_notches_at_unit_power():
+    dice = Dice(1000, torch.Generator().manual_seed(3))
+    f = torch.linspace(-0.5, 0.5, 256).expand(1000, -1)
+    power = receiver.scattering(f, dice).abs().square()
+    torch.testing.assert_close(power.mean(1), torch.ones(1000))
+    weaker = receiver.echoes(f, dice).abs().square()
+
+    def notched(power):
+        return (power.amin(1) < 0.1 * power.amax(1)).float().mean()
+
+    assert notched(power) > 0.4
+    assert notched(weaker) < 0.1
+
+
+def test_a_squelch_writes_zeros_into_pauses_alone(dice, monkeypatch):
+    monkeypatch.setattr(receiver, "SQUELCHED", 1.0)
+    window = dice.complex_normal(1024)
+    window[:, 300:700] *= 0.01
+    heard = receiver.squelched(window, dice)
+    assert (heard[:, 350:650] == 0).all()
+    assert (heard[:, :250] == window[:, :250]).all()
+    assert (heard[:, 750:] == window[:, 750:]).all()
+    monkeypatch.setattr(receiver, "SQUELCHED", 0.0)
+    assert (receiver.squelched(window, dice) == window).all()

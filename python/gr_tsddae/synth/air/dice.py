@@ -93,6 +93,7 @@ class Transmission:
         narrowest: least share of its bandwidth that a survey measures: where the strong middle of
             a spectrum is narrow, weak sides sink into the floor.
         bursts: whether transmitters of the class send bursts whose edges a window may hold.
+        wide: whether its band is so wide that echoes cut notches into it.
     """
 
     iq: torch.Tensor
@@ -100,6 +101,7 @@ class Transmission:
     varies: bool = False
     narrowest: float = 1.0
     bursts: bool = True
+    wide: bool = False
 
 
 def phase_of(frequency: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ def ofdm(dice: Dice) -> Transmission:
         rows = (share == number).nonzero().squeeze(1)
         if len(rows):
             iq[rows] = _symbols(useful, dice.like(len(rows)))
-    return Transmission(iq)
+    return Transmission(iq, wide=True)
 
 
 def _symbols(useful: int, dice: Dice) -> torch.Tensor:

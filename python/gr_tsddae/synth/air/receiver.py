@@ -20,6 +20,10 @@ PLACES = 6  # of a window that are tried
 LEAST_ENERGY = 0.35  # of a window over what an average one has
 BINS = 512  # of the spectrum in which the bandwidth is measured
 OVERSAMPLING = 2  # before the last interpolation, so that a cubic one will do
+SCATTERED = 0.35  # of wide signals that arrive without a path stronger than the others
+PATHS = 6  # of such a channel
+SQUELCHED = 0.06  # of receivers, which write zeros where they hear little
+SQUELCH_SAMPLES = 33  # over which such a receiver averages power
 LARGEST_STRETCH = 0.96  # of the source that a window may cover
 
 
@@ -102,14 +106,17 @@ def receive(
 
     f = torch.fft.fftfreq(SOURCE_SAMPLES, device=dice.device) - tuned
     f = (f + 0.5).remainder(1.0) - 0.5  # from the frequency that the receiver is tuned to
-    spectrum = torch.fft.fft(iq) * echoes(f / bandwidth, dice)
+    channel = echoes(f / bandwidth, dice)
+    if sent.wide:
+        channel = torch.where(dice.chance(SCATTERED), scattering(f / bandwidth, dice), channel)
+    spectrum = torch.fft.fft(iq) * channel
     noise_density = 10 ** (-snr_db / 10) / bandwidth
     noise = dice.complex_normal(SOURCE_SAMPLES) * math.sqrt(SOURCE_SAMPLES)
     noise = noise * noise_density.sqrt() * floor_shape(f / measured, dice)
     spectrum = spectrum + noise + neighbours(f, measured, noise_density, snr_db, dice)
     narrowest = torch.where(present, PASSBAND[0], LEAST_NOISE_PASSBAND)
     spectrum = spectrum * passband(f / measured, narrowest, dice)
-    window = interpolated(spectrum, place)
+    window = squelched(interpolated(spectrum, place), dice)
     turns = dice.uniform(0, 1) - tuned * place
     window = window * torch.polar(torch.ones_like(turns), 2 * math.pi * turns)
     window = window / window.abs().square().mean(1, keepdim=True).clamp(min=1e-20).sqrt()
@@ -164,6 +171,38 @@ def echoes(f: torch.Tensor, dice: Dice) -> torch.Tensor:
         turn = -2 * math.pi * (f * delay + dice.uniform(0, 1))
         response = response + torch.polar(strength.expand_as(turn), turn)
     return response
+
+
+def scattering(f: torch.Tensor, dice: Dice) -> torch.Tensor:
+    """Give the response of a Rayleigh channel of many paths, complex (B, N), of unit mean power.
+
+    Delays are exponential, as in an exponential power-delay profile. A delay spread near the
+    inverse of the bandwidth cuts notches into the spectrum.
+
+    Args:
+        f: frequency in bandwidths, (B, N).
+        dice: of the batch.
+    """
+    spread = dice.log_uniform(0.2, 3.0)  # over the inverse of the bandwidth
+    response = torch.zeros_like(f, dtype=torch.complex64)
+    for _ in range(PATHS):
+        delay = -spread * dice.uniform(1e-6, 1).log()
+        strength = (-dice.uniform(1e-6, 1).log()).sqrt()  # Rayleigh
+        turn = -2 * math.pi * (f * delay + dice.uniform(0, 1))
+        response = response + torch.polar(strength.expand_as(turn), turn)
+    inside = f.abs() <= 0.5
+    power = (response.abs().square() * inside).sum(1, keepdim=True) / inside.sum(1, keepdim=True)
+    return response / power.sqrt()
+
+
+def squelched(window: torch.Tensor, dice: Dice) -> torch.Tensor:
+    """Write zeros into some windows, complex (B, L), where their power is low for long enough."""
+    power = window.abs().square()
+    near = F.avg_pool1d(
+        power, SQUELCH_SAMPLES, stride=1, padding=SQUELCH_SAMPLES // 2, count_include_pad=False
+    )
+    low = near < dice.log_uniform(0.01, 0.3) * power.mean(1, keepdim=True)
+    return torch.where(low & dice.chance(SQUELCHED), 0.0, window)
 
 
 def floor_shape(f: torch.Tensor, dice: Dice) -> torch.Tensor:
