@@ -35,6 +35,11 @@ _at_work: set[str] = set()
 _ours: set[str] = set()
 
 
+def at_work() -> bool:
+    """Tell whether a message block of this process runs, or has not ended yet."""
+    return bool(_at_work)
+
+
 class MessageBlock(gr.basic_block):
     """End after the last message of the last sender, or with a stream; publish, then say "done".
 

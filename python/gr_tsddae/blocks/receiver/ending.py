@@ -10,9 +10,12 @@ import sys
 import threading
 from typing import Any
 
+from gr_tsddae.blocks.listening.message_block import at_work
+
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
+MOST_PERIODS = 12  # of patience, for blocks of this module that still work
 
 
 def end_in_time(top: Any, patience_s: float = PATIENCE_S) -> None:
@@ -21,16 +24,22 @@ def end_in_time(top: Any, patience_s: float = PATIENCE_S) -> None:
     gr-osmosdr waits without an end for the bytes of an rtl_tcp server that has gone, so GNU Radio
     waits for gr-osmosdr, and neither the window nor a signal ends the program. All other blocks
     stop meanwhile, and close their files. What is left after some seconds is only this wait: then
-    the process leaves, says so, and returns 1.
+    the process leaves, says so, and returns 1. While blocks of this module still work on the last
+    samples, as they do on a slow computer, they get more time.
 
     Args:
         top: the flowgraph. Its methods `stop` and `wait` are replaced.
         patience_s: how long blocks may take to stop.
     """
     stop, wait = top.stop, top.wait
-    timers: list[threading.Timer] = []
+    stopping: list[threading.Event] = []  # set when it has stopped
 
-    def leave() -> None:
+    def watch(ended: threading.Event) -> None:
+        for _ in range(MOST_PERIODS):
+            if ended.wait(patience_s):
+                return
+            if not at_work():
+                break
         log.error(
             "the flowgraph did not stop within %g s: its receiver does not answer (has the rtl_tcp "
             "server gone?); leaving without it",
@@ -41,15 +50,14 @@ def end_in_time(top: Any, patience_s: float = PATIENCE_S) -> None:
         os._exit(1)
 
     def stop_in_time() -> None:
-        if not timers:
-            timers.append(threading.Timer(patience_s, leave))
-            timers[0].daemon = True
-            timers[0].start()
+        if not stopping:
+            stopping.append(threading.Event())
+            threading.Thread(target=watch, args=stopping, daemon=True).start()
         stop()
 
     def wait_in_time() -> None:
         wait()
-        while timers:
-            timers.pop().cancel()
+        while stopping:
+            stopping.pop().set()
 
     top.stop, top.wait = stop_in_time, wait_in_time

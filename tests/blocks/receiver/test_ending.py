@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A flowgraph that does not stop is left, but not while blocks of this module still work."""
+
+import os
+import threading
+
+import pytest
+
+pytest.importorskip("gnuradio", reason="GNU Radio is not installed")
+from gr_tsddae.blocks.receiver import ending
+
+
+class Top:
+    """A flowgraph whose stop() returns when it is let go."""
+
+    def __init__(self):
+        self.let_go = threading.Event()
+
+    def stop(self):
+        self.let_go.wait(30)
+
+    def wait(self):
+        pass
+
+
+@pytest.fixture
+def left(monkeypatch):
+    """Set when the process would leave."""
+    event = threading.Event()
+    monkeypatch.setattr(os, "_exit", lambda status: event.set() if status == 1 else None)
+    return event
+
+
+def begin_to_stop(top):
+    ending.end_in_time(top, patience_s=0.05)
+    thread = threading.Thread(target=lambda: (top.stop(), top.wait()))
+    thread.start()
+    return thread
+
+
+def test_a_receiver_that_never_returns_is_left(left, caplog):
+    top = Top()
+    thread = begin_to_stop(top)
+    assert left.wait(10)
+    assert "its receiver does not answer" in caplog.text
+    top.let_go.set()
+    thread.join()
+
+
+def test_a_block_that_still_works_gets_more_time(left, monkeypatch):
+    asked = threading.Semaphore(0)
+    monkeypatch.setattr(ending, "at_work", lambda: asked.release() or True)
+    top = Top()
+    thread = begin_to_stop(top)
+    for _ in range(3):
+        assert asked.acquire(timeout=10)  # a period is over, and the program is still there
+    assert not left.is_set()
+    top.let_go.set()
+    thread.join()
+    assert not left.wait(0.3)
+
+
+def test_one_that_works_for_ever_is_left_too(left, monkeypatch):
+    monkeypatch.setattr(ending, "at_work", lambda: True)
+    top = Top()
+    thread = begin_to_stop(top)
+    assert left.wait(30)
+    top.let_go.set()
+    thread.join()
