@@ -11,10 +11,9 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-
-STALE_S = 0.1
 
 
 class Dongle:
@@ -39,14 +38,26 @@ class Dongle:
         if not ready:
             raise RuntimeError(f"{' '.join(command)} ended with {self._process.wait()}")
         self.port = int(ready.rsplit(":", 1)[1])
+        self._said = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         self.device = f"rtl_tcp=127.0.0.1:{self.port},psize=1048576"
 
+    def _read(self) -> None:
+        """Keep the last line: a pipe that nobody reads fills up, and holds up the server."""
+        for line in self._process.stdout:
+            self._said = line
+
     def next_status(self) -> dict:
-        """Wait for the next line about the client; skip lines from before now."""
+        """Wait for the next line about the client."""
+        now_s = time.monotonic()
         while True:
-            line = json.loads(self._process.stdout.readline())
-            if line["now_s"] > time.monotonic() - STALE_S:
+            line = json.loads(self._said or '{"now_s": 0}')
+            if line["now_s"] > now_s:
                 return line
+            if not self._reader.is_alive():
+                raise RuntimeError("the server has ended")
+            time.sleep(0.01)
 
     def __enter__(self) -> Dongle:
         return self
@@ -54,4 +65,5 @@ class Dongle:
     def __exit__(self, *exc_info: object) -> None:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=30)
+        self._reader.join()
         self._process.stdout.close()

@@ -2,6 +2,8 @@
 """A flowgraph that does not stop is left, but not while blocks of this module still work."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -67,3 +69,50 @@ def test_one_that_works_for_ever_is_left_too(left, monkeypatch):
     assert left.wait(30)
     top.let_go.set()
     thread.join()
+
+
+SCRIPT = """
+import os, signal, sys, threading
+from gnuradio import blocks, gr
+from gr_tsddae.blocks.receiver.ending import end_in_time
+
+top = gr.top_block()
+top.connect(blocks.null_source(8), blocks.throttle(8, 1e5), blocks.null_sink(8))
+end_in_time(top)
+
+def handler(number, frame):  # as in the programs that grcc makes
+    top.stop()
+    top.wait()
+    print("ended", flush=True)
+    sys.exit(0)
+
+signal.signal(signal.SIGTERM, handler)
+top.start()
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+top.wait()
+"""
+
+
+def test_a_signal_ends_a_program_that_waits():
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60
+    )
+    assert (ended.returncode, ended.stdout) == (0, "ended\n"), ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_wait_inside_a_wait_is_the_same(monkeypatch):
+    calls, inside = [], []
+    top = Top()
+    top.wait = lambda: (calls.append("wait"), top.let_go.wait(30))
+    ending.end_in_time(top)
+
+    def handler(seconds):
+        if not inside:  # a signal comes
+            inside.append(True)
+            top.wait()
+        top.let_go.set()
+
+    monkeypatch.setattr(ending.time, "sleep", handler)
+    top.wait()
+    assert inside and calls == ["wait"]

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from typing import Any
 
 from gr_tsddae.blocks.listening.message_block import at_work
@@ -15,6 +16,7 @@ from gr_tsddae.blocks.listening.message_block import at_work
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
+POLL_S = 0.02
 MOST_PERIODS = 12  # of patience, for blocks of this module that still work
 
 
@@ -25,7 +27,8 @@ def end_in_time(top: Any, patience_s: float = PATIENCE_S) -> None:
     waits for gr-osmosdr, and neither the window nor a signal ends the program. All other blocks
     stop meanwhile, and close their files. What is left after some seconds is only this wait: then
     the process leaves, says so, and returns 1. While blocks of this module still work on the last
-    samples, as they do on a slow computer, they get more time.
+    samples, as they do on a slow computer, they get more time. `wait` may be called while another
+    call waits, as GNU Radio's handler of signals does.
 
     Args:
         top: the flowgraph. Its methods `stop` and `wait` are replaced.
@@ -33,6 +36,7 @@ def end_in_time(top: Any, patience_s: float = PATIENCE_S) -> None:
     """
     stop, wait = top.stop, top.wait
     stopping: list[threading.Event] = []  # set when it has stopped
+    waiting: list[threading.Thread] = []
 
     def watch(ended: threading.Event) -> None:
         for _ in range(MOST_PERIODS):
@@ -56,7 +60,15 @@ def end_in_time(top: Any, patience_s: float = PATIENCE_S) -> None:
         stop()
 
     def wait_in_time() -> None:
-        wait()
+        # A signal may come while the main thread waits, and its handler waits too. GNU Radio cannot
+        # do both at once: it then fails to join a thread, and the first wait never returns.
+        if not waiting:
+            waiting.append(threading.Thread(target=wait, daemon=True))
+            waiting[0].start()
+        thread = waiting[0]
+        while thread.is_alive():
+            time.sleep(POLL_S)  # a lock would not do: the handler runs inside the first wait
+        waiting.clear()
         while stopping:
             stopping.pop().set()
 
