@@ -288,3 +288,28 @@ def test_in_a_hurry_only_begins_and_ends_are_told():
     survey.hurried = True
     assert [e.kind for e in survey.push(iq) + survey.flush()] == ["begun", "ended"]
     assert survey.updates_skipped > 0
+
+
+def test_an_event_is_told_before_the_next_emission_is_measured(monkeypatch):
+    measure, measured = Survey._emission, []
+
+    def counted(self, track):
+        measured.append(track.number)
+        return measure(self, track)
+
+    monkeypatch.setattr(Survey, "_emission", counted)
+    iq = noise(300_000) + 0.1 * tone(300_000, 40_000) + 0.1 * tone(300_000, -60_000)
+    events = Survey(RATE_HZ).events(iq)
+    for count in (1, 2):
+        assert next(events).kind == "begun"
+        assert len(measured) == count
+
+
+def test_what_has_begun_is_told_before_what_lasts():
+    iq = noise(1_000_000) + 0.1 * tone(1_000_000, 40_000)
+    iq[500_000:] += 0.1 * tone(500_000, -60_000)
+    events = Survey(RATE_HZ).push(iq)
+    (at,) = [k for k, e in enumerate(events) if e.kind == "begun" and e.emission.center_hz < 0]
+    new, lasting = events[at], events[at + 1]
+    assert lasting.kind == "updated" and lasting.emission.center_hz > 0
+    assert lasting.emission.stop_s == pytest.approx(new.emission.stop_s, abs=0.02)

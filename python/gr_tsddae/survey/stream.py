@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -132,6 +132,13 @@ class Survey:
 
     def push(self, samples: np.ndarray) -> list[Event]:
         """Take samples, complex (n,); what happened by them."""
+        return list(self.events(samples))
+
+    def events(self, samples: np.ndarray) -> Iterator[Event]:
+        """Take samples, complex (n,), and yield each thing that happened as soon as it is known.
+
+        All must be asked for: what is measured next waits until then. What has begun comes first.
+        """
         if self._over:
             self._start(Grid.of(self.rate_hz))
         samples = np.asarray(samples, np.complex64)
@@ -146,20 +153,20 @@ class Survey:
         self._pieces.append(samples)
         self._waiting += len(samples)
         need = self.grid.slab_samples + self.grid.lookahead_samples
-        events: list[Event] = []
         if self._waiting < need:
-            return events + self._look_at_transformed()
+            yield from self._look_at_transformed()
+            return
         line = np.concatenate(self._pieces)
-        for start in range(0, len(line) - need + 1, self.grid.slab_samples):
+        starts = range(0, len(line) - need + 1, self.grid.slab_samples)
+        rest = starts[-1] + self.grid.slab_samples
+        self._pieces, self._waiting = [line[rest:].copy()], len(line) - rest
+        for start in starts:
             # A copy, for what is kept of a slab must not keep all of a long line.
             slab = line[start : start + need].copy()
             self._ahead.append(_pool().submit(self._transformed, slab, self._level_before()))
-            events += self._look_at_transformed()
-        rest = start + self.grid.slab_samples
-        self._pieces, self._waiting = [line[rest:].copy()], len(line) - rest
+            yield from self._look_at_transformed()
         if self.rate_hz < AHEAD_RATE_HZ:
-            events += self._look_at_transformed(most_ahead=0)
-        return events
+            yield from self._look_at_transformed(most_ahead=0)
 
     def skip(self, samples: int) -> list[Event]:
         """Samples are missing here: they were lost, and their number is known.
@@ -170,7 +177,7 @@ class Survey:
         Returns:
             What happened by the samples before.
         """
-        events = self._look_at_transformed(most_ahead=0)
+        events = list(self._look_at_transformed(most_ahead=0))
         size = self.grid.slab_samples
         missing_to = self._slab * size + self._waiting + samples
         behind = -(-missing_to // size)
@@ -197,12 +204,10 @@ class Survey:
         self.cpu_elsewhere_s += time.thread_time() - began_s
         return slab
 
-    def _look_at_transformed(self, *, most_ahead: int = 1) -> list[Event]:
+    def _look_at_transformed(self, *, most_ahead: int = 1) -> Iterator[Event]:
         """Look at slabs that are transformed; another core is up to one ahead."""
-        events: list[Event] = []
         while self._ahead and (len(self._ahead) > most_ahead or self._ahead[0].done()):
-            events += self._look(self._ahead.popleft().result())
-        return events
+            yield from self._look(self._ahead.popleft().result())
 
     def flush(self) -> list[Event]:
         """The stream has ended, or was interrupted: look at the rest and end all emissions.
@@ -210,7 +215,7 @@ class Survey:
         The next sample pushed begins a new stream at 0 s.
         """
         line = np.concatenate(self._pieces) if self._pieces else np.zeros(0, np.complex64)
-        events = self._look_at_transformed(most_ahead=0)
+        events = list(self._look_at_transformed(most_ahead=0))
         if self._slab == 0 and len(line):
             self._start(Grid.of(self.rate_hz, len(line)))
         size, hop = self.grid.coarse_samples, self.grid.hop_samples
@@ -240,7 +245,7 @@ class Survey:
         """Emissions that have begun and not ended."""
         return len(self._begun)
 
-    def _look(self, slab: Slab) -> list[Event]:
+    def _look(self, slab: Slab) -> Iterator[Event]:
         """One slab, and the lookahead behind it."""
         grid = self.grid
         first_frame = self._slab * SLAB_FRAMES
@@ -259,7 +264,7 @@ class Survey:
             self._accumulate(track, coarse, fine, first_frame, known)
         self._slab += 1
         self._end = first_frame * grid.hop_samples + min(len(slab.samples), grid.slab_samples)
-        return self._report()
+        yield from self._report()
 
     def _accumulate(
         self,
@@ -337,11 +342,10 @@ class Survey:
             dc_is_sent=slab.dc_is_sent, clipping=slab.clipping,
         )  # fmt: skip
 
-    def _report(self) -> list[Event]:
+    def _report(self) -> Iterator[Event]:
         frame = self._slab * SLAB_FRAMES
-        events: list[Event] = []
         self._parts.clear()
-        for track in self._tracker.open:
+        for track in sorted(self._tracker.open, key=lambda track: track.number in self._begun):
             kind = "updated" if track.number in self._begun else "begun"
             # A short one is told of as soon as a longer one: its label need not wait for its end.
             until = frame if kind == "begun" and track.stop > track.measured_until else track.stop
@@ -350,33 +354,35 @@ class Survey:
             if kind == "updated" and self.hurried:
                 self.updates_skipped += 1
             else:
-                events += self._say(kind, track)
+                yield from self._say(kind, track)
             track.measured_until = track.stop
-        return events + self._ended(frame) + self._withdrawn()
+        yield from self._ended(frame)
+        yield from self._withdrawn()
 
-    def _ended(self, frame: int, *, all_of_them: bool = False) -> list[Event]:
+    def _ended(self, frame: int, *, all_of_them: bool = False) -> Iterator[Event]:
         over = self._tracker.ended(frame, all_of_them=all_of_them)
         self._parts.clear()
-        events = [event for track in over for event in self._say("ended", track)]
+        for track in over:
+            yield from self._say("ended", track)
         for track in over:
             track.close(was_part=self._is_part(track))
-        return events
 
-    def _withdrawn(self) -> list[Event]:
+    def _withdrawn(self) -> Iterator[Event]:
         """Take back what was announced and is no emission of its own any more."""
         still = {track.number for track in self._tracker.open}
         gone = [number for number in self._begun if number not in still]
-        return [Event("withdrawn", self._begun.pop(number)) for number in gone]
+        for number in gone:
+            yield Event("withdrawn", self._begun.pop(number))
 
-    def _say(self, kind: str, track: Track) -> list[Event]:
+    def _say(self, kind: str, track: Track) -> Iterator[Event]:
         emission = self._emission(track)
         if emission is None:
-            return []
+            return
         if kind != "ended":
             self._begun[track.number] = emission
         else:
             self._begun.pop(track.number, None)
-        return [Event(kind, emission)]
+        yield Event(kind, emission)
 
     def _emission(self, track: Track) -> Emission | None:
         """What is known of a track now; None where it may be noise, or a part of another."""

@@ -30,7 +30,7 @@ def emission(**more) -> Emission:
 
 def test_it_goes_on_behind_a_short_gap_of_the_same_origin_only():
     made = stretch()
-    made.push(np.zeros(1024, np.complex64), 200_000)
+    list(made.events(np.zeros(1024, np.complex64), 200_000))
     assert made.goes_on(201_024, ORIGIN) and made.goes_on(201_025, ORIGIN)
     assert not made.goes_on(201_024 + int(MOST_LOST_S * RATE_HZ) + 1, ORIGIN)
     assert not made.goes_on(200_000, ORIGIN)
@@ -56,7 +56,7 @@ def test_without_tags_frequencies_count_from_the_centre_and_there_is_no_time():
 
 def test_its_samples_leave_memory_with_it():
     made = stretch()
-    made.push(np.zeros(200_000, np.complex64), 200_000)
+    list(made.events(np.zeros(200_000, np.complex64), 200_000))
     made.end()
     survey = weakref.ref(made.survey)
     gc.disable()

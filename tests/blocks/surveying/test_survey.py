@@ -147,13 +147,13 @@ def test_without_a_sample_rate_nothing_is_surveyed_and_status_says_so(carrier):
 @pytest.mark.parametrize("policy", ["drop_oldest", "drop_newest"])
 def test_a_slow_survey_loses_samples_and_counts_them(carrier, policy, monkeypatch):
     """The radio is not held up: the whole stream passes while the survey sleeps."""
-    push = Survey.push
+    events = Survey.events
 
     def slowly(self, samples):
         time.sleep(0.2)
-        return push(self, samples)
+        return events(self, samples)
 
-    monkeypatch.setattr(Survey, "push", slowly)
+    monkeypatch.setattr(Survey, "events", slowly)
     flowgraph = SurveyFlowgraph(
         vector_source(carrier), overflow=policy, sample_rate_hz=RATE_HZ, capacity_batches=2
     )
@@ -168,16 +168,16 @@ def test_a_slow_survey_loses_samples_and_counts_them(carrier, policy, monkeypatc
 def test_a_survey_of_half_the_speed_has_few_gaps(monkeypatch):
     """It loses long stretches, not a batch now and then: emissions are still found."""
     rate_hz = 1e6
-    push, stretches = Survey.push, set()
+    events, stretches = Survey.events, set()
 
     def slowly(self, samples):
         stretches.add(id(self))
         kept.append(self)
         time.sleep(2 * len(samples) / rate_hz)
-        return push(self, samples)
+        return events(self, samples)
 
     kept: list = []  # or an id might be given again
-    monkeypatch.setattr(Survey, "push", slowly)
+    monkeypatch.setattr(Survey, "events", slowly)
     iq = noise(5_000_000) + tone(5_000_000, 131e3, rate_hz)
     flowgraph = SurveyFlowgraph(
         vector_source(iq), between=(blocks.throttle(8, rate_hz),), sample_rate_hz=rate_hz,
@@ -217,20 +217,37 @@ def test_lost_samples_end_emissions_where_they_are_many(carrier, most_lost_s, mo
 
 
 def test_an_error_in_the_survey_loses_a_batch_and_nothing_else(carrier, monkeypatch):
-    push, calls = Survey.push, []
+    events, calls = Survey.events, []
 
     def push_but_one(self, samples):
         calls.append(len(samples))
         if len(calls) == 5:
             raise RuntimeError("of the survey")
-        return push(self, samples)
+        return events(self, samples)
 
-    monkeypatch.setattr(Survey, "push", push_but_one)
+    monkeypatch.setattr(Survey, "events", push_but_one)
     flowgraph = SurveyFlowgraph(vector_source(carrier), overflow="block", sample_rate_hz=RATE_HZ)
     assert ended(flowgraph)
     assert flowgraph.counters()["samples_dropped"] == calls[4]
     assert "of the survey" in flowgraph.listener.status[-1]["last_error"]
     assert len(flowgraph.ended()) == 2
+    check_lives(flowgraph.emissions)
+
+
+def test_an_emission_is_told_before_the_next_is_measured(carrier, monkeypatch):
+    measure, measured = Survey._emission, []
+
+    def behind_the_first_message(self, track):
+        measured.append(track.number)
+        if len(measured) == 2:
+            until(lambda: flowgraph.emissions)
+        return measure(self, track)
+
+    monkeypatch.setattr(Survey, "_emission", behind_the_first_message)
+    two = carrier + tone(3 * SECOND, -60e3, RATE_HZ)
+    flowgraph = SurveyFlowgraph(vector_source(two), overflow="block", sample_rate_hz=RATE_HZ)
+    assert ended(flowgraph)
+    assert len(flowgraph.ended()) == 2 and flowgraph.listener.status[-1]["errors"] == 0
     check_lives(flowgraph.emissions)
 
 

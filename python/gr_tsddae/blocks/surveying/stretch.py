@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -56,12 +56,16 @@ class Stretch:
         lost = first_sample - self.end_sample
         return origin == self.origin and 0 <= lost <= MOST_LOST_S * self.rate_hz
 
-    def push(self, iq: np.ndarray, first_sample: int) -> list[Event]:
-        """Take the samples that follow, complex64 (N,), which nobody changes any more."""
+    def events(self, iq: np.ndarray, first_sample: int) -> Iterator[Event]:
+        """Take the samples that follow, complex64 (N,), which nobody changes any more.
+
+        All events must be asked for.
+        """
         lost = first_sample - self.end_sample
-        events = self.survey.skip(lost) if lost else []
+        if lost:
+            yield from self.survey.skip(lost)
         self.end_sample = first_sample + len(iq)
-        return events + self.survey.push(iq)
+        yield from self.survey.events(iq)
 
     def end(self) -> list[Event]:
         """End all emissions: no more samples follow."""

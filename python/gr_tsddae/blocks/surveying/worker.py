@@ -4,7 +4,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -126,11 +126,10 @@ class SurveyWorker(WindowWorker):
             self._stretch = Stretch(first_sample, origin, self._publish_rows)
         stretch = self._stretch
         try:
-            events = stretch.push(iq, first_sample)
+            self._tell(stretch, stretch.events(iq, first_sample))
         except Exception:
             self._end_stretch(broken=True)
             raise
-        self._tell(stretch, events)
 
     def _end_stretch(self, *, broken: bool = False) -> None:
         """End all emissions."""
@@ -155,7 +154,7 @@ class SurveyWorker(WindowWorker):
         finally:
             self._recognition.finish(give_up=self._gives_up())
 
-    def _tell(self, stretch: Stretch, events: list[Event]) -> None:
+    def _tell(self, stretch: Stretch, events: Iterable[Event]) -> None:
         for event in events:
             emission, over = event.emission, event.kind in ("ended", "withdrawn")
             known = self._known.get(emission.id)
