@@ -38,6 +38,7 @@ def dataset(tmp_path_factory):
 
 # The larger sizes of TS-Net run the code of the smaller ones.
 NAMES = [name for name in nets.names() if name not in ("tsnet-base", "tsnet-small")]
+OPTIONS = {"spectrum-fm": {"layers": 2}, "lsm": {"layers": 2}}  # of a dozen alike
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +46,7 @@ def test_trained_by_name_and_the_same_in_the_block(name, dataset, tmp_path):
     config = FinetuneConfig(
         name=name,
         out=tmp_path / name,
-        network=NetworkChoice(name=name),
+        network=NetworkChoice(name=name, options=OPTIONS.get(name, {})),
         data=DataConfig(kind="npz", path=dataset),
         optimiser=OptimiserConfig(batch=24),
         trainer=TrainerConfig(epochs=1, device="cpu", precision="32"),
@@ -53,7 +54,8 @@ def test_trained_by_name_and_the_same_in_the_block(name, dataset, tmp_path):
     assert finetune(config).network == name
     network = zoo.load(config.out).network
     torch.manual_seed(config.trainer.seed)
-    fresh = nets.create(name, class_count=2, window_samples=L).state_dict()
+    options = config.network.options
+    fresh = nets.create(name, class_count=2, window_samples=L, **options).state_dict()
     moved = [key for key, p in network.named_parameters() if not torch.equal(p, fresh[key].half())]
     assert any(key.startswith("backbone") for key in moved)
 

@@ -18,6 +18,7 @@ from gr_tsddae.nets.tsnet import TSNetConfig
 
 CLASS_COUNT = 5
 each_network = pytest.mark.parametrize("name", nets.names())
+DEEP = ("lsm", "spectrum-fm")  # a dozen layers and more, all alike
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,22 @@ def filled(fill):
             nets.create(name, class_count=CLASS_COUNT, window_samples=length)
         )
     )
+
+
+@pytest.fixture(scope="module")
+def shallow(fill):
+    """The same with two layers, where what is tested does not depend on their number: (name)."""
+    return functools.cache(
+        lambda name: fill(
+            nets.create(
+                name, class_count=CLASS_COUNT, window_samples=128, **options_of_shallow(name)
+            )
+        )
+    )
+
+
+def options_of_shallow(name):
+    return {"layers": 2} if name in DEEP else {}
 
 
 def windows(batch, length):
@@ -55,8 +72,8 @@ def test_shape(name, batch, length, filled):
 
 
 @each_network
-def test_the_head_turns_features_into_logits(name, filled):
-    network = filled(name)
+def test_the_head_turns_features_into_logits(name, shallow):
+    network = shallow(name)
     with torch.inference_mode():
         features = network.embed(windows(2, 128))
         logits, of_features = network(windows(2, 128)), network.head(features)
@@ -71,8 +88,8 @@ def test_the_head_turns_features_into_logits(name, filled):
 
 
 @each_network
-def test_backbone_and_head_are_all_there_is(name, filled):
-    network = filled(name)
+def test_backbone_and_head_are_all_there_is(name, shallow):
+    network = shallow(name)
     assert {parameter.partition(".")[0] for parameter, _ in network.named_parameters()} == {
         "backbone",
         "head",
@@ -93,12 +110,13 @@ def test_bfloat16_is_near_float32(name, filled):
 
 
 @each_network
-def test_saved_and_loaded(name, filled, tmp_path):
-    network = filled(name)
+def test_saved_and_loaded(name, shallow, tmp_path):
+    network = shallow(name)
     card = zoo.Card(
         name="any",
         task="amc",
         network=name,
+        network_options=options_of_shallow(name),
         classes=tuple("abcde"),
         window_samples=128,
         scaling="unit_power",
@@ -123,8 +141,8 @@ def test_its_module_says_how_many_parameters_it_has(name, filled):
 
 
 @each_network
-def test_gradients_reach_every_parameter(name, filled):
-    network = filled(name)
+def test_gradients_reach_every_parameter(name, shallow):
+    network = shallow(name)
     network(windows(2, 128)).square().sum().backward()
     unreached = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     network.zero_grad()
@@ -132,8 +150,8 @@ def test_gradients_reach_every_parameter(name, filled):
 
 
 @each_network
-def test_evaluation_is_deterministic_and_keeps_its_state(name, filled):
-    network = filled(name)
+def test_evaluation_is_deterministic_and_keeps_its_state(name, shallow):
+    network = shallow(name)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     with torch.inference_mode():
         first, second = network(windows(4, 128)), network(windows(4, 128))
@@ -142,8 +160,8 @@ def test_evaluation_is_deterministic_and_keeps_its_state(name, filled):
 
 
 @each_network
-def test_a_window_does_not_see_its_neighbours_in_the_batch(name, filled):
-    network = filled(name)
+def test_a_window_does_not_see_its_neighbours_in_the_batch(name, shallow):
+    network = shallow(name)
     rows = windows(6, 128)
     order = torch.tensor([4, 0, 5, 2, 1, 3])
     with torch.inference_mode():
@@ -157,8 +175,8 @@ def test_a_window_does_not_see_its_neighbours_in_the_batch(name, filled):
 
 
 @each_network
-def test_training_mode_differs_only_where_the_size_says_so(name, filled):
-    network = copy.deepcopy(filled(name)).train()
+def test_training_mode_differs_only_where_the_size_says_so(name, shallow):
+    network = copy.deepcopy(shallow(name)).train()
     config = network.backbone.config
     torch.manual_seed(0)
     first = network(windows(2, 128))
@@ -168,8 +186,8 @@ def test_training_mode_differs_only_where_the_size_says_so(name, filled):
 
 
 @each_network
-def test_a_length_that_does_not_fit_is_refused(name, filled):
-    network = filled(name)
+def test_a_length_that_does_not_fit_is_refused(name, shallow):
+    network = shallow(name)
     with pytest.raises(ValueError, match="window of 0 samples"):
         network.check_window(0)
     config = network.backbone.config
@@ -208,15 +226,15 @@ def test_sizes_beyond_their_limits(name, filled):
 
 
 @each_network
-def test_digital_silence_has_finite_logits(name, filled):
+def test_digital_silence_has_finite_logits(name, shallow):
     with torch.inference_mode():
-        assert filled(name)(torch.zeros(1, 2, 128)).isfinite().all()
+        assert shallow(name)(torch.zeros(1, 2, 128)).isfinite().all()
 
 
 @each_network
-def test_an_encoder_is_a_classifier_without_its_head(name, filled):
-    network, length = filled(name), 128
-    encoder = nets.create_encoder(name, window_samples=length)
+def test_an_encoder_is_a_classifier_without_its_head(name, shallow):
+    network, length = shallow(name), 128
+    encoder = nets.create_encoder(name, window_samples=length, **options_of_shallow(name))
     assert {key.partition(".")[0] for key in encoder.state_dict()} == {"backbone"}
     encoder.backbone.load_state_dict(network.backbone.state_dict())
     with torch.inference_mode():

@@ -82,9 +82,15 @@ def written(folder, *arguments):
     return write_report(folder, *arguments).read_text()
 
 
-def test_the_page_says_what_was_measured(tmp_path):
-    found = result(skipped={"not finite": 3})
-    text = written(tmp_path, found, maps())
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """What was measured, the page about it, and its folder."""
+    folder, found = tmp_path_factory.mktemp("report"), result(skipped={"not finite": 3})
+    return found, written(folder, found, maps()), folder
+
+
+def test_the_page_says_what_was_measured(report):
+    found, text, folder = report
     page = Page(text)
     assert not page.open
     words = " ".join(page.words)
@@ -96,13 +102,13 @@ def test_the_page_says_what_was_measured(tmp_path):
         assert word in words
     assert (
         sum(tag == "svg" for tag, _ in page.tags)
-        == len(list(tmp_path.glob("*.png")))
+        == len(list(folder.glob("*.png")))
         == 7 - (found["best_snr_db"] == -4)
     )
 
 
-def test_the_page_needs_nothing_from_outside(tmp_path):
-    text = written(tmp_path, result(), maps())
+def test_the_page_needs_nothing_from_outside(report):
+    _, text, _ = report
     for tag, attributes in Page(text).tags:
         assert tag not in {"script", "link", "iframe", "object"}
         for name, value in attributes.items():
@@ -112,8 +118,8 @@ def test_the_page_needs_nothing_from_outside(tmp_path):
     assert not re.search(r"@import|url\((?!#)", text)
 
 
-def test_pictures_take_the_colour_of_the_page(tmp_path):
-    text = written(tmp_path, result())
+def test_pictures_take_the_colour_of_the_page(report):
+    _, text, _ = report
     for svg in re.findall(r"(?s)<svg.*?</svg>", text):
         ElementTree.fromstring(svg)
         assert "currentColor" in svg and "#333333" not in svg

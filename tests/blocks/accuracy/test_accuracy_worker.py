@@ -16,6 +16,7 @@ from message_flowgraph import Sender, StreamSender
 from waiting import ends
 
 from gr_tsddae.blocks import accuracy_probe
+from gr_tsddae.blocks.listening.message_block import QUIET_S
 
 
 def decision(first_sample):
@@ -57,7 +58,7 @@ def test_a_sender_that_speaks_rarely_is_heard_after_another_has_ended():
     brief.say(decision(0))
     brief.end()
     for number in range(2):
-        time.sleep(2.5)
+        time.sleep(4 * QUIET_S)
         rare.say(decision(100 * (number + 1)))
     rare.end()
     assert ends(flowgraph)

@@ -13,6 +13,7 @@ import pmt
 from message_flowgraph import Sender
 from waiting import ends, until
 
+from gr_tsddae.blocks.listening.message_block import QUIET_S
 from gr_tsddae.blocks.listening.message_sink import MessageSink
 
 
@@ -41,7 +42,7 @@ def test_a_sender_that_speaks_rarely_is_heard_after_another_has_ended():
     brief.say("brief")
     brief.end()
     for number in range(2):
-        time.sleep(2.5)
+        time.sleep(4 * QUIET_S)
         rare.say(number)
         until(lambda number=number: ("decisions", number) in sink.messages)
     rare.end()

@@ -21,6 +21,11 @@ class Batcher:
         return {"samples_in": self.samples_in, "samples_classified": self.samples_classified}
 
 
+@pytest.fixture(autouse=True)
+def frequent_status():
+    """Not here, where one test is about how often a status is told."""
+
+
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that stands until a test moves it."""

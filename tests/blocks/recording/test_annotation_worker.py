@@ -17,6 +17,7 @@ from message_flowgraph import Sender
 from waiting import ends
 
 from gr_tsddae.blocks import sigmf_annotator
+from gr_tsddae.blocks.listening.message_block import QUIET_S
 
 
 def decision(label, first_sample):
@@ -43,7 +44,7 @@ def test_a_sender_that_speaks_rarely_is_heard_after_another_has_ended(tmp_path, 
     brief.say(decision("brief", 0))
     brief.end()
     for number in range(2):
-        time.sleep(2.5)
+        time.sleep(4 * QUIET_S)
         rare.say(decision(f"rare {number}", 100 * (number + 1)))
     rare.end()
     assert ends(flowgraph)

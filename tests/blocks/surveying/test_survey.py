@@ -390,7 +390,7 @@ def test_arguments_out_of_range():
 
 
 SCRIPT = """
-import sys
+import sys, time
 sys.path.insert(0, {tests!r})
 from stream_flowgraph import vector_source
 from survey_flowgraph import SurveyFlowgraph, check_lives, noise, tone
@@ -399,8 +399,10 @@ iq = noise(500_000) + tone(500_000, 31e3, 250e3)
 flowgraph = SurveyFlowgraph(vector_source(iq, repeat=True), between=(blocks.throttle(8, 250e3),),
                             sample_rate_hz=250e3, model="amc-nano")
 flowgraph.start()
-print("running", flush=True)
 try:
+    while not flowgraph.emissions:
+        time.sleep(0.05)
+    print("surveying", flush=True)
     flowgraph.wait()
 except KeyboardInterrupt:
     flowgraph.stop()
@@ -421,8 +423,7 @@ def test_ctrl_c_ends_all_emissions(tmp_path):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
-        assert program.stdout.readline() == "running\n"
-        time.sleep(4)
+        assert program.stdout.readline() == "surveying\n"
         program.send_signal(signal.SIGINT)
         out, _ = program.communicate(timeout=60)
     finally:
