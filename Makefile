@@ -11,7 +11,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := build/cmake
-PARALLEL := -n $(shell nproc) --dist loadfile # the tests of a file stay together
+PARALLEL := -n $(shell nproc) --dist worksteal # no processor waits for the last file of another
 # Folders too: a file that was removed or renamed leaves its mark on them alone.
 SOURCES := $(shell find CMakeLists.txt MANIFEST.yml cmake include lib python grc programs models examples \
 	-name __pycache__ -prune -o \( -type f -o -type d \) -print 2>/dev/null | sed 's/ /\\ /g')
