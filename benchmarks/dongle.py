@@ -63,6 +63,10 @@ class Dongle:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the server, whoever listens; a second call does nothing."""
         self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=30)
         self._reader.join()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every example: all of its choosers are turned, and it is ended in every way that it can end.
 
-The programs are those that grcc makes, with their windows. A file or an rtl_tcp server stands for
-the radio. The first run of an example turns each slider to its ends and its middle, each chooser
-and check box to all values, and is ended by closing the window (by Ctrl-C where there is none). The
-stream must go on after each turn. Then it is started again and ended by Ctrl-C, by SIGTERM, by the
-end of its file, or after its server has gone. Every sample must be accounted for.
+The programs are those that Companion makes, with their windows. A file or an rtl_tcp server stands
+for the radio. The first run of an example turns each slider to its ends and its middle, each
+chooser and check box to all values, and is ended by closing the window (by Ctrl-C where there is
+none). The stream must go on after each turn. Then it is started again and ended by Ctrl-C, by
+SIGTERM, by the end of its file, or after its server has gone. Every sample must be accounted for.
 
     tools/with_display python tests/grc/example_runs.py --json benchmarks/results/example-runs.json
 """
@@ -179,7 +179,7 @@ class Runs:
             if way != "window":
                 time.sleep(seconds)
             if way == "server gone":
-                server.__exit__()
+                server.stop()
                 time.sleep(1)
             if way == "end of file":  # the window stays, and shows the last of it
                 self._wait_for("ended\n", process, example)

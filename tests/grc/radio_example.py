@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
+from companion_blocks import blocks_of_companion
+
+if TYPE_CHECKING:
+    from dongle import Dongle
 
 ROOT = Path(__file__).resolve().parents[2]
 STATION_HZ = 100.1e6
@@ -37,7 +42,7 @@ def station(rate_hz: float, seconds: float, offset_hz: float = 0.0) -> np.ndarra
 
 
 class Example:
-    """An example flowgraph: changed where a test must, compiled by grcc, and run."""
+    """An example flowgraph: changed where a test must, compiled, and run."""
 
     def __init__(self, name: str, folder: Path):
         self.name, self.folder = name, folder
@@ -78,15 +83,12 @@ class Example:
         return path
 
     def compile(self) -> Path:
-        """Returns the Python program that grcc made."""
-        path = self.write()
-        grcc = subprocess.run(
-            [sys.executable, shutil.which("grcc"), "-o", str(self.folder), str(path)],
-            env=os.environ | {"GRC_BLOCKS_PATH": str(ROOT / "grc")},
-            capture_output=True, text=True, timeout=PATIENCE_S,
-        )  # fmt: skip
-        assert grcc.returncode == 0, grcc.stdout + grcc.stderr
-        return self.folder / f"{self.name}.py"
+        """Returns the Python program that Companion makes of it."""
+        flowgraph, program = blocks_of_companion().load_and_generate_flow_graph(
+            str(self.write()), str(self.folder)
+        )
+        assert flowgraph is not None, f"{self.name} is not valid"
+        return Path(program)
 
     def start(self, **options: object) -> Example:
         arguments = [f"--{k.replace('_', '-')}={v}" for k, v in options.items()]
@@ -114,6 +116,14 @@ class Example:
             assert self.process.poll() is None, self.output
             assert time.monotonic() < deadline_s, f"{said}\n{self.output}"
             time.sleep(0.1)
+
+    def end_without(self, dongle: Dongle) -> None:
+        """Take the server away, and send SIGTERM: it ends, and says so if samples are missing."""
+        dongle.stop()
+        self.process.send_signal(signal.SIGTERM)
+        ended = self.process.wait(timeout=PATIENCE_S)  # 0 while there are samples in a queue
+        assert ended == int("its receiver does not answer" in self.output), self.output
+        assert "Traceback" not in self.output, self.output
 
     def stop(self) -> None:
         if self.process is None:
