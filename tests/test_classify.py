@@ -246,6 +246,20 @@ def test_a_short_burst_in_a_long_recording_is_a_decision_of_its_own(model_folder
     assert {decision.windows for decision in decisions[:-1]} == {8}
 
 
+def test_a_short_burst_is_not_averaged_away(run, tmp_path):
+    """20 ms of QPSK in 4 s of noise, as `tsddae classify` answers without an option."""
+    sent = make("QPSK", np.random.default_rng(5), 0.02, 12.5e3)
+    burst = at_rate(sent.iq, sent.rate_hz, RATE_HZ, 2_000)
+    iq = np.random.default_rng(6).standard_normal((400_000, 2)) @ np.array([0.02, 0.02j])
+    iq[200_000:202_000] += burst / np.sqrt(np.mean(np.abs(burst) ** 2))
+    iq.astype(np.complex64).tofile(tmp_path / "burst.cf32")
+    code, out, err = run(tmp_path / "burst.cf32", "--rate", RATE_HZ, "--json", model="amc-nano")
+    assert code == 0, err
+    told = [d for d in decisions_of(out) if d["label"] != "noise"]
+    assert told and all(190_000 < d["first_sample"] < 202_000 for d in told)
+    assert "QPSK" in {decision["label"] for decision in told}
+
+
 def test_samples_in_short_tunings_are_counted(run, recording):
     metadata = json.loads(recording.read_text())
     metadata["captures"].append({"core:sample_start": 19_900, "core:frequency": 1e6})

@@ -116,6 +116,16 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_the_tests_that_the_page_of_formats_names_are_there():
+    """`FILE.py` is below tests/iq/ or tests/; `FILE.py::NAME` is a test in it."""
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", (DOCS / "opens.md").read_text())
+    assert len(named) > 40
+    for file, test in named:
+        found = [path for top in ("tests/iq", "tests", ".") if (path := ROOT / top / file).exists()]
+        assert found, f"opens.md names {file}"
+        assert not test or f"def {test}(" in found[0].read_text(), f"opens.md names {file}::{test}"
+
+
 def test_the_index_names_every_page():
     index = (DOCS / "README.md").read_text()
     for page in PAGES:

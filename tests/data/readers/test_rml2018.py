@@ -64,6 +64,17 @@ def test_classes_that_the_file_lacks_are_not_listed(tmp_path, arrays):
     ]
 
 
+def test_a_file_of_other_classes_needs_their_names(tmp_path, arrays):
+    part = arrays | {"Y": np.eye(3, dtype=np.int64)[np.arange(COUNT) % 3]}
+    path = written(tmp_path / "three.hdf5", part)
+    with pytest.raises(DatasetError, match="name the columns of another Y with the option classes"):
+        open_dataset("rml2018.01a", path)
+    dataset = open_dataset("rml2018.01a", path, classes=["QPSK", "BPSK", "OOK"])
+    named = [dataset.classes[label] for label in dataset.label]
+    assert named == ["QPSK", "BPSK", "OOK"] * (COUNT // 3)
+    np.testing.assert_array_equal(dataset.level_db, arrays["Z"][:, 0])
+
+
 @pytest.mark.parametrize("options", [{}, {"chunks": (7, 1024, 2), "compression": "gzip"}])
 def test_reads_any_windows_in_any_order(tmp_path, arrays, options, monkeypatch):
     path = written(tmp_path / "x.hdf5", {"X": arrays["X"]}, **options)
