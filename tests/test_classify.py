@@ -3,6 +3,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import threading
@@ -474,21 +475,22 @@ def test_zero_is_not_the_default(model_folder, raw, hop, interval):
         classify.recognise_capture(capture, recognizer, hop_samples=hop, interval_samples=interval)
 
 
-def test_the_command_itself(model_folder, raw, tmp_path):
+def test_the_command_itself(model_folder, raw):
     """As people call it: in a process of its own, stdout into a pipe, no progress bar in it."""
     environment = os.environ | {"PYTHONPATH": str(Path(gr_tsddae.__file__).parents[1])}
-
-    def command(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "gr_tsddae.classify", *map(str, arguments)],
-            capture_output=True, text=True, env=environment, check=False, timeout=120,
-        )  # fmt: skip
-
-    done = command(raw, "--model", model_folder, "--json")
+    done = subprocess.run(
+        [sys.executable, "-m", "gr_tsddae.classify", raw, "--model", model_folder, "--json"],
+        capture_output=True, text=True, env=environment, check=False, timeout=120,
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert decisions_of(done.stdout)
-    check_error_of = command(tmp_path / "nothing.cf32")
-    check_error((check_error_of.returncode, check_error_of.stdout, check_error_of.stderr))
+
+
+def test_an_error_is_the_programs_exit_code(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["classify", str(tmp_path / "nothing.cf32")])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(classify.__file__, run_name="__main__")
+    check_error((left.value.code, *capsys.readouterr()))
 
 
 @pytest.mark.parametrize(("rate_hz", "offset_hz"), [(400e3, 30e3), (40e3, -7e3), (100e3, 5e3)])

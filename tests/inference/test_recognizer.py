@@ -234,7 +234,7 @@ def test_bfloat16_labels_as_float32_does(model, engine):
     if engine == "openvino" and not (openvino_is_there() and multiplies_bfloat16_fast("cpu")):
         pytest.skip("OpenVINO computes in bfloat16 only where a processor has it")
     rows, _, _ = draw_random(
-        "live", 2000, window_samples=WINDOW, generator=torch.Generator().manual_seed(5)
+        "live", 1000, window_samples=WINDOW, generator=torch.Generator().manual_seed(5)
     )
     windows = to_complex(rows).numpy()
     found = {}

@@ -22,8 +22,10 @@ from gr_tsddae.nets.tsnet.folded import FoldedTSNet
 pytestmark = pytest.mark.skipif(not openvino_is_there(), reason="openvino is not installed")
 
 
-@pytest.mark.parametrize("options", [{}, {"derived": True, "lags": True}])
-@pytest.mark.parametrize("length", [128, 512])
+ROWS = {"derived": True, "lags": True}
+
+
+@pytest.mark.parametrize(("length", "options"), [(128, {}), (128, ROWS), (512, ROWS)])
 def test_openvino_gives_the_same(fill, length, options):
     """For both ways to a spectrum and all rows; from rows that lie apart in memory, too."""
     folded = FoldedTSNet(fill(nets.create("tsnet-nano", class_count=4, **options)), length)
