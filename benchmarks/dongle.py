@@ -8,7 +8,6 @@ meanwhile, so that the server cannot be a thread of the same process.
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -67,7 +66,7 @@ class Dongle:
 
     def stop(self) -> None:
         """End the server, whoever listens; a second call does nothing."""
-        self._process.send_signal(signal.SIGINT)
+        self._process.terminate()  # a process in the background of a shell does not hear of SIGINT
         self._process.wait(timeout=30)
         self._reader.join()
         self._process.stdout.close()
