@@ -49,6 +49,43 @@ def test_the_same_samples_give_the_same_emissions_whatever_the_pieces(scene, pie
     assert surveyed(scene.iq, pieces) == surveyed(scene.iq, [])
 
 
+def qpsk(amplitude: np.ndarray) -> np.ndarray:
+    """QPSK, 30 kHz wide, of a varying amplitude in noise."""
+    made = make("QPSK", np.random.default_rng(3), len(amplitude) / RATE_HZ, 30e3)
+    samples = len(amplitude)
+    iq = at_rate(made.iq, made.rate_hz, RATE_HZ, samples) * tone(samples, 60e3)
+    return (noise(samples) + amplitude * iq).astype(np.complex64)
+
+
+def flashes_before(start_s: float) -> np.ndarray:
+    """An emission of a second, and flashes of 3 % of its amplitude before it in the same place."""
+    seconds = np.arange(round((start_s + 1) * RATE_HZ)) / RATE_HZ
+    flash = (seconds > 0.2) & (seconds % 0.3 < 0.03)
+    return qpsk(np.where(seconds >= start_s, 1.0, 0.03 * flash))
+
+
+@settings(max_examples=4, deadline=None)
+@given(
+    start_s=st.floats(1.2, 1.8),
+    pieces=st.lists(st.integers(1, 200_000), max_size=8),
+)
+def test_an_emission_begins_anew_where_something_weak_flashed_before(start_s, pieces):
+    events = surveyed(flashes_before(start_s), pieces)
+    assert events == surveyed(flashes_before(start_s), [])
+    strongest = max((e for kind, e in events if kind == "ended"), key=lambda e: e.energy)
+    assert strongest.start_s == pytest.approx(start_s, abs=0.02)
+    first = next(e for kind, e in events if kind == "begun" and e.id == strongest.id)
+    assert first.start_s == pytest.approx(start_s, abs=0.02)
+
+
+@pytest.mark.parametrize("weak", [0.03, 0.2])
+def test_an_emission_that_lasts_weakly_at_first_does_not_begin_anew(weak):
+    seconds = np.arange(500_000) / RATE_HZ
+    iq = qpsk(np.select([seconds < 0.3, seconds < 1], [0, weak], 1))
+    (found,) = [e for kind, e in surveyed(iq, []) if kind == "ended"]
+    assert found.start_s == pytest.approx(0.3, abs=0.02)
+
+
 def test_slabs_that_are_transformed_ahead_change_nothing():
     rate_hz = 1e6
     iq = make_scene(SCENES["rough"], seconds=1.2, rate_hz=rate_hz, emitters=5, seed=4).iq

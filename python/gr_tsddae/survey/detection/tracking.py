@@ -22,8 +22,8 @@ CENTRED_SHARE, CENTRED_OVERLAP = 0.25, 0.25  # the same, where their middles agr
 PART_SHARE = 0.8  # of the narrower one, when it is a part of the other
 MOST_CLOSED = 256  # tracks kept after their end, as neighbours of those that go on
 LASTING = 32  # coarse frames that a box must last to widen a track
-SPILT = 20.0  # how much denser an emission is than what it spills,
-FLASH_FRAMES, FLASH_SHARE = 16, 0.3  # which lasts so long, for so much of the time
+SPILT = 20.0  # how much denser an emission is than what it spills, or than flashes before it,
+FLASH_FRAMES, FLASH_SHARE = 16, 0.3  # which last so long, for so much of the time
 MOST_BURSTS = 4096  # of an emission that are kept, the latest; memory is bounded
 SWEEP_MARGIN, SWEEP_GAP = 4, 0.1  # bins, and share of a box's width, that a sweep jumps,
 SWEEP_CHANGE = 0.3  # and share of the pace by which this changes, from slab to slab
@@ -179,6 +179,16 @@ def _is_of_sweep(sweep: Track, low: int, high: int, start: int, stop: int) -> bo
     return abs(apart - again * sweep.width) < margin and high - low < longest
 
 
+def _is_flashes_before(track: Track, box: Box, density: float, begin: int) -> bool:
+    """Whether a track only flashed where now something far denser lasts, which thus begins anew."""
+    lasts = box.frames >= LASTING or box.active[-1]  # the next slab has the rest
+    return (
+        lasts
+        and density >= SPILT * track.density
+        and track.frames < FLASH_SHARE * track.known(track.start, begin)
+    )
+
+
 class Tracker:
     """Follows emissions from slab to slab."""
 
@@ -190,6 +200,7 @@ class Tracker:
         self._count = 0
         self.open: list[Track] = []
         self._closed: list[Track] = []
+        self._replaced: dict[Track, int] = {}  # in this slab, from a frame on, by another
         self._gaps: list[tuple[int, int]] = []
 
     def skip(self, start: int, stop: int) -> None:
@@ -219,13 +230,16 @@ class Tracker:
             track.take(box, excess, first_frame)
             if track not in heard:
                 heard.append(track)
-        return [track for track in heard if track in self.open]
+        heard = [track for track in heard if track in self.open]
+        self.open = [track for track in self.open if track not in self._replaced]
+        return heard
 
     def _continued(
         self, box: Box, energy: float, heard: list[Track], first_frame: int
     ) -> Track | None:
         """The track that a box goes on with."""
         density = energy / max(1, box.frames) / box.width
+        begin = first_frame + int(np.argmax(box.active))
         best, best_shared = None, 0.0
         for track in self.open:
             if _sweeps_on(track, box, first_frame):
@@ -246,7 +260,12 @@ class Tracker:
                 fragment = False  # a flash over it
             if not (same or fragment):
                 continue
-            if best is None:
+            if same and track not in heard and _is_flashes_before(track, box, density, begin):
+                self._replaced[track] = min(begin, self._replaced.get(track, begin))
+            elif track in self._replaced:
+                if begin < self._replaced[track]:
+                    return track
+            elif best is None:
                 best, best_shared = track, shared / union
             elif fragment and track.width < box.width and track not in heard and best not in heard:
                 best.absorb(track)  # both are parts of what the box shows whole
@@ -256,9 +275,11 @@ class Tracker:
         return best
 
     def ended(self, frame: int, *, all_of_them: bool = False) -> list[Track]:
-        """Take out the tracks that have been silent since long before `frame`."""
+        """Take out the tracks that were replaced, or silent since long before `frame`."""
         over = [t for t in self.open if all_of_them or t.known(t.stop, frame) > self._hang]
         self.open = [t for t in self.open if t not in over]
+        over += self._replaced
+        self._replaced.clear()
         still = min((t.start for t in (*self.open, *over)), default=frame)
         self._closed = [t for t in self._closed if t.stop > still][-MOST_CLOSED:] + over
         self._gaps[:] = [gap for gap in self._gaps if gap[1] > still]
