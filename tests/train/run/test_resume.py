@@ -188,8 +188,8 @@ def test_a_base_by_another_name_resumes(settings, tmp_path, monkeypatch):
     finetune(settings(FinetuneConfig, **LONG, init=tmp_path / "link"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("at", [1, 3])  # in an epoch; its last step, whose validation comes first
+# In an epoch; in its last step, whose validation comes first.
+@pytest.mark.parametrize(("number", "at"), [(signal.SIGINT, 1), (signal.SIGTERM, 3)])
 def test_a_signal_keeps_the_last_step(number, at, settings, tmp_path, monkeypatch):
     config = settings(FinetuneConfig, trainer={"checkpoint_steps": 1000})
     loss = Classification.loss
@@ -246,19 +246,17 @@ def test_another_configuration_does_not_go_on_in_the_same_folder(settings, npz):
     finetune(settings(FinetuneConfig, trainer={"checkpoint_steps": 7, "log_steps": 3}))
 
 
-@pytest.mark.parametrize("damage", ["text", "empty", "cut", "weights only"])
-def test_a_damaged_checkpoint_is_named(settings, damage):
+def test_a_damaged_checkpoint_is_named(settings):
     config = settings(FinetuneConfig)
     finetune(config)
     path = config.out / callbacks.LAST_FILE
     data = path.read_bytes()
-    contents = {"text": b"no checkpoint\n", "empty": b"", "cut": data[: len(data) // 2]}
-    if damage == "weights only":
-        torch.save({"network": {}}, path)
-    else:
-        path.write_bytes(contents[damage])
-    with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged or no checkpoint; delete it"):
-        finetune(config)
+    torch.save({"network": {}}, path)
+    weights_only = path.read_bytes()
+    for damaged in (b"no checkpoint\n", b"", data[: len(data) // 2], weights_only):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged or no .*; delete it"):
+            finetune(config)
 
 
 def test_a_checkpoint_never_runs_code(settings, tmp_path):
