@@ -10,7 +10,6 @@ from gr_tsddae.inference.engines.compiled import CACHE_VARIABLE, CompiledTSNet, 
 from gr_tsddae.iq.windows import unit_power
 
 
-@pytest.mark.timeout(170)
 def test_compiled_gives_the_same(folded, rows, tmp_path, monkeypatch):
     """By the compiler that is installed; where it fails, the engine's fall-back has a test."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
