@@ -132,6 +132,7 @@ def test_paints_what_the_classifier_decided(display):
     until(lambda: not ended.is_alive(), 60)
     decisions = [pmt.to_python(recorder.get_message(n)) for n in range(recorder.num_messages())]
     until(lambda: widget.state.status.get("samples_pending") == 0)
+    until(lambda: len(widget.state.history) >= len(decisions))
     assert len(decisions) > 50
     assert "BPSK" in {d["label"] for d in decisions} and "noise" in {d["label"] for d in decisions}
     assert len(widget.state.history) == len(decisions)
