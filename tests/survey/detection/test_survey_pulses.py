@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gr_tsddae.survey.detection.pulses import find_pulses
+from gr_tsddae.survey.detection.box import Box
+from gr_tsddae.survey.detection.pulses import find_pulses, with_pulses
 from gr_tsddae.survey.truth.scenes import survey_samples
 
 RATE_HZ = 2e6
@@ -61,3 +62,13 @@ def test_pulses_of_a_narrow_emission_are_left_to_the_spectrum():
     for start in range(1000, 90_000, 5000):
         iq[start : start + 400] += window
     assert find_pulses(iq, 512) is None
+
+
+@pytest.mark.parametrize(("frames", "count"), [(range(256), 2), (range(0, 256, 18), 1)])
+def test_a_narrow_box_that_does_not_pause_where_many_pulses_do_is_another_emission(frames, count):
+    def box(low, high, active):
+        return Box(low, high, np.isin(np.arange(256), active), np.ones(256, np.float32))
+
+    found = with_pulses([box(400, 450, frames), box(110, 890, range(256))],
+                        box(100, 900, range(0, 256, 18)))  # fmt: skip
+    assert len(found) == count

@@ -105,10 +105,9 @@ def with_pulses(boxes: Sequence[Box], pulses: Box) -> list[Box]:
     margin = pulses.width // 8
     for box in boxes:
         shared = min(box.high, pulses.high + margin) - max(box.low, pulses.low - margin)
-        together = (box.active & near).sum()
-        if shared < INSIDE * box.width or (
-            together < INSIDE * box.frames and box.width < WIDE * pulses.width
-        ):
+        # Where pulses are many, all that lasts is on near them: what counts is whether it pauses.
+        alone = (box.active & ~near).sum() > (1 - INSIDE) * min(box.frames, (~near).sum())
+        if shared < INSIDE * box.width or (alone and box.width < WIDE * pulses.width):
             return list(boxes)
     active = np.logical_or.reduce([pulses.active, *(box.active for box in boxes)])
     return [replace(pulses, active=active)]
