@@ -2,6 +2,7 @@
 """A TS-Net by OpenVINO gives what the folded one gives, and fails without harm."""
 
 import copy
+import logging
 import os
 import subprocess
 import sys
@@ -110,6 +111,37 @@ os.kill(os.getpid(), signal.SIGINT)
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
+def test_conversions_take_turns(folded, monkeypatch):
+    """Two at once could leave the root logger at ERROR, and the receiver's warnings unheard."""
+    import openvino
+
+    level, inside, failed = logging.root.level, threading.Lock(), []
+    convert = openvino.convert_model
+
+    def alone(*arguments, **options):
+        if not inside.acquire(blocking=False):
+            failed.append("two conversions at once")
+        try:
+            return convert(*arguments, **options)
+        finally:
+            inside.release()
+
+    monkeypatch.setattr(openvino, "convert_model", alone)
+    made = threading.Barrier(2)
+
+    def make():
+        made.wait(60)
+        OpenVino(folded, unit_power, threads=1, largest=1)
+
+    threads = [threading.Thread(target=make, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not failed
+    assert logging.root.level == level
 
 
 def test_two_threads_may_ask_at_once(one_by_one, windows):

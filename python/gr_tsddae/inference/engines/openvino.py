@@ -31,6 +31,10 @@ EXACT_ONE_OF = 16
 # that a processor does better than what OpenVINO has.
 LONGEST_PRODUCT_SAMPLES = 256
 
+# A conversion sets the level of the root logger to ERROR and then sets it back. Two at once could
+# leave it there.
+_CONVERTING = threading.Lock()
+
 
 class OpenVino:
     """A folded TS-Net for windows as received.
@@ -71,7 +75,8 @@ class OpenVino:
             warnings.simplefilter("ignore")  # tracing is deprecated, and what OpenVINO does
             # Checking a trace takes longer than all the rest; tests compare results.
             traced = torch.jit.trace(program.eval(), (example,), check_trace=False)
-            model = openvino.convert_model(traced, example_input=(example,))
+            with _CONVERTING:
+                model = openvino.convert_model(traced, example_input=(example,))
         self.result_size, self.feature_size = (
             output.partial_shape[1].get_length() for output in model.outputs
         )
