@@ -542,7 +542,7 @@ def test_warns_when_it_hears_a_signal_beside_the_centre(arguments, monkeypatch):
     flowgraph.start()
     try:
         until(lambda: status and "from the centre of the stream" in status[-1]["warning"])
-        assert "+2e+04 Hz" in status[-1]["warning"]
+        assert "+20,000 Hz" in status[-1]["warning"]
     finally:
         flowgraph.stop()
         flowgraph.wait()

@@ -42,7 +42,8 @@ def misfit(iq: np.ndarray, sample_rate_hz: float | None, card: Card) -> str:
         )
     offset_hz = strongest.center_hz
     if abs(offset_hz) > LARGEST_OFFSET * strongest.bandwidth_hz:
-        where = f"{offset_hz:+,.0f} Hz" if sample_rate_hz else f"{offset_hz / rate_hz:+.3f} cycles"
+        rounded_hz = float(f"{offset_hz:.3g}")
+        where = f"{rounded_hz:+,.0f} Hz" if sample_rate_hz else f"{offset_hz / rate_hz:+.3f} cycles"
         return (
             f"the signal lies {where}{'' if sample_rate_hz else ' per sample'} from the centre of "
             f"the stream, where {card.name} wants it: move it there with the Conditioner"
