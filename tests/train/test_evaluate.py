@@ -188,6 +188,7 @@ def test_data_that_do_not_fit(model_folder, data, changes, words):
         ({"dataset": "synth"}, "synth takes no --path"),
         ({"windows": 0}, "windows is 0"),
         ({"max_windows": 0}, "max_windows is 0"),
+        ({"snrs_db": (6,)}, "snrs_db is \\[6\\] for --dataset npz"),
     ],
 )
 def test_configurations_that_cannot_be(tmp_path, changes, words):

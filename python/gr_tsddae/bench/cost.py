@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gr_tsddae.bench.ceilings import durations_s, synchronise
 
 MEASURED_S = 1.0
-BATCH = 512  # windows per pass
+PASS_SAMPLES = 1 << 16  # samples per pass: 512 windows of 128
 
 
 def parameters(network: nn.Module) -> int:
@@ -46,10 +46,11 @@ def flop_per_window(network: nn.Module, window_samples: int) -> int:
 def windows_per_s(network: nn.Module, window_samples: int, *, device: torch.device) -> float:
     """Measure windows per second in float32 without their transfer: the median over passes."""
     network = copy.deepcopy(network).to(device).float().eval()
-    rows = torch.randn(BATCH, 2, window_samples, device=device)
+    count = max(1, PASS_SAMPLES // window_samples)
+    rows = torch.randn(count, 2, window_samples, device=device)
 
     def run() -> None:
         network(rows)
         synchronise(device)
 
-    return BATCH / statistics.median(durations_s(run, seconds=MEASURED_S, least=3))
+    return count / statistics.median(durations_s(run, seconds=MEASURED_S, least=3))

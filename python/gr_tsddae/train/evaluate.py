@@ -41,6 +41,8 @@ class EvaluateConfig:
         path: File or folder of the data set; not for synth.
         recipe: For synth: recipe of the windows, see gr_tsddae.synth.RECIPES.
         windows: For synth: windows per class and SNR.
+        snrs_db: For synth: the SNRs, e.g. [6, 10, 20]; null for -20, -18, ... 30, as far as the
+            recipe reaches.
         emission_windows: For recipes of the air: so many windows are of one emission. Above 1,
             decisions per emission are measured too, from the geometric mean of the probabilities.
         options: Options of the data set's reader.
@@ -71,6 +73,7 @@ class EvaluateConfig:
     path: Path | None = None
     recipe: str = "live"
     windows: int = 200
+    snrs_db: tuple[int, ...] | None = None
     emission_windows: int = 1
     options: dict[str, Any] = field(default_factory=dict)
     part: Literal["all", "test", "validation"] = "all"
@@ -100,6 +103,11 @@ class EvaluateConfig:
             raise ValueError(
                 f"emission_windows is {self.emission_windows}: --dataset {self.dataset} does not "
                 "say which windows are of one emission; only synth does"
+            )
+        if self.snrs_db is not None and (self.dataset != "synth" or not self.snrs_db):
+            raise ValueError(
+                f"snrs_db is {list(self.snrs_db)} for --dataset {self.dataset}: give at least one "
+                "SNR, of synth; a data set has its own"
             )
 
 
@@ -245,6 +253,7 @@ def _open(config: EvaluateConfig, card: zoo.Card) -> Dataset:
             window_samples=card.window_samples,
             windows_per_class=config.windows,
             seed=SYNTH_SEED,
+            snrs_db=config.snrs_db,
             emission_windows=config.emission_windows,
         )
     return open_dataset(config.dataset, config.path, **config.options)

@@ -17,7 +17,13 @@ from gr_tsddae.train import __main__ as command
 from gr_tsddae.train import finetune
 from gr_tsddae.train.config import OptimiserConfig, TrainerConfig, plain
 from gr_tsddae.train.experiments import benchmark as module
-from gr_tsddae.train.experiments.benchmark import BenchmarkConfig, benchmark, entries, own_objective
+from gr_tsddae.train.experiments.benchmark import (
+    BenchmarkConfig,
+    SynthConfig,
+    benchmark,
+    entries,
+    own_objective,
+)
 from gr_tsddae.train.experiments.experiment import ClassifierSettings, PretrainSettings
 from gr_tsddae.train.run.lock import claimed
 
@@ -100,6 +106,44 @@ def test_rows_figures_costs_and_files(config, capsys):
     before = made(settings.out)
     assert benchmark(settings) == content  # costs are not measured again either
     assert made(settings.out) == before
+
+
+def endless(config, **changes):
+    """A benchmark on two steps of windows of the air, judged by one emission per class."""
+    settings = {
+        "dataset": "synth",
+        "path": None,
+        "synth": SynthConfig(
+            recipe="air-open", window_samples=64, test_recipe="air", test_windows=2,
+            test_snrs_db=(10, 20), emission_windows=2,
+        ),
+        "networks": ("cnn2", "conv4"),
+        "overrides": {"cnn2": SMALL["cnn2"]},
+        "protocols": ("scratch",),
+        "finetune": ClassifierSettings(
+            optimiser=OptimiserConfig(batch=4, schedule="onecycle"),
+            trainer=dataclasses.replace(ONCE, steps=2),
+        ),
+    }  # fmt: skip
+    return config(**settings | changes)
+
+
+def test_networks_on_endless_windows_are_judged_by_windows_and_emissions(config):
+    settings = endless(config)
+    content = benchmark(settings)
+    assert "8 windows of 64 samples of air-open" in content["title"]
+    for row in content["rows"]:
+        folder = settings.out / row["network"] / "scratch/seed-1"
+        held = json.loads((folder / "evaluation/metrics.json").read_text())
+        assert held["windows"] == 2 * 2 * 19 and held["emissions"]["windows"] == 2 * 19
+        assert list(held["accuracy_per_snr"]) == ["10", "20"]
+        values = {name: value["per_seed"] for name, value in row["values"].items()}
+        assert values["average"] == {1: 100 * held["average_over_snr"]}
+        assert values["emissions"] == {1: 100 * held["emissions"]["average_over_snr"]}
+        # Noise is expected as often as it judges, which training drew: no prior is folded in.
+        card = yaml.safe_load((folder / "card.yaml").read_text())
+        assert card["training"]["noise_prior"] == pytest.approx(1 / 19)
+    assert "emissions" in content["columns"]
 
 
 def test_a_failure_is_reported_and_the_others_go_on(config, monkeypatch):
@@ -199,6 +243,21 @@ def test_recipes_hold_the_networks(recipe, count, npz, tmp_path):
     assert len(entries(config)) == count + 4
 
 
+def test_the_recipe_of_the_air_gives_all_networks_one_budget(tmp_path):
+    config = command.parse("benchmark", ["--config", "table-air", "--out", str(tmp_path)])
+    jobs = {entry.network: entry.row.jobs[1] for entry in entries(config)}
+    assert sorted(jobs) == ["amc-net", "iqformer", "msnet", "resnet18", "tsnet-small"]
+    rates = {name: job.config.optimiser.learning_rate for name, job in jobs.items()}
+    assert rates.pop("tsnet-small") == 2e-3 and set(rates.values()) == {1e-3}
+    first = jobs["amc-net"].config
+    for job in jobs.values():
+        assert job.config.trainer == first.trainer
+        assert dataclasses.replace(job.config.optimiser, learning_rate=1e-3) == first.optimiser
+    air = command.parse("finetune", ["--config", "air-small", "--name", "a", "--out", "a"])
+    assert jobs["tsnet-small"].config.network == air.network
+    assert all(job.config.data == air.data for job in jobs.values())
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -208,6 +267,10 @@ def test_recipes_hold_the_networks(recipe, count, npz, tmp_path):
         ({"jobs": 0}, "jobs is 0"),
         ({"minutes": 0.0}, "minutes is 0"),
         ({"shots": (0,)}, "shots is"),
+        ({"path": None}, "--dataset npz needs a --path"),
+        ({"dataset": "synth"}, "--dataset synth takes no --path"),
+        ({"synth": SynthConfig(recipe="air")}, "synth is for --dataset synth"),
+        ({"dataset": "synth", "path": None, "protocols": ("fewshot",)}, "synth has no few shots"),
     ],
 )
 def test_mistakes_are_told(config, wrong, words):

@@ -7,7 +7,8 @@ import logging
 import statistics
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -16,7 +17,14 @@ from gr_tsddae.bench import cost
 from gr_tsddae.bench.machine import device_name
 from gr_tsddae.files import write_json
 from gr_tsddae.inference.device import resolve_device
-from gr_tsddae.train.config import NetworkChoice, PretrainSettings
+from gr_tsddae.train.config import (
+    SYNTH,
+    DataConfig,
+    FinetuneConfig,
+    NetworkChoice,
+    PretrainSettings,
+)
+from gr_tsddae.train.evaluate import EvaluateConfig
 from gr_tsddae.train.experiments import comparison, table
 from gr_tsddae.train.experiments.experiment import ProtocolsConfig
 from gr_tsddae.train.experiments.jobs import FAILED_FILE, RECORD_FILE, Job, distinct, run_all
@@ -25,12 +33,20 @@ from gr_tsddae.train.experiments.table import Row
 from gr_tsddae.train.experiments.workers import WorkersConfig, share, tell_unfinished
 from gr_tsddae.train.objectives import objectives_of
 from gr_tsddae.train.run.lock import claimed
+from gr_tsddae.train.windows.sources import Source, SyntheticSource
 
 log = logging.getLogger(__name__)
 
 COST_FILE = "cost.json"
 # A network has been published with its own objective; the others go with any network.
 OWN_OBJECTIVES = ("noise", "masked", "lsm")
+SYNTH_NOTE = (
+    "All networks learn the same new windows in the same order, and are judged on windows of "
+    "another seed. Average: over these SNRs; emissions: of {0.emission_windows} windows, by the "
+    "geometric mean of their probabilities, average over the SNRs. GFLOP: for one window, a "
+    "multiply-add is two, no Fourier transforms. Training s: with the measurement; of a run that "
+    "was stopped, only the time since it resumed."
+)
 NOTE = (
     "Test set, mean ± standard deviation over seeds of weights and order, one split, the same "
     "budget for all rows of a protocol. Published figures are of the released data, of tsnet-base "
@@ -42,7 +58,88 @@ SHOTS_NOTE = "Rows with shots stop and are calibrated by the whole validation se
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchmarkConfig(ProtocolsConfig, WorkersConfig):
+class SynthConfig:
+    """The windows of --dataset synth.
+
+    Attributes:
+        recipe: Of the windows to learn from, e.g. air-open.
+        window_samples: Samples per window.
+        test_recipe: Of the windows that judge, which have another seed.
+        test_windows: Windows that judge, per class and SNR.
+        test_snrs_db: SNRs of the windows that judge.
+        emission_windows: For recipes of the air: so many windows that judge are of one emission.
+            Above 1, emissions are a column.
+    """
+
+    recipe: str = "live"
+    window_samples: int = 128
+    test_recipe: str = "live"
+    test_windows: int = 100
+    test_snrs_db: tuple[int, ...] = (0, 10, 20)
+    emission_windows: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworksConfig(ProtocolsConfig):
+    """What the runs of a benchmark are derived from.
+
+    Attributes:
+        dataset: Kind of the file, e.g. rml2016.10a; `tsddae data kinds` lists all. Or synth, for
+            windows that are made while training.
+        path: File or folder of the data set; not for synth.
+        synth: The windows of --dataset synth.
+    """
+
+    path: Path | None = None
+    synth: SynthConfig = field(default_factory=SynthConfig)
+    takes_synth: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.path is None) != (self.dataset == SYNTH):
+            wanted = "takes no" if self.dataset == SYNTH else "needs a"
+            raise ValueError(f"--dataset {self.dataset} {wanted} --path")
+        if self.dataset != SYNTH and self.synth != SynthConfig():
+            raise ValueError(f"synth is for --dataset synth, and --dataset is {self.dataset}")
+
+    @property
+    def data(self) -> DataConfig:
+        if self.dataset != SYNTH:
+            return super().data
+        return DataConfig(
+            recipe=self.synth.recipe,
+            window_samples=self.synth.window_samples,
+            scaling=self.scaling,
+        )
+
+    def check(self) -> Source:
+        return SyntheticSource(self.data) if self.dataset == SYNTH else super().check()
+
+    def classifier_job(self, folder: str, **settings: Any) -> Job:
+        if self.dataset == SYNTH:
+            # Noise judges as often as any class, and the training's own measurement is not used.
+            share = SyntheticSource(self.data).noise_share
+            settings |= {"noise_prior": share, "test_windows": 1}
+        return super().classifier_job(folder, **settings)
+
+    def _evaluation(self, config: FinetuneConfig) -> EvaluateConfig | None:
+        if self.dataset != SYNTH:
+            return super()._evaluation(config)
+        return EvaluateConfig(
+            model=str(config.out),
+            out=config.out / "evaluation",
+            recipe=self.synth.test_recipe,
+            windows=self.synth.test_windows,
+            snrs_db=self.synth.test_snrs_db,
+            emission_windows=self.synth.emission_windows,
+            closed_set=False,
+            report=self.reports,
+            device=config.trainer.device,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig(NetworksConfig, WorkersConfig):
     """Train all networks on a data set, and print them beside the published figures.
 
     Attributes:
@@ -82,6 +179,11 @@ class BenchmarkConfig(ProtocolsConfig, WorkersConfig):
             raise ValueError(f"protocols is {list(self.protocols)}: give at least one, each once")
         if len(set(self.networks)) < len(self.networks):
             raise ValueError(f"networks is {list(self.networks)}: give each once")
+        if self.dataset == SYNTH and any(kind.startswith("fewshot") for kind in self.protocols):
+            raise ValueError(
+                f"protocols is {list(self.protocols)}: synth has no few shots, its windows never "
+                "end; write a file of them with tsddae synth"
+            )
 
     @property
     def has_shots(self) -> bool:
@@ -168,7 +270,7 @@ def _entry(config: BenchmarkConfig, name: str, kind: str, shots: int | None) -> 
             value, optimiser=dataclasses.replace(value.optimiser, **optimiser)
         )
 
-    fields = dataclasses.fields(ProtocolsConfig)
+    fields = dataclasses.fields(NetworksConfig)
     shared = {f.name: overridden(getattr(config, f.name)) for f in fields}
     shared["network"] = NetworkChoice(name=name, options=changes.get("options", {}))
     pretrain, objective = shared["pretrain"], own_objective(name)
@@ -176,7 +278,7 @@ def _entry(config: BenchmarkConfig, name: str, kind: str, shots: int | None) -> 
         shared["pretrain"] = PretrainSettings(
             objective=objective, optimiser=pretrain.optimiser, trainer=pretrain.trainer
         )
-    one = ProtocolsConfig(**shared)
+    one = NetworksConfig(**shared)
     jobs = {}
     for seed in config.seeds:
         start = None
@@ -222,17 +324,20 @@ def _costs(config: BenchmarkConfig) -> dict[str, Any]:
 
 
 def _content(config: BenchmarkConfig, found: list[Entry]) -> dict[str, Any]:
+    synthetic = config.dataset == SYNTH
     content = table.table(
-        f"Benchmark on {config.dataset}: {config.path.name}",
+        f"Benchmark on {config.dataset}: {config.path.name if config.path else _windows(config)}",
         [entry.row for entry in found],
         findings=comparison.findings(found, config.column),
-        note=NOTE
+        note=(SYNTH_NOTE.format(config.synth) if synthetic else NOTE)
         + (f" {SHOTS_NOTE}" if any("shot" in e.protocol for e in found) else "")
         + _overrides_note(config, found),
     )
     known = _costs(config)
     if "device" in known:
-        content["note"] += f" Windows/s: float32, batches of 512, on {known['device']}."
+        content["note"] += (
+            f" Windows/s: float32, {cost.PASS_SAMPLES} samples at once, on {known['device']}."
+        )
         content["device"] = known["device"]
     for entry, row in zip(found, content["rows"], strict=True):
         done = {seed: job for seed, job in entry.row.jobs.items() if job.finished()}
@@ -249,6 +354,17 @@ def _content(config: BenchmarkConfig, found: list[Entry]) -> dict[str, Any]:
     content["columns"] += ["seeds", "parameters", "GFLOP", "windows/s", "training s"]
     content["seeds"] = list(config.seeds)
     return content
+
+
+def _windows(config: BenchmarkConfig) -> str:
+    """Say how many windows of which recipe are learned, and which ones judge."""
+    given, budget = config.synth, config.finetune
+    levels = ", ".join(map(str, given.test_snrs_db))
+    return (
+        f"{budget.trainer.steps * budget.optimiser.batch} windows of {given.window_samples} "
+        f"samples of {given.recipe}, judged by {given.test_windows} windows per class of "
+        f"{given.test_recipe} at each of {levels} dB"
+    )
 
 
 def _overrides_note(config: BenchmarkConfig, found: list[Entry]) -> str:

@@ -45,7 +45,10 @@ def scores_of(metrics: Mapping[str, Any]) -> dict[str, float]:
     curves = metrics.get("roc", {}).items()
     areas = {f"AUC {'all' if k == 'all' else f'{k} dB'}": curve["auc"] for k, curve in curves}
     average = metrics.get("average_over_snr", metrics["accuracy"])
-    return areas | {"average": 100 * average, "best": 100 * metrics["best"]}
+    scores = areas | {"average": 100 * average, "best": 100 * metrics["best"]}
+    if emissions := metrics.get("emissions"):
+        scores["emissions"] = 100 * emissions["average_over_snr"]
+    return scores
 
 
 class Difference(NamedTuple):
