@@ -5,6 +5,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,17 @@ def one_thread() -> Iterator[None]:
         patch.setenv("OMP_NUM_THREADS", "1")  # of the processes that tests start
         yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def application() -> Iterator[Any]:
+    """Qt's application, one for all tests of a process: Qt may abort at a second one."""
+    widgets = pytest.importorskip("PyQt5.QtWidgets", reason="PyQt5 is not installed")
+    if "DISPLAY" not in os.environ:
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    made = widgets.QApplication.instance() or widgets.QApplication([])
+    yield made
+    made.processEvents()
 
 
 @torch.no_grad()

@@ -25,15 +25,13 @@ BLOCK_FILES = sorted((ROOT / "grc").glob("*.block.yml"))
 EXAMPLES = [ROOT / "examples" / "file_replay.grc"]
 
 
-def _make(block, namespace):
+def _make(block, namespace, request):
     """Runs `make` as a generated flowgraph does; a block with a widget puts it into a window."""
     make = block.templates.render("make")
     if "gui_hint" not in block.params:
         return eval(make, namespace)
     widgets = pytest.importorskip("PyQt5.QtWidgets", reason="PyQt5 is not installed")
-    if "DISPLAY" not in os.environ:
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    _keep.append(widgets.QApplication.instance() or widgets.QApplication([]))
+    request.getfixturevalue("application")
     window = widgets.QWidget()
     window.top_layout = widgets.QVBoxLayout(window)
     _keep.append(window)
@@ -55,7 +53,7 @@ _keep: list = []  # Qt's objects must outlive the blocks
 
 
 @pytest.mark.parametrize("path", BLOCK_FILES, ids=lambda p: p.stem)
-def test_make_with_defaults(path, platform):
+def test_make_with_defaults(path, platform, request):
     description = yaml.safe_load(path.read_text())
     assert description["category"] == "[TS-DDAE]"
     assert description["documentation"].strip()
@@ -76,7 +74,7 @@ def test_make_with_defaults(path, platform):
     namespace: dict = {"samp_rate": 32000}
     for line in block.templates.render("imports").splitlines():
         exec(line, namespace)
-    made = _make(block, namespace)
+    made = _make(block, namespace, request)
     # every callback is a method that takes the value it gets
     for callback in block.get_callbacks():
         exec(callback.replace("self.made", "made"), namespace | {"made": made})

@@ -39,11 +39,7 @@ PATIENCE_S = 120.0  # of a busy machine
 QUICKER = 4  # than real time: throttles of examples whose samples are made here
 
 
-@pytest.fixture(scope="module", autouse=True)
-def application():
-    if "DISPLAY" not in os.environ:
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    yield QApplication.instance() or QApplication([])
+pytestmark = pytest.mark.usefixtures("application")
 
 
 @pytest.fixture

@@ -27,11 +27,7 @@ RECORDING = Path(__file__).resolve().parents[3] / "examples" / "data" / "bpsk-kr
 RATE_HZ = 9600.0
 
 
-@pytest.fixture(scope="module", autouse=True)
-def application():
-    if "DISPLAY" not in os.environ:
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    yield QApplication.instance() or QApplication([])
+pytestmark = pytest.mark.usefixtures("application")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from __future__ import annotations
 import gc
 import itertools
 import math
-import os
 import subprocess
 import sys
 import threading
@@ -26,7 +25,7 @@ from PyQt5 import sip
 from PyQt5.QtCore import QPoint, Qt, QTimer
 from PyQt5.QtGui import QColor, QImage
 from PyQt5.QtTest import QTest
-from PyQt5.QtWidgets import QApplication, QScrollArea, QVBoxLayout, QWidget
+from PyQt5.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from gr_tsddae.blocks import classifier, qt_display
 from gr_tsddae.blocks.display.paint import Painting
@@ -38,13 +37,7 @@ RATE_HZ = 9600.0
 CLASSES = ("QPSK", "BPSK", "8PSK", "noise")  # an order of its own: neither sorted nor reversed
 
 
-@pytest.fixture(scope="module", autouse=True)
-def application():
-    if "DISPLAY" not in os.environ:
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    made = QApplication.instance() or QApplication([])
-    yield made
-    made.processEvents()
+pytestmark = pytest.mark.usefixtures("application")
 
 
 @pytest.fixture

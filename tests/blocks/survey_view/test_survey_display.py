@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import subprocess
 import sys
 import threading
@@ -36,13 +35,7 @@ T0_S = 1.79e9
 BINS = 600  # 4 kHz each
 
 
-@pytest.fixture(scope="module", autouse=True)
-def application():
-    if "DISPLAY" not in os.environ:
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    made = QApplication.instance() or QApplication([])
-    yield made
-    made.processEvents()
+pytestmark = pytest.mark.usefixtures("application")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 
 import numpy as np
@@ -30,11 +29,7 @@ CENTER_HZ = 433.92e6
 TONE_HZ = 40e3
 
 
-@pytest.fixture(scope="module", autouse=True)
-def application():
-    if "DISPLAY" not in os.environ:
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    yield QApplication.instance() or QApplication([])
+pytestmark = pytest.mark.usefixtures("application")
 
 
 def until(condition, timeout_s=60.0):
