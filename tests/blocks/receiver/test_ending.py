@@ -62,11 +62,12 @@ def test_a_block_that_still_works_gets_more_time(left, monkeypatch):
     assert not left.wait(0.3)
 
 
-def test_one_that_works_for_ever_is_left_too(left, monkeypatch):
+def test_one_that_works_for_ever_is_left_too(left, monkeypatch, caplog):
     monkeypatch.setattr(ending, "at_work", lambda: True)
     top = Top()
     thread = begin_to_stop(top)
     assert left.wait(30)
+    assert "still work" in caplog.text and "its receiver" not in caplog.text
     top.let_go.set()
     thread.join()
 

@@ -43,12 +43,18 @@ def end_in_time(top: Any, patience_s: float = PATIENCE_S) -> None:
             if ended.wait(patience_s):
                 return
             if not at_work():
+                log.error(
+                    "the flowgraph did not stop within %g s: its receiver does not answer (has the "
+                    "rtl_tcp server gone?); leaving without it",
+                    patience_s,
+                )
                 break
-        log.error(
-            "the flowgraph did not stop within %g s: its receiver does not answer (has the rtl_tcp "
-            "server gone?); leaving without it",
-            patience_s,
-        )
+        else:
+            log.error(
+                "blocks of the flowgraph still work %g s after its stop; leaving without them, so "
+                "files may lack their last samples",
+                MOST_PERIODS * patience_s,
+            )
         with contextlib.suppress(OSError, ValueError):  # standard output may be closed
             sys.stdout.flush()
         os._exit(1)
